@@ -1,0 +1,61 @@
+"""What can go wrong, as a sentence for a person and a stable kind for a program.
+
+Every message says what is wrong and, through the exit status, what was not changed;
+the hint is the command that helps.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit statuses of every command (see the table in DESIGN.md)."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    WAITING = 3
+    UNFINISHED = 4
+    DUE = 5
+    BUG = 70
+    BUSY = 75
+    INTERRUPTED = 130
+
+
+class ResyncError(Exception):
+    """A refusal or failure that is told to the user in words.
+
+    ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text;
+    ``hint`` is what to type or do next, or empty.
+    """
+
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, kind: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+
+
+class Refused(ResyncError):
+    """Nothing of the user's was changed, and going on would have been a guess."""
+
+
+class UsageError(ResyncError):
+    """The command line or the configuration asks for something that cannot be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Busy(ResyncError):
+    """Somebody else holds a lock, or the network failed; the same call may go through later."""
+
+    exit_code = ExitCode.BUSY
+
+
+class Unfinished(ResyncError):
+    """A run was interrupted and has to be continued or aborted first."""
+
+    exit_code = ExitCode.UNFINISHED

@@ -1,0 +1,164 @@
+"""The words of resync as frozen data. No I/O here; read this file first.
+
+Git's vocabulary is used wherever git has a word. Ours are few: a *rescue branch* keeps what was
+backed up, work is *parked* when it stays there because it could not be carried over, *evidence* is
+why a commit is believed to have been upstream's once, and a *verdict* is what becomes of one commit
+or file. Everything that git keeps as bytes (ids, ref names, paths, messages) is bytes here too; text
+is made of it only where it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, NewType, Protocol, TypeAlias
+
+Oid = NewType("Oid", bytes)
+"""An object id: lower-case hex, 40 bytes (SHA-1) or 64 (SHA-256)."""
+
+RefName = NewType("RefName", bytes)
+"""A full ref name such as ``b"refs/heads/main"``, or ``b"HEAD"``."""
+
+TreePath = NewType("TreePath", bytes)
+"""A path as trees spell it: relative to the top, ``/`` between names, no leading slash."""
+
+# Modes as git stores them in trees.
+MODE_FILE = 0o100644
+MODE_EXECUTABLE = 0o100755
+MODE_SYMLINK = 0o120000
+MODE_GITLINK = 0o160000
+MODE_TREE = 0o040000
+
+
+class TreeEntry(NamedTuple):
+    """What stands at one name in a tree: a mode and an object. A tuple, because merges make millions."""
+
+    mode: int
+    oid: Oid
+
+
+Tree: TypeAlias = Mapping[bytes, TreeEntry]
+"""One tree object, parsed: name (no slash) to entry."""
+
+
+class ObjectStore(Protocol):
+    """Reading objects, and adding new ones to memory; what the merge engine needs of a repository.
+
+    Readers raise ``Refused("missing-object")`` for an object that is not there or not of that type.
+    Mappings that are returned are shared: never change them.
+    """
+
+    def tree(self, oid: Oid) -> Tree:
+        """The tree ``oid``, parsed and cached."""
+
+    def blob(self, oid: Oid) -> bytes:
+        """The bytes of the blob ``oid``."""
+
+    def add_tree(self, entries: Tree) -> Oid:
+        """Add a tree to memory (nothing reaches the disk) and return its id."""
+
+    def add_blob(self, data: bytes) -> Oid:
+        """Add a blob to memory (nothing reaches the disk) and return its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit, parsed from its raw bytes. ``author`` and ``committer`` are the header values whole."""
+
+    oid: Oid
+    tree: Oid
+    parents: tuple[Oid, ...]
+    author: bytes
+    committer: bytes
+    message: bytes
+    raw: bytes = field(repr=False)
+
+    @property
+    def subject(self) -> bytes:
+        """The first paragraph of the message on one line, as ``git log --format=%s`` has it."""
+        paragraph = self.message.lstrip(b"\n").split(b"\n\n", 1)[0]
+        return b" ".join(line.strip() for line in paragraph.splitlines()).strip()
+
+
+# --- merging ---------------------------------------------------------------------------------------
+
+ConflictKind: TypeAlias = Literal[
+    "content",
+    "binary",
+    "add/add",
+    "modify/delete",
+    "rename/delete",
+    "rename/rename",
+    "rename/add",
+    "file/directory",
+    "directory-rename",
+    "mode",
+    "symlink",
+    "submodule",
+    "driver",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One path that a merge could not decide.
+
+    ``stages`` are base, ours and theirs as the index would hold them (stages 1, 2, 3), each None where
+    that side has nothing at the path. ``merged`` is the blob with conflict markers where there is one.
+    ``others`` are further paths of the same conflict (the other names of a rename).
+    """
+
+    kind: ConflictKind
+    path: TreePath
+    stages: tuple[TreeEntry | None, TreeEntry | None, TreeEntry | None]
+    merged: Oid | None = None
+    others: tuple[TreePath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeResult:
+    """What a three-way merge of trees came to.
+
+    ``tree`` is the merged tree; with conflicts, conflicted paths hold what git would leave in the
+    working tree (text with markers, or one side). ``notes`` are sentences for the report, such as a
+    merge driver that is named but not configured.
+    """
+
+    tree: Oid
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether the merge decided everything."""
+        return not self.conflicts
+
+
+# --- the working tree ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathState:
+    """A tracked path (or an intended addition) at which HEAD, index and working tree are not all equal.
+
+    ``worktree`` is the file as git would store it, after end-of-line conversion; ``raw`` is the blob id
+    of its bytes exactly as they are on disk (the link's target for a symlink), the same id where nothing
+    converts. All are None where there is nothing. Both blobs are in the object store's memory.
+    """
+
+    path: TreePath
+    head: TreeEntry | None
+    index: TreeEntry | None
+    worktree: TreeEntry | None
+    raw: Oid | None
+    intent_to_add: bool = False
+
+    @property
+    def staged(self) -> bool:
+        """Whether the index differs from HEAD here."""
+        return self.index != self.head
+
+    @property
+    def unstaged(self) -> bool:
+        """Whether the file differs from the index here."""
+        return self.worktree != self.index

@@ -1,0 +1,232 @@
+"""The object store: dulwich's on disk below, new objects in memory above.
+
+A run is rehearsed entirely in memory: whatever it makes is hashed and kept here, and reaches the disk
+only when a backup writes what its refs need as one pack. Parsed trees and commits are cached for the
+whole run, which is what makes a replay cheap (the same trees are read again for every pick).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from resync.errors import Refused
+from resync.model import MODE_GITLINK, MODE_TREE, Commit, Oid, Tree, TreeEntry
+
+if TYPE_CHECKING:
+    from dulwich.object_store import DiskObjectStore
+    from dulwich.objects import ShaFile
+
+COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
+_TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
+
+
+class Objects:
+    """Reads every object of a repository and collects new ones in memory (see ``model.ObjectStore``)."""
+
+    def __init__(self, store: DiskObjectStore) -> None:
+        self._store = store
+        self._new: dict[Oid, tuple[int, bytes]] = {}
+        self._trees: dict[Oid, Tree] = {}
+        self._commits: dict[Oid, Commit] = {}
+        self._hex_length = store.object_format.hex_length
+        self._hash = hashlib.sha1 if self._hex_length == 40 else hashlib.sha256
+
+    # --- reading ---
+
+    def raw(self, oid: Oid) -> tuple[int, bytes]:
+        """Type number and content of the object ``oid``; raises ``Refused`` where it is missing."""
+        found = self._new.get(oid)
+        if found is not None:
+            return found
+        try:
+            return self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
+        except KeyError:
+            raise missing(oid) from None
+
+    def __contains__(self, oid: Oid) -> bool:
+        return oid in self._new or oid in self._store  # type: ignore[operator]
+
+    def tree(self, oid: Oid) -> Tree:
+        found = self._trees.get(oid)
+        if found is None:
+            found = self._trees[oid] = self._parse_tree(self._typed(oid, TREE))
+        return found
+
+    def blob(self, oid: Oid) -> bytes:
+        return self._typed(oid, BLOB)
+
+    def commit(self, oid: Oid) -> Commit:
+        """The commit ``oid``, parsed and cached."""
+        found = self._commits.get(oid)
+        if found is None:
+            found = self._commits[oid] = parse_commit(oid, self._typed(oid, COMMIT))
+        return found
+
+    def peel(self, oid: Oid) -> Oid:
+        """Follow annotated tags from ``oid`` to what they finally name."""
+        while True:
+            kind, data = self.raw(oid)
+            if kind != TAG:
+                return oid
+            oid = Oid(data.split(b"\n", 1)[0].removeprefix(b"object "))
+
+    def is_commit(self, oid: Oid) -> bool:
+        """Whether ``oid`` is here and is a commit."""
+        return oid in self and self.raw(oid)[0] == COMMIT
+
+    def _typed(self, oid: Oid, kind: int) -> bytes:
+        found, data = self.raw(oid)
+        if found != kind:
+            raise Refused(
+                "missing-object",
+                f"object {oid.decode()} is a {_TYPE_NAMES[found].decode()} where a"
+                f" {_TYPE_NAMES[kind].decode()} belongs; the repository is damaged. Nothing was changed.",
+                "git fsck",
+            )
+        return data
+
+    def _parse_tree(self, data: bytes) -> Tree:
+        entries: dict[bytes, TreeEntry] = {}
+        width = self._hex_length // 2
+        position, end = 0, len(data)
+        while position < end:
+            space = data.index(b" ", position)
+            nul = data.index(b"\0", space)
+            after = nul + 1 + width
+            entries[data[space + 1 : nul]] = TreeEntry(
+                int(data[position:space], 8), Oid(data[nul + 1 : after].hex().encode())
+            )
+            position = after
+        return entries
+
+    # --- adding, in memory ---
+
+    def add(self, kind: int, data: bytes) -> Oid:
+        """Add an object of type ``kind`` to memory and return its id."""
+        oid = self.hash(kind, data)
+        if oid not in self._new:
+            self._new[oid] = (kind, data)
+        return oid
+
+    def hash(self, kind: int, data: bytes) -> Oid:
+        """The id that an object of type ``kind`` with this content has."""
+        digest = self._hash(b"%s %d\0" % (_TYPE_NAMES[kind], len(data)))
+        digest.update(data)
+        return Oid(digest.hexdigest().encode())
+
+    def add_blob(self, data: bytes) -> Oid:
+        return self.add(BLOB, data)
+
+    def add_tree(self, entries: Tree) -> Oid:
+        data = b"".join(
+            b"%o %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid.decode()))
+            for name, entry in sorted(entries.items(), key=_tree_order)
+        )
+        oid = self.add(TREE, data)
+        self._trees.setdefault(oid, dict(entries))
+        return oid
+
+    def add_commit(self, raw: bytes) -> Oid:
+        """Add a commit given as its raw bytes."""
+        return self.add(COMMIT, raw)
+
+    # --- to the disk ---
+
+    def new_from(self, roots: Iterable[Oid]) -> Iterator[Oid]:
+        """The objects in memory that the roots reach through objects in memory, each once."""
+        seen: set[Oid] = set()
+        waiting = list(roots)
+        while waiting:
+            oid = waiting.pop()
+            if oid in seen or oid not in self._new:
+                continue
+            seen.add(oid)
+            yield oid
+            kind, data = self._new[oid]
+            if kind == COMMIT:
+                commit = parse_commit(oid, data)
+                waiting += (commit.tree, *commit.parents)
+            elif kind == TREE:
+                waiting += (entry.oid for entry in self.tree(oid).values() if entry.mode != MODE_GITLINK)
+
+    def write_pack(self, oids: Iterable[Oid]) -> int:
+        """Write objects to the disk as one pack, fsynced with its directory; return how many.
+
+        Objects that are on the disk already but only loose may be named too: they are copied into the
+        pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
+        read back from the disk and hashed; one that cannot be read raises ``Refused``.
+        """
+        from dulwich.objects import ShaFile
+
+        wanted = {oid: self.raw(oid) for oid in oids}
+        if not wanted:
+            return 0
+        packable: list[tuple[ShaFile, str | None]] = [
+            (ShaFile.from_raw_string(kind, data), None) for kind, data in wanted.values()
+        ]
+        self._store.fsync_object_files = True
+        self._store.add_objects(packable)
+        fsync_directory(self._store.pack_dir)
+        for oid, expected in wanted.items():
+            if self._store.get_raw(oid) != expected:  # type: ignore[arg-type]
+                raise Refused(
+                    "backup-unreadable",
+                    f"object {oid.decode()} was written and does not read back as it was."
+                    " Nothing was changed.",
+                    "git fsck",
+                )
+        return len(wanted)
+
+
+def missing(oid: Oid) -> Refused:
+    """The refusal for an object that is not there."""
+    return Refused(
+        "missing-object",
+        f"object {oid.decode()} is missing from the repository. Nothing was changed.",
+        "git fsck",
+    )
+
+
+def parse_commit(oid: Oid, raw: bytes) -> Commit:
+    """Parse the raw bytes of a commit; only the headers that resync needs are looked at."""
+    headers, _, message = raw.partition(b"\n\n")
+    tree = author = committer = b""
+    parents: list[Oid] = []
+    for line in headers.split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key == b"parent":
+            parents.append(Oid(value))
+        elif key == b"tree":
+            tree = value
+        elif key == b"author":
+            author = value
+        elif key == b"committer":
+            committer = value
+    return Commit(
+        oid=oid,
+        tree=Oid(tree),
+        parents=tuple(parents),
+        author=author,
+        committer=committer,
+        message=message,
+        raw=raw,
+    )
+
+
+def fsync_directory(path: str | os.PathLike[str]) -> None:
+    """Make the names in a directory durable; a no-op where directories cannot be opened (Windows)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tree_order(item: tuple[bytes, TreeEntry]) -> bytes:
+    name, entry = item
+    return name + b"/" if entry.mode == MODE_TREE else name
