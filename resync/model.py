@@ -162,3 +162,219 @@ class PathState:
     def unstaged(self) -> bool:
         """Whether the file differs from the index here."""
         return self.worktree != self.index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InTheWay:
+    """An untracked or ignored file that stands where the new tree wants to put something.
+
+    ``entry`` is its mode and the blob id of its bytes on disk.
+    """
+
+    path: TreePath
+    entry: TreeEntry
+    ignored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is checked out: a branch, or a commit with ``branch`` None (detached)."""
+
+    branch: RefName | None
+    tip: Oid
+
+    @property
+    def name(self) -> bytes:
+        """The branch as people say it, or ``HEAD``."""
+        return self.branch.removeprefix(b"refs/heads/") if self.branch else b"HEAD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The checkout as it was found: HEAD and every path that is not the same everywhere."""
+
+    head: Head
+    changes: tuple[PathState, ...]
+
+
+# --- upstream --------------------------------------------------------------------------------------
+
+EvidenceKind: TypeAlias = Literal["given", "record", "tracking", "reflog", "announcement-tag"]
+UpstreamKind: TypeAlias = Literal[
+    "up-to-date", "advanced", "rewritten", "rewound", "unrelated", "deleted", "unknown"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why the commit ``oid`` is believed to have been upstream's tip once, and where that is written."""
+
+    kind: EvidenceKind
+    source: bytes
+    oid: Oid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """What upstream's branch was, what it is now, and how that is known.
+
+    ``old_tip`` is the tip that decided; ``old_tips`` are all that are known and ``evidence`` says of each
+    why, the deciding first. ``left`` and ``arrived`` count commits that went and came.
+    """
+
+    remote: str
+    branch: RefName
+    tracking: RefName | None
+    kind: UpstreamKind
+    new_tip: Oid | None
+    old_tip: Oid | None
+    old_tips: tuple[Oid, ...]
+    evidence: tuple[Evidence, ...]
+    left: int = 0
+    arrived: int = 0
+
+    @property
+    def name(self) -> str:
+        """The branch as people say it: ``origin/stable/liberty``."""
+        branch = self.branch.removeprefix(b"refs/heads/").decode("utf-8", "surrogateescape")
+        return f"{self.remote}/{branch}"
+
+
+# --- the plan --------------------------------------------------------------------------------------
+
+CommitVerdict: TypeAlias = Literal[
+    "reapplied", "already-upstream", "became-empty", "parked", "dropped-by-upstream"
+]
+FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked"]
+PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCommit:
+    """One commit of the user's and what becomes of it; ``reason`` is for people."""
+
+    oid: Oid
+    subject: bytes
+    author: bytes
+    verdict: CommitVerdict
+    reason: str = ""
+    new_oid: Oid | None = None
+    conflicts: tuple[TreePath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """One uncommitted edit (or file in the way) and what becomes of it."""
+
+    path: TreePath
+    state: PathKind
+    verdict: FileVerdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefUpdate:
+    """A ref going from ``old`` to ``new`` (None: it does not exist), and the words for its reflog."""
+
+    name: RefName
+    old: Oid | None
+    new: Oid | None
+    message: str
+
+    def inverse(self, message: str) -> RefUpdate:
+        """The update that takes this one back."""
+        return RefUpdate(name=self.name, old=self.new, new=self.old, message=message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A path in the working tree going from one state to another.
+
+    ``before`` and ``after`` are mode and blob id of the bytes *on disk*; None: nothing is there.
+    """
+
+    path: TreePath
+    before: TreeEntry | None
+    after: TreeEntry | None
+
+    def inverse(self) -> FileChange:
+        """The change that takes this one back."""
+        return FileChange(path=self.path, before=self.after, after=self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRecord:
+    """An index entry without its stat data. ``in_file`` says that the file on disk has this content."""
+
+    mode: int
+    oid: Oid
+    assume_valid: bool = False
+    skip_worktree: bool = False
+    intent_to_add: bool = False
+    in_file: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexChange:
+    """A path in the index going from one record to another (None: not in the index)."""
+
+    path: TreePath
+    before: IndexRecord | None
+    after: IndexRecord | None
+
+    def inverse(self) -> IndexChange:
+        """The change that takes this one back."""
+        return IndexChange(path=self.path, before=self.after, after=self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """Write everything that the refs reach, then the refs: the rescue branch and the pins."""
+
+    refs: tuple[RefUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """Change files and index from the old state to the final one."""
+
+    files: tuple[FileChange, ...]
+    index: tuple[IndexChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRefs:
+    """Move the branch, HEAD and the remote-tracking branch."""
+
+    updates: tuple[RefUpdate, ...]
+
+
+Step: TypeAlias = Backup | Switch | MoveRefs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run, complete before its first step: what was found, what becomes of it, and the steps.
+
+    ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
+    is nothing to rescue. ``new_tip`` is where the branch will stand.
+    """
+
+    id: str
+    checkout: str
+    head: Head
+    new_tip: Oid
+    upstream: Upstream | None
+    commits: tuple[LocalCommit, ...]
+    files: tuple[LocalFile, ...]
+    rescue: RefUpdate | None
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+    undoes: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a person is needed afterwards."""
+        return any(c.verdict in ("parked", "dropped-by-upstream") for c in self.commits) or any(
+            f.verdict == "parked" for f in self.files
+        )
