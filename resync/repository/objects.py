@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from resync.errors import Refused
-from resync.model import MODE_GITLINK, MODE_TREE, Commit, Oid, Tree, TreeEntry
+from resync.model import MODE_GITLINK, MODE_TREE, Commit, Oid, Tree, TreeEntry, TreePath
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -132,6 +132,57 @@ class Objects:
     def add_commit(self, raw: bytes) -> Oid:
         """Add a commit given as its raw bytes."""
         return self.add(COMMIT, raw)
+
+    def edit_tree(self, tree: Oid | None, changes: Mapping[TreePath, TreeEntry | None]) -> Oid:
+        """The tree that ``tree`` (None: the empty one) becomes with ``changes``; None removes a path.
+
+        Folders that become empty vanish. Where a file takes the place of a folder, or the reverse, the
+        change wins. Only the trees on the way to a change are read and made anew.
+        """
+        pending: dict[int, dict[bytes, dict[bytes, TreeEntry | None]]] = {}
+        for path, entry in changes.items():
+            folder, _, name = path.rpartition(b"/")
+            depth = folder.count(b"/") + 1 if folder else 0
+            pending.setdefault(depth, {}).setdefault(folder, {})[name] = entry
+        root = self.add_tree({}) if tree is None else tree
+        for depth in range(max(pending, default=0), 0, -1):
+            for folder, names in pending.pop(depth, {}).items():
+                made = self._edit_one(self._subtree(root, folder), names)
+                parent, _, name = folder.rpartition(b"/")
+                siblings = pending.setdefault(depth - 1, {}).setdefault(parent, {})
+                if made is not None:
+                    siblings[name] = TreeEntry(MODE_TREE, made)
+                elif self._entry_mode(root, parent, name) == MODE_TREE:
+                    # An explicit change at this very name (a file where the folder was) stands.
+                    siblings.setdefault(name, None)
+        return self._edit_one(root, pending.pop(0, {}).get(b"", {})) or self.add_tree({})
+
+    def _edit_one(self, tree: Oid | None, names: Mapping[bytes, TreeEntry | None]) -> Oid | None:
+        entries = dict(self.tree(tree)) if tree is not None else {}
+        for name, entry in names.items():
+            if entry is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = entry
+        return self.add_tree(entries) if entries else None
+
+    def _subtree(self, root: Oid, folder: bytes) -> Oid | None:
+        found = self.entry(root, TreePath(folder))
+        return found.oid if found is not None and found.mode == MODE_TREE else None
+
+    def _entry_mode(self, root: Oid, parent: bytes, name: bytes) -> int | None:
+        found = self.entry(root, TreePath(parent + b"/" + name if parent else name))
+        return found.mode if found is not None else None
+
+    def entry(self, tree: Oid, path: TreePath) -> TreeEntry | None:
+        """What stands at ``path`` below ``tree``, or None."""
+        *folders, last = path.split(b"/")
+        for name in folders:
+            below = self.tree(tree).get(name)
+            if below is None or below.mode != MODE_TREE:
+                return None
+            tree = below.oid
+        return self.tree(tree).get(last)
 
     # --- to the disk ---
 

@@ -1,0 +1,131 @@
+"""Moving refs: all of them locked before the first is moved, each by compare-and-swap, with reflogs.
+
+dulwich's ``set_if_equals`` takes and drops its lock within one call. A run has to hold the locks from
+before the first file moves until after the last, so that nobody commits onto a half-switched checkout;
+that is why refs are written here. The format is git's (gitrepository-layout: refs, logs).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+
+from resync.errors import Busy, Refused
+from resync.model import Oid, RefName, RefUpdate
+from resync.repository.locks import LockFile
+from resync.repository.objects import fsync_directory
+from resync.repository.repo import BRANCHES, Repository
+
+
+class RefTransaction:
+    """The locks of a run's refs: ``with RefTransaction(...) as refs: ...; refs.commit(who)``.
+
+    Entering takes every lock and compares every old value; leaving without ``commit`` moves nothing.
+    An update whose new value already stands is no update (an interrupted run is taken up again so).
+    """
+
+    def __init__(self, repository: Repository, updates: Sequence[RefUpdate], proofs: str) -> None:
+        """``proofs`` is the folder for the other ends of the locks' hard links."""
+        self._repository = repository
+        self._updates = tuple(updates)
+        self._locks: dict[RefName, LockFile] = {}
+        for number, update in enumerate(self._updates):
+            path = repository.ref_path(update.name)
+            self._locks[update.name] = LockFile(path, os.path.join(proofs, f"ref-{number}"))
+
+    def __enter__(self) -> RefTransaction:
+        """Raises ``Busy("locked")``, or ``Refused("ref-moved")`` where a ref has another value by now."""
+        try:
+            for update in self._updates:
+                self._make_room(update)
+                self._locks[update.name].acquire()
+                current = self._repository.ref(update.name)
+                if current not in (update.old, update.new):
+                    raise _moved(update)
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._release()
+
+    def commit(self, who: bytes) -> None:
+        """Move every ref and write its reflog; ``who`` is ``Name <mail> SECONDS ZONE``."""
+        checked_out = self._repository.dulwich.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
+        for update in self._updates:
+            lock = self._locks[update.name]
+            if self._repository.ref(update.name) == update.new:
+                lock.release()
+                continue
+            if update.new is None:
+                lock.release()
+                self._repository.dulwich.refs.remove_if_equals(update.name, update.old)  # type: ignore[arg-type]
+                continue
+            # The reflog first: a value that a reflog does not name is worse than a line too many.
+            self._log(update.name, update, who)
+            if checked_out == b"ref: " + update.name:
+                self._log(RefName(b"HEAD"), update, who)
+            lock.commit(update.new + b"\n")
+
+    def _release(self) -> None:
+        for lock in self._locks.values():
+            lock.release()
+
+    def _make_room(self, update: RefUpdate) -> None:
+        """Refuse a name that another ref's name runs through; drop empty folders in the way."""
+        if update.new is None or update.old is not None:
+            return
+        path = self._repository.ref_path(update.name)
+        for other in self._repository.refs():
+            if other.startswith(update.name + b"/") or update.name.startswith(other + b"/"):
+                raise Refused(
+                    "ref-name-taken",
+                    f"Ref {_text(update.name)} cannot stand beside {_text(other)}. Nothing was changed.",
+                )
+        if os.path.isdir(path):
+            for folder, _, _ in os.walk(path, topdown=False):
+                os.rmdir(folder)
+
+    def _log(self, name: RefName, update: RefUpdate, who: bytes) -> None:
+        path = self._repository.ref_path(name, "logs")
+        if not os.path.exists(path):
+            if not self._wants_reflog(name):
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        zero = Oid(b"0" * len(update.new or update.old or b""))
+        message = update.message.replace("\n", " ").encode("utf-8", "surrogateescape")
+        line = b"%s %s %s\t%s\n" % (update.old or zero, update.new or zero, who, message)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        fsync_directory(os.path.dirname(path))
+
+    def _wants_reflog(self, name: RefName) -> bool:
+        setting = (self._repository.config_text("core", "logallrefupdates") or "true").lower()
+        if setting == "always":
+            return True
+        if setting in ("false", "no", "off", "0"):
+            return False
+        return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+
+
+def _moved(update: RefUpdate) -> Refused | Busy:
+    return Refused(
+        "ref-moved",
+        f"{_text(update.name)} was moved by somebody else while resync was planning. Nothing was changed.",
+        "resync",
+    )
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")

@@ -1,0 +1,299 @@
+"""One repository, opened: where it lies, its HEAD and refs, its reflogs and its configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from resync.errors import Refused, UsageError
+from resync.model import Head, Oid, RefName
+from resync.repository.objects import Objects
+
+if TYPE_CHECKING:
+    from dulwich.config import StackedConfig
+    from dulwich.repo import Repo
+
+BRANCHES = b"refs/heads/"
+
+# A file or folder in the git directory, and the operation that it says is under way.
+_OPERATIONS = {
+    "rebase-merge": "rebase",
+    "rebase-apply/applying": "am",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "sequencer": "cherry-pick or revert",
+    "BISECT_LOG": "bisect",
+}
+_WAY_OUT = {
+    "bisect": "git bisect reset",
+    "cherry-pick or revert": "git cherry-pick --continue (or --abort)",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReflogEntry:
+    """One line of a reflog. ``when`` is in seconds since 1970."""
+
+    old: Oid
+    new: Oid
+    when: int
+    message: bytes
+
+
+class Repository:
+    """A repository with a working tree, opened for one command. Close it, or use it in a ``with``."""
+
+    def __init__(self, repo: Repo) -> None:
+        """``repo`` is dulwich's, and from here on nobody else's."""
+        # dulwich's automatic gc computes reachability from refs only and would delete stashes.
+        repo._autogc_disabled = True  # type: ignore[attr-defined]
+        self._repo = repo
+        self.root = os.path.abspath(repo.path)
+        self.git_dir = os.path.abspath(repo.controldir())
+        self.common_dir = os.path.abspath(repo.commondir())
+        self.index_path = os.path.abspath(repo.index_path())
+        self.objects = Objects(repo.object_store)
+
+    @classmethod
+    def open(cls, path: str, env: Mapping[str, str]) -> Repository:
+        """Open the repository that ``path`` is in, as git finds it (``GIT_DIR`` and its kin in ``env``).
+
+        Raises ``Refused``: ``not-a-repository``, ``bare-repository``, ``unsupported-repository``.
+        """
+        from dulwich.errors import NotGitRepository
+        from dulwich.repo import Repo, UnsupportedExtension, UnsupportedVersion
+
+        if not os.path.isdir(path):
+            raise UsageError("no-such-folder", f"There is no folder {path}. Nothing was changed.")
+        try:
+            if env.get("GIT_DIR"):
+                repo = Repo(
+                    controldir=os.path.join(path, env["GIT_DIR"]),
+                    commondir=env.get("GIT_COMMON_DIR"),
+                    worktree=os.path.join(path, env.get("GIT_WORK_TREE", ".")),
+                    index_file=env.get("GIT_INDEX_FILE"),
+                )
+            elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
+                found = Repo.discover(path)
+                found.close()
+                repo = Repo(
+                    found.path,
+                    worktree=env.get("GIT_WORK_TREE"),
+                    index_file=env.get("GIT_INDEX_FILE"),
+                )
+            else:
+                repo = Repo.discover(path)
+        except NotGitRepository:
+            raise Refused(
+                "not-a-repository",
+                f"{path} is not in a git repository. Nothing was changed.",
+                "cd into your checkout, or name it: resync --repo PATH",
+            ) from None
+        except (UnsupportedExtension, UnsupportedVersion) as error:
+            raise Refused(
+                "unsupported-repository",
+                f"The repository at {path} uses a format that resync cannot read ({error})."
+                " Nothing was changed.",
+            ) from None
+        opened = cls(repo)
+        refusal = opened._unfit()
+        if refusal is not None:
+            opened.close()
+            raise refusal
+        return opened
+
+    def _unfit(self) -> Refused | None:
+        if self._repo.bare:
+            return Refused(
+                "bare-repository",
+                f"{self.root} is a bare repository: it has no working tree to carry over."
+                " Nothing was changed.",
+                "run resync in a clone of it",
+            )
+        if self.config_text("extensions", "refstorage") == "reftable":
+            return Refused(
+                "unsupported-repository",
+                f"The repository at {self.root} keeps its refs as a reftable, which resync cannot lock."
+                " Nothing was changed.",
+                "git refs migrate --ref-format=files",
+            )
+        return None
+
+    def close(self) -> None:
+        """Close the files that dulwich holds open."""
+        self._repo.close()
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def dulwich(self) -> Repo:
+        """dulwich's own object, for its transports and ignore rules only."""
+        return self._repo
+
+    # --- HEAD and refs ---
+
+    def head(self) -> Head:
+        """What is checked out; raises ``Refused("unborn-head")`` where there is no commit yet."""
+        symbolic = self._repo.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
+        branch = None
+        if symbolic is not None and symbolic.startswith(b"ref: "):
+            branch = RefName(symbolic.removeprefix(b"ref: ").strip())
+        tip = self.ref(branch or RefName(b"HEAD"))
+        if tip is None:
+            name = (branch or b"HEAD").removeprefix(BRANCHES).decode("utf-8", "replace")
+            raise Refused(
+                "unborn-head",
+                f"Branch {name} has no commit yet, so there is nothing to carry over. Nothing was changed.",
+                "git pull",
+            )
+        return Head(branch=branch, tip=tip)
+
+    def ref(self, name: RefName) -> Oid | None:
+        """What the ref finally points at (an annotated tag is not peeled), or None."""
+        from dulwich.errors import RefFormatError
+
+        try:
+            return Oid(self._repo.refs[name])  # type: ignore[index]
+        except (KeyError, RefFormatError):
+            return None
+
+    def refs(self, prefix: bytes = b"refs/") -> dict[RefName, Oid]:
+        """Every ref whose full name starts with ``prefix`` and that points at something."""
+        found = {}
+        for name in self._repo.refs.allkeys():
+            if name.startswith(prefix):
+                oid = self.ref(RefName(name))
+                if oid is not None:
+                    found[RefName(name)] = oid
+        return found
+
+    def ref_path(self, name: RefName, folder: str = "") -> str:
+        """The file of a loose ref (or, with ``folder="logs"``, of its reflog)."""
+        own = not name.startswith(b"refs/") or name.startswith(
+            (b"refs/bisect/", b"refs/worktree/", b"refs/rewritten/")
+        )
+        return os.path.join(self.git_dir if own else self.common_dir, folder, os.fsdecode(name))
+
+    def reflog(self, name: RefName) -> list[ReflogEntry]:
+        """The reflog of ``name``, oldest first; lines that cannot be read are passed over.
+
+        dulwich's reader raises on entries without a message, which git writes.
+        """
+        try:
+            with open(self.ref_path(name, "logs"), "rb") as file:
+                lines = file.read().split(b"\n")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return []
+        return [entry for entry in map(_parse_reflog_line, lines) if entry is not None]
+
+    def operation(self) -> tuple[str, str] | None:
+        """The operation that git has under way here and how to end it, or None."""
+        for name, operation in _OPERATIONS.items():
+            if os.path.lexists(os.path.join(self.git_dir, name)):
+                way_out = _WAY_OUT.get(operation, f"git {operation} --continue (or --abort)")
+                return operation, way_out
+        return None
+
+    @cached_property
+    def shallow(self) -> frozenset[Oid]:
+        """The commits at which a shallow clone is cut: their parents are not here."""
+        try:
+            with open(os.path.join(self.common_dir, "shallow"), "rb") as file:
+                return frozenset(Oid(line) for line in file.read().split())
+        except FileNotFoundError:
+            return frozenset()
+
+    @cached_property
+    def grafts(self) -> dict[Oid, tuple[Oid, ...]]:
+        """Commits with other parents than their own, by ``info/grafts``."""
+        try:
+            with open(os.path.join(self.common_dir, "info", "grafts"), "rb") as file:
+                lines = [line.split() for line in file if line.strip() and not line.startswith(b"#")]
+        except FileNotFoundError:
+            return {}
+        return {Oid(words[0]): tuple(map(Oid, words[1:])) for words in lines}
+
+    # --- configuration ---
+
+    @cached_property
+    def config(self) -> StackedConfig:
+        """The configuration as git stacks it: repository, user, system."""
+        return self._repo.get_config_stack()
+
+    def config_text(self, *name: str) -> str | None:
+        """One setting, as ``config_text("branch", "main", "remote")``; the last value wins. None: unset."""
+        section = tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
+        try:
+            return self.config.get(section, name[-1].encode()).decode("utf-8", "surrogateescape")
+        except KeyError:
+            return None
+
+    def config_bool(self, *name: str, default: bool = False) -> bool:
+        """One setting as git reads a boolean; raises ``UsageError("bad-config")`` where it is not one."""
+        text = self.config_text(*name)
+        if text is None:
+            return default
+        if text.lower() in ("true", "yes", "on", "1", ""):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise UsageError(
+            "bad-config",
+            f"The setting {'.'.join(name)} is {text!r}, which is neither true nor false."
+            " Nothing was changed.",
+            f"git config {'.'.join(name)} true",
+        )
+
+    def config_all(self, *name: str) -> list[str]:
+        """Every value of a setting that may stand several times, in the order of precedence."""
+        section = tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
+        try:
+            values = list(self.config.get_multivar(section, name[-1].encode()))
+        except KeyError:
+            return []
+        return [value.decode("utf-8", "surrogateescape") for value in values]
+
+    def remotes(self) -> list[str]:
+        """The names of the configured remotes."""
+        return list(
+            dict.fromkeys(
+                section[1].decode("utf-8", "surrogateescape")
+                for section in self.config.sections()
+                if len(section) == 2 and section[0].lower() == b"remote"
+            )
+        )
+
+    def identity(self) -> bytes:
+        """``Name <mail>`` of the committer, from the environment and the configuration, as git has it."""
+        from dulwich.repo import get_user_identity
+
+        return get_user_identity(self.config, "COMMITTER")
+
+    def advertised_heads(self) -> Iterator[Oid]:
+        """The commits that every ref here stands for: what a fetch need not send again."""
+        for oid in set(self.refs().values()):
+            if oid in self.objects:
+                peeled = self.objects.peel(oid)
+                if self.objects.is_commit(peeled):
+                    yield peeled
+
+
+def _parse_reflog_line(line: bytes) -> ReflogEntry | None:
+    head, _, message = line.partition(b"\t")
+    words = head.split(b" ")
+    if len(words) < 4 or len(words[0]) != len(words[1]) or len(words[0]) not in (40, 64):
+        return None
+    try:
+        when = int(words[-2])
+    except ValueError:
+        return None
+    return ReflogEntry(old=Oid(words[0]), new=Oid(words[1]), when=when, message=message)

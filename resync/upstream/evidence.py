@@ -1,0 +1,217 @@
+"""What upstream's tips have been, with the reason why each is believed to have been one.
+
+Everything here is the rule book of DESIGN.md, section 6: five kinds of evidence, strongest first. What
+agrees is used together; the strongest that says something new about this branch is the one that decided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from resync.errors import UsageError
+from resync.history import History
+from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
+from resync.repository import Repository
+from resync.repository.objects import TREE
+from resync.repository.repo import BRANCHES
+from resync.upstream.find import UpstreamBranch
+
+RECORDS = b"refs/resync/upstream/"
+
+# Reflog messages by which git says that a ref was put where upstream stood. Anything else (a commit, a
+# reset to HEAD@{1}) may be the user's own work and proves nothing.
+_FROM_TRACKING = re.compile(
+    rb"(?:branch: Created from|branch: Reset to|reset: moving to|checkout: moving from \S+ to) (?P<name>\S+)$"
+)
+_FROM_CLONE_OR_PULL = re.compile(rb"clone: from |pull(?: -\S+)*: Fast-forward$")
+_REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
+
+
+def record_ref(upstream: UpstreamBranch) -> RefName:
+    """The ref of resync's own record of the branch's tips."""
+    remote = upstream.remote.encode("utf-8", "surrogateescape")
+    branch = upstream.branch.removeprefix(BRANCHES)
+    return RefName(RECORDS + remote + b"/" + branch + b".tips")
+
+
+def collect(
+    repository: Repository,
+    upstream: UpstreamBranch,
+    head: Head,
+    *,
+    given: Oid | None,
+    announcements: Mapping[RefName, Oid],
+) -> tuple[Evidence, ...]:
+    """Every tip that upstream is known to have had, strongest evidence first, missing commits left out.
+
+    ``announcements`` are the announcing tags as the remote advertises them (a tag that stands only here
+    proves nothing). Commits that are not in the repository are of no use and are left out.
+    """
+    found: list[Evidence] = []
+    if given is not None:
+        found.append(Evidence(kind="given", source=b"--old-tip", oid=given))
+    record = repository.ref(record_ref(upstream))
+    if record is not None:
+        source = record_ref(upstream)
+        found += (
+            Evidence(kind="record", source=source, oid=oid)
+            for oid in repository.objects.commit(record).parents
+        )
+    if upstream.tracking is not None:
+        tip = repository.ref(upstream.tracking)
+        if tip is not None:
+            found.append(Evidence(kind="tracking", source=upstream.tracking, oid=tip))
+        found += _from_reflogs(repository, upstream.tracking, head)
+    for name, oid in announcements.items():
+        if oid in repository.objects:
+            found.append(Evidence(kind="announcement-tag", source=name, oid=repository.objects.peel(oid)))
+    unique = dict.fromkeys(found)
+    return tuple(each for each in unique if repository.objects.is_commit(each.oid))
+
+
+def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iterator[Evidence]:
+    """Tips that reflogs name, newest first: all of the remote-tracking branch's, and of the local
+    branch's and HEAD's those whose message says that they came from upstream."""
+    for entry in reversed(repository.reflog(tracking)):
+        for oid in (entry.new, entry.old):
+            if oid.strip(b"0"):
+                yield Evidence(kind="reflog", source=tracking, oid=oid)
+    # git's spellings of the tracking branch in a reflog message.
+    names = {
+        bytes(tracking),
+        tracking.removeprefix(b"refs/"),
+        tracking.removeprefix(b"refs/remotes/"),
+    }
+    for ref in dict.fromkeys((head.branch or RefName(b"HEAD"), RefName(b"HEAD"))):
+        for entry in reversed(repository.reflog(ref)):
+            match = _FROM_TRACKING.match(entry.message) or _REBASE_ONTO.match(entry.message)
+            if _FROM_CLONE_OR_PULL.match(entry.message) or (match and match["name"] in names):
+                yield Evidence(kind="reflog", source=ref, oid=entry.new)
+
+
+def judge(
+    history: History,
+    upstream: UpstreamBranch,
+    evidence: tuple[Evidence, ...],
+    *,
+    head: Oid,
+    tracked: Oid | None,
+    new_tip: Oid | None,
+) -> Upstream:
+    """What upstream did, as seen from the commit ``head``.
+
+    ``tracked`` is where the remote-tracking branch stood before this fetch, ``new_tip`` where upstream's
+    branch stands now (None: it is gone). A tip counts as one that was left behind when ``head`` reaches
+    commits through it that the new tip does not reach, or when it is where the remote-tracking branch
+    stood and the new tip does not reach it. Pure but for reading commits.
+    """
+    if new_tip is None:
+        return _upstream(upstream, "deleted", None, evidence, evidence)
+    behind = _left_behind(history, evidence, head, tracked, new_tip)
+    if not behind:
+        kind: UpstreamKind
+        if history.is_ancestor(new_tip, head):
+            kind = "up-to-date"
+        elif evidence or history.is_ancestor(head, new_tip):
+            kind = "advanced"
+        else:
+            kind = "unknown"
+        old = next((each for each in evidence if each.kind == "tracking"), None)
+        return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence)
+    newest = set(history.independent([each.oid for each in behind]))
+    deciding = next(each for each in behind if each.oid in newest)
+    if not history.merge_bases(deciding.oid, new_tip):
+        kind = "unrelated"
+    elif history.is_ancestor(new_tip, deciding.oid):
+        kind = "rewound"
+    else:
+        kind = "rewritten"
+    ordered = sorted(behind, key=lambda each: each.oid != deciding.oid)
+    tips = [each.oid for each in behind]
+    return _upstream(
+        upstream,
+        kind,
+        new_tip,
+        tuple(ordered),
+        evidence,
+        left=len(history.reachable(tips, [new_tip])),
+        arrived=len(history.reachable([new_tip], tips)),
+    )
+
+
+def _left_behind(
+    history: History, evidence: tuple[Evidence, ...], head: Oid, tracked: Oid | None, new_tip: Oid
+) -> tuple[Evidence, ...]:
+    """The evidence whose tips the new tip left behind, in the order of strength."""
+    candidates = history.reachable([head], [new_tip])
+    gone = history.reachable(dict.fromkeys(each.oid for each in evidence), [new_tip])
+    # One pass from the oldest: does a tip reach something that the branch still stands on?
+    concerns: set[Oid] = set()
+    for oid in history.topological(gone):
+        if oid in candidates or not concerns.isdisjoint(history.parents(oid)):
+            concerns.add(oid)
+    return tuple(
+        each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in gone)
+    )
+
+
+def _upstream(
+    branch: UpstreamBranch,
+    kind: UpstreamKind,
+    new_tip: Oid | None,
+    deciding: tuple[Evidence, ...],
+    evidence: tuple[Evidence, ...],
+    *,
+    left: int = 0,
+    arrived: int = 0,
+) -> Upstream:
+    return Upstream(
+        remote=branch.remote,
+        branch=branch.branch,
+        tracking=branch.tracking,
+        kind=kind,
+        new_tip=new_tip,
+        old_tip=deciding[0].oid if deciding else None,
+        old_tips=tuple(dict.fromkeys(each.oid for each in evidence)),
+        evidence=deciding,
+        left=left,
+        arrived=arrived,
+    )
+
+
+def remembered(
+    repository: Repository, history: History, upstream: UpstreamBranch, tips: tuple[Oid, ...], who: bytes
+) -> RefUpdate | None:
+    """The update that appends ``tips`` to resync's own record, or None where it has them all.
+
+    The record is a commit whose parents are the tips, those that others reach left out: so it survives
+    prune, expiry and garbage collection. ``who`` is ``Name <mail> SECONDS ZONE``. The commit is only in
+    memory yet.
+    """
+    name = record_ref(upstream)
+    old = repository.ref(name)
+    known = repository.objects.commit(old).parents if old is not None else ()
+    parents = history.independent(dict.fromkeys((*known, *tips)))
+    if set(parents) == set(known) or not parents:
+        return None
+    tree = repository.objects.add(TREE, b"")
+    lines = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
+    lines += [b"author " + who, b"committer " + who, b"", b"Every tip that resync has seen here\n"]
+    new = repository.objects.add_commit(b"\n".join(lines))
+    return RefUpdate(name=name, old=old, new=new, message="resync: seen")
+
+
+def resolve(repository: Repository, revision: str, option: str) -> Oid:
+    """The commit that a revision of git's syntax names; raises ``UsageError("bad-revision")``."""
+    from dulwich.objectspec import parse_commit
+
+    try:
+        name = revision.encode("utf-8", "surrogateescape")
+        return repository.objects.peel(Oid(parse_commit(repository.dulwich, name).id))
+    except (KeyError, ValueError):
+        raise UsageError(
+            "bad-revision",
+            f"{option} {revision} names no commit in this repository. Nothing was changed.",
+            "git log --oneline --all",
+        ) from None

@@ -1,0 +1,168 @@
+"""Asking the remote what its branch is now, and bringing the objects over.
+
+dulwich's transports do the talking. Only objects are written here: which refs move, and when, is the
+plan's to say (dulwich's own fetch takes only ``refs/heads`` for what it has, and may start a garbage
+collection that deletes stashes, so its lower half is called instead).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from resync.errors import Busy, ResyncError
+from resync.model import Oid, RefName
+from resync.repository import Repository
+from resync.upstream.find import UpstreamBranch
+
+if TYPE_CHECKING:
+    from dulwich.client import FetchPackResult, GitClient
+
+TAGS = b"refs/tags/"
+
+# Tags by which projects say that they end or replace a branch; resync.announcement adds to them.
+ANNOUNCEMENTS = ("*-early-demise", "*-eol")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What the remote said.
+
+    ``tip`` is its branch now (None: it has no such branch), ``refs`` everything that it advertised, and
+    ``announcements`` the announcing tags among it (tag ref to object, annotated tags not peeled).
+    """
+
+    tip: Oid | None
+    refs: Mapping[RefName, Oid]
+    announcements: Mapping[RefName, Oid]
+
+
+def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
+    """Fetch the upstream branch and the announcing tags; nothing but objects is written.
+
+    Raises ``Busy("upstream-unreachable")`` where the remote cannot be reached or breaks off.
+    """
+    patterns = announcement_patterns(repository)
+    try:
+        refs = _exchange(repository, upstream, patterns, progress)
+    except ResyncError:
+        raise
+    except Exception as error:
+        if not _is_transport_error(error):
+            raise
+        raise Busy(
+            "upstream-unreachable",
+            f"Upstream {upstream.remote} at {without_secrets(upstream.url)} cannot be reached"
+            f" ({_words(error)}). Nothing was changed.",
+            "check the address (git remote -v) and the network, then try again",
+        ) from error
+    return Fetched(
+        tip=refs.get(upstream.branch),
+        refs=refs,
+        announcements={name: oid for name, oid in refs.items() if is_announcement(name, patterns)},
+    )
+
+
+def without_secrets(url: str) -> str:
+    """The address without a user name and password, for showing."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
+def announcement_patterns(repository: Repository) -> tuple[str, ...]:
+    """The patterns of announcing tags' names: the built-in ones and ``resync.announcement``."""
+    return (*ANNOUNCEMENTS, *repository.config_all("resync", "announcement"))
+
+
+def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
+    """Whether the ref is a tag whose name fits one of the patterns."""
+    if not name.startswith(TAGS):
+        return False
+    short = name.removeprefix(TAGS).decode("utf-8", "surrogateescape")
+    return any(fnmatchcase(short, pattern) for pattern in patterns)
+
+
+def _exchange(
+    repository: Repository, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
+) -> dict[RefName, Oid]:
+    """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
+    from tempfile import SpooledTemporaryFile
+
+    from dulwich.object_store import ObjectStoreGraphWalker
+
+    client, path = _connect(repository, upstream.url)
+    store = repository.dulwich.object_store
+    # What was fetched is what a later backup rests on; it must survive a power cut as well.
+    store.fsync_object_files = True
+
+    def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+        wanted = {
+            oid
+            for name, oid in refs.items()
+            if name == upstream.branch or is_announcement(RefName(name), patterns)
+        }
+        return sorted(oid for oid in wanted if oid not in store)  # type: ignore[operator]
+
+    walker = ObjectStoreGraphWalker(
+        set(repository.advertised_heads()),  # type: ignore[arg-type]
+        lambda oid: list(repository.objects.commit(Oid(oid)).parents),  # type: ignore[arg-type]
+        shallow=set(repository.shallow),  # type: ignore[arg-type]
+    )
+    with SpooledTemporaryFile(max_size=64 << 20, dir=os.fspath(store.path)) as pack:
+        result: FetchPackResult = client.fetch_pack(
+            path,
+            wants,  # type: ignore[arg-type]
+            walker,
+            pack.write,
+            progress=lambda message: progress(message.decode("utf-8", "replace")),
+            ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
+        )
+        if pack.tell():
+            pack.seek(0)
+            store.add_thin_pack(pack.read, None)
+    return {
+        RefName(name): Oid(oid)
+        for name, oid in result.refs.items()
+        if oid is not None and not name.endswith(b"^{}")
+    }
+
+
+def _connect(repository: Repository, url: str) -> tuple[GitClient, str]:
+    from dulwich.client import LocalGitClient, get_transport_and_path
+
+    client, path = get_transport_and_path(url, config=repository.config, operation="pull", quiet=True)
+    if isinstance(client, LocalGitClient):
+        # git reads a relative address from the top of the working tree.
+        path = os.path.join(repository.root, path)
+    return client, path
+
+
+def _is_transport_error(error: Exception) -> bool:
+    from dulwich.client import HTTPProxyUnauthorized, HTTPUnauthorized, InvalidWants, StrangeHostname
+    from dulwich.errors import GitProtocolError, NotGitRepository
+    from urllib3.exceptions import HTTPError
+
+    return isinstance(
+        error,
+        (
+            OSError,
+            EOFError,
+            GitProtocolError,
+            NotGitRepository,
+            HTTPError,
+            HTTPUnauthorized,
+            HTTPProxyUnauthorized,
+            InvalidWants,
+            StrangeHostname,
+        ),
+    )
+
+
+def _words(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return words if words else type(error).__name__

@@ -1,0 +1,132 @@
+"""Which branch of which remote is the upstream of what is checked out."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from resync.errors import Refused, UsageError
+from resync.model import Head, RefName
+from resync.repository import Repository
+from resync.repository.repo import BRANCHES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamBranch:
+    """The upstream branch: ``branch`` as the remote names it, ``tracking`` as it is kept here.
+
+    ``tracking`` is None where no configured refspec keeps the branch. ``source`` says where the answer
+    was found, for the report.
+    """
+
+    remote: str
+    url: str
+    branch: RefName
+    tracking: RefName | None
+    source: str
+
+
+def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBranch:
+    """The upstream of ``head``: ``wanted`` (``REMOTE/BRANCH``), else as configured, else ``.gitreview``'s.
+
+    Raises ``UsageError("unknown-upstream")`` where ``wanted`` names no remote, and
+    ``Refused("no-upstream")`` where nothing says what the upstream is.
+    """
+    if wanted is not None:
+        return _named(repository, wanted)
+    if head.branch is not None:
+        configured = _configured(repository, head.branch)
+        if configured is not None:
+            return configured
+    reviewed = _from_gitreview(repository)
+    if reviewed is not None:
+        return reviewed
+    name = head.name.decode("utf-8", "replace")
+    what = f"Branch {name} has" if head.branch else "A detached HEAD has"
+    raise Refused(
+        "no-upstream",
+        f"{what} no upstream configured, and there is no .gitreview that names one. Nothing was changed.",
+        "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH",
+    )
+
+
+def _named(repository: Repository, wanted: str) -> UpstreamBranch:
+    # A remote's name may itself contain slashes: the longest that fits is meant, as in git.
+    for remote in sorted(repository.remotes(), key=len, reverse=True):
+        if wanted.startswith(remote + "/") and len(wanted) > len(remote) + 1:
+            branch = wanted.removeprefix(remote + "/").encode("utf-8", "surrogateescape")
+            return _of_remote(repository, remote, RefName(BRANCHES + branch), "--upstream")
+    known = ", ".join(repository.remotes()) or "none"
+    raise UsageError(
+        "unknown-upstream",
+        f"{wanted} does not begin with the name of a remote (there are: {known}). Nothing was changed.",
+        "resync --upstream REMOTE/BRANCH",
+    )
+
+
+def _configured(repository: Repository, branch: RefName) -> UpstreamBranch | None:
+    """The configured upstream, followed through local branches (a remote of ``.``)."""
+    seen: set[RefName] = set()
+    while branch not in seen:
+        seen.add(branch)
+        name = branch.removeprefix(BRANCHES).decode("utf-8", "surrogateescape")
+        remote = repository.config_text("branch", name, "remote")
+        merge = repository.config_text("branch", name, "merge")
+        if remote is None or merge is None:
+            return None
+        upstream = RefName(merge.encode("utf-8", "surrogateescape"))
+        if remote != ".":
+            return _of_remote(repository, remote, upstream, f"branch.{name}.merge")
+        branch = upstream
+    return None
+
+
+def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
+    """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        with open(os.path.join(repository.root, ".gitreview"), encoding="utf-8", errors="replace") as file:
+            parser.read_file(file)
+    except (OSError, configparser.Error):
+        return None
+    branch = parser.get("gerrit", "defaultbranch", fallback="")
+    remotes = repository.remotes()
+    for remote in (parser.get("gerrit", "defaultremote", fallback="gerrit"), "origin"):
+        if branch and remote in remotes:
+            name = RefName(BRANCHES + branch.encode("utf-8", "surrogateescape"))
+            return _of_remote(repository, remote, name, ".gitreview")
+    return None
+
+
+def _of_remote(repository: Repository, remote: str, branch: RefName, source: str) -> UpstreamBranch:
+    # git lets branch.<name>.remote be an address instead of a remote's name; such a branch is not tracked.
+    url = repository.config_text("remote", remote, "url") or remote
+    refspecs = repository.config_all("remote", remote, "fetch")
+    return UpstreamBranch(
+        remote=remote, url=url, branch=branch, tracking=tracking_ref(refspecs, branch), source=source
+    )
+
+
+def tracking_ref(refspecs: Iterable[str], branch: RefName) -> RefName | None:
+    """Where the fetch refspecs of a remote keep its ``branch``, or None (git's refspec rules)."""
+    name = branch.decode("utf-8", "surrogateescape")
+    kept = None
+    for refspec in refspecs:
+        negative = refspec.startswith("^")
+        source, _, target = refspec.lstrip("^+").partition(":")
+        before, star, after = source.partition("*")
+        if star:
+            if not (name.startswith(before) and name.endswith(after) and len(name) >= len(source) - 1):
+                continue
+            middle = name[len(before) : len(name) - len(after)]
+        elif source != name and BRANCHES.decode() + source != name:
+            continue
+        else:
+            middle = ""
+        if negative:
+            return None
+        if target and kept is None:
+            kept = RefName(target.replace("*", middle).encode("utf-8", "surrogateescape"))
+    return kept
