@@ -1,0 +1,170 @@
+"""Looking at what stands in a working tree, without following a symbolic link or opening a FIFO.
+
+Paths are those of trees (bytes, ``/`` between names) below one root, and are believed to be harmless: the
+reader of the index and of trees have refused those that are not.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from resync.errors import Refused
+from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, Oid, TreePath
+
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
+_CHUNK = 1 << 20
+
+
+class Files:
+    """The files below ``root``. Which directories are real is looked up once and remembered."""
+
+    def __init__(self, root: str | bytes) -> None:
+        self._prefix = os.path.join(os.fsencode(root), b"")
+        self._real: dict[bytes, bool] = {b"": True}
+        self._last = b""
+        self._last_real = True
+
+    def full(self, path: bytes) -> bytes:
+        """The path as the system calls take it."""
+        return self._prefix + path
+
+    def lstat(self, path: TreePath) -> os.stat_result | None:
+        """What stands at the path, or None: nothing there, or a link or file where a directory was.
+
+        Raises ``Refused("unreadable-file")`` where a directory may not be searched.
+        """
+        directory = path[: path.rfind(b"/") + 1]
+        if directory != self._last:
+            self._last, self._last_real = directory, self._is_real(directory)
+        if not self._last_real:
+            return None
+        return self._lstat(path)
+
+    def read(self, path: TreePath) -> bytes:
+        """The bytes of a regular file, or a link's target.
+
+        Raises ``Refused``: ``unreadable-file``, and ``changed-meanwhile`` where the file has become
+        something else since it was looked at.
+        """
+        with _refusing(path):
+            try:
+                descriptor = self._open(path)
+            except OSError as error:
+                if error.errno in (
+                    errno.ELOOP,
+                    errno.EMLINK,
+                ):  # EMLINK: FreeBSD's word for a link not followed
+                    return os.readlink(self._prefix + path)
+                raise
+            with open(descriptor, "rb") as file:
+                return file.read()
+
+    def hash_blob(self, path: TreePath, hex_length: int) -> Oid:
+        """The id that a regular file's bytes have as a blob, without holding them in memory."""
+        with _refusing(path), open(self._open(path), "rb") as file:
+            digest = (hashlib.sha1 if hex_length == 40 else hashlib.sha256)()
+            size = os.fstat(file.fileno()).st_size
+            digest.update(b"blob %d\0" % size)
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size -= len(chunk)
+            if size:
+                raise changed_meanwhile(path)
+            return Oid(digest.hexdigest().encode())
+
+    def list(self, directory: TreePath) -> list[os.DirEntry[bytes]]:
+        """What a real directory holds (``b""`` is the top), by name; nothing where there is none."""
+        with _refusing(directory):
+            try:
+                with os.scandir(self._prefix + directory) as found:
+                    return sorted(found, key=lambda entry: entry.name)
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return []
+                raise
+
+    def is_repository(self, directory: TreePath) -> bool:
+        """Whether a directory has a ``.git`` of its own: another repository, or a submodule."""
+        return self._lstat(TreePath(directory + b"/.git")) is not None
+
+    def _open(self, path: TreePath) -> int:
+        """Open for reading; neither a link nor a FIFO that has just been put there can mislead or block."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(self._prefix + path, flags | getattr(os, "O_BINARY", 0))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise changed_meanwhile(path)
+        return descriptor
+
+    def _is_real(self, directory: bytes) -> bool:
+        """Whether a directory (with a slash at its end) and all above it are directories and not links."""
+        found = self._real.get(directory)
+        if found is not None:
+            return found
+        missing = [directory]
+        while (parent := _parent(missing[-1])) not in self._real:
+            missing.append(parent)
+        real = self._real[parent]
+        for name in reversed(missing):
+            if real:
+                status = self._lstat(TreePath(name[:-1]))
+                real = status is not None and stat.S_ISDIR(status.st_mode)
+            self._real[name] = real
+        return real
+
+    def _lstat(self, path: TreePath) -> os.stat_result | None:
+        try:
+            return os.lstat(self._prefix + path)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise _unreadable(path, error) from None
+
+
+def regular_mode(status_mode: int) -> int:
+    """The mode that git gives to a regular file: only the owner's executable bit counts."""
+    return MODE_EXECUTABLE if status_mode & stat.S_IXUSR else MODE_FILE
+
+
+def git_mode(status_mode: int) -> int | None:
+    """The mode that git gives to a file or link; None for a directory, FIFO, socket or device."""
+    if stat.S_ISREG(status_mode):
+        return regular_mode(status_mode)
+    return MODE_SYMLINK if stat.S_ISLNK(status_mode) else None
+
+
+def changed_meanwhile(path: TreePath) -> Refused:
+    """The refusal for a file that somebody replaced between two looks at it."""
+    return Refused(
+        "changed-meanwhile",
+        f"{os.fsdecode(path)!r} changed while it was being read. Nothing was changed by resync.",
+        "close what is writing there and try again",
+    )
+
+
+def _parent(directory: bytes) -> bytes:
+    return directory[: directory.rfind(b"/", 0, -1) + 1]
+
+
+@contextmanager
+def _refusing(path: TreePath) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise changed_meanwhile(path) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: TreePath, error: OSError) -> Refused:
+    name = os.fsdecode(path)
+    return Refused(
+        "unreadable-file",
+        f"{name!r} cannot be read ({error.strerror}), so it cannot be backed up. Nothing was changed.",
+        "give yourself access to it, or run resync as its owner",
+    )

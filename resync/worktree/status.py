@@ -1,0 +1,280 @@
+"""Which tracked paths differ between HEAD, the index and the working tree, and what stands on disk there.
+
+Everything that differs is read and kept in the object store's memory: this is what the backup saves. Stat
+data is trusted only by git's rule (a file that may have changed in the tick in which the index was written
+is read), symbolic links are never followed, and nothing but regular files is ever opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from resync.errors import Refused
+from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, PathState, TreeEntry, TreePath
+from resync.repository.objects import BLOB, Objects
+from resync.worktree.files import Files, git_mode, regular_mode
+from resync.worktree.index import Index, IndexEntry
+from resync.worktree.settings import WorktreeSettings
+
+_unpack_stat = struct.Struct(">10I").unpack
+_SECOND = 1_000_000_000
+
+
+def read_status(
+    objects: Objects,
+    root: str | bytes,
+    index: Index,
+    index_mtime_ns: int,
+    head_tree: Oid | None,
+    settings: WorktreeSettings,
+) -> tuple[PathState, ...]:
+    """Every path of HEAD or the index where HEAD, index and working tree are not all equal, by path.
+
+    ``root`` is the top of the working tree, ``index_mtime_ns`` the time of the index file that was read,
+    and ``head_tree`` None where HEAD has no commit yet. What is special:
+
+    - a path that ``git add -N`` announced has ``index`` None and ``intent_to_add`` True;
+    - a path that a merge left unmerged has ``index`` None as well; its stages are in ``index.unmerged``;
+    - a path that HEAD has, the index has not, and that exists on disk has its file as ``worktree``;
+    - the assume-unchanged bit is not believed, and the skip-worktree bit only where there is no file;
+    - a FIFO, socket or device is nothing (``worktree`` None), and so is a plain directory;
+    - a repository in the place of a file is a gitlink; a submodule is looked at for its HEAD alone.
+
+    Raises ``Refused``: ``unreadable-file`` for a file or directory that may not be read, ``huge-file`` for
+    an edited one of more than ``settings.big_file_threshold`` bytes, ``hostile-tree`` where HEAD has a
+    name that must not be in a working tree.
+    """
+    staged = dict(staged_differences(objects, index, head_tree))
+    look = _Look(objects, Files(root), index_mtime_ns, settings)
+    states: list[PathState] = []
+    for path, entry in index.entries.items():
+        status = look.files.lstat(path)
+        unchanged = status is not None and look.unchanged(entry, status)
+        if unchanged and path not in staged:
+            continue
+        indexed = None if entry.intent_to_add else TreeEntry(entry.mode, entry.oid)
+        head = staged.get(path, indexed)
+        if status is not None:
+            found, raw = look.read(path, status, entry, unchanged)
+        else:
+            found, raw = (indexed if entry.skip_worktree else None), None
+        if not head == indexed == found or (entry.intent_to_add and head != found):
+            states.append(
+                PathState(
+                    path=path,
+                    head=head,
+                    index=indexed,
+                    worktree=found,
+                    raw=raw,
+                    intent_to_add=entry.intent_to_add,
+                )
+            )
+    for path in (staged.keys() | index.unmerged.keys()) - index.entries.keys():
+        status = look.files.lstat(path)
+        found, raw = look.read(path, status, None, False) if status is not None else (None, None)
+        states.append(PathState(path=path, head=staged.get(path), index=None, worktree=found, raw=raw))
+    return tuple(sorted(states, key=lambda state: state.path))
+
+
+# --- HEAD against the index ------------------------------------------------------------------------
+
+
+def staged_differences(
+    objects: Objects, index: Index, head_tree: Oid | None
+) -> Iterator[tuple[TreePath, TreeEntry | None]]:
+    """Each path that HEAD's tree and the index have not alike, with HEAD's entry (None: HEAD has none).
+
+    A directory is not walked where the index's own cached trees say that it equals HEAD's. A path that
+    was only announced (``git add -N``) counts as not in the index.
+    """
+    entries = index.entries
+    trusted = _trusted_trees(index)
+    skipped: set[bytes] = set()
+    matched: set[bytes] = set()
+    waiting = [(b"", head_tree)] if head_tree is not None else []
+    while waiting:
+        directory, tree = waiting.pop()
+        if trusted.get(directory) == tree:
+            skipped.add(directory)
+            continue
+        prefix = directory + b"/" if directory else b""
+        for name, (mode, oid) in objects.tree(tree).items():
+            path = TreePath(prefix + name)
+            if mode == MODE_TREE:
+                waiting.append((path, oid))
+                continue
+            if stat.S_ISREG(mode):
+                mode = regular_mode(mode)  # old trees hold modes such as 100664
+            entry = entries.get(path)
+            if entry is None or entry.intent_to_add:
+                _check_path(path)
+                yield path, TreeEntry(mode, oid)
+                continue
+            matched.add(path)
+            if entry.oid != oid or entry.mode != mode:
+                yield path, TreeEntry(mode, oid)
+    if b"" in skipped:
+        return
+    for path, entry in entries.items():
+        if path not in matched and not entry.intent_to_add and not _below(path, skipped):
+            yield path, None
+
+
+def _trusted_trees(index: Index) -> dict[bytes, Oid]:
+    """The cached trees whose number of entries is right: a tool that left them stale is not believed."""
+    if not index.cache_tree:
+        return {}
+    paths = list(index.entries)
+    trusted: dict[bytes, Oid] = {}
+    for directory, (oid, count) in index.cache_tree.items():
+        if not directory:
+            found = len(paths)
+        else:  # "0" follows "/": everything below the directory lies between the two
+            found = bisect_left(paths, directory + b"0") - bisect_left(paths, directory + b"/")
+        if found == count:
+            trusted[directory] = oid
+    return trusted
+
+
+def _below(path: bytes, directories: set[bytes]) -> bool:
+    slash = path.rfind(b"/")
+    while slash > 0:
+        if path[:slash] in directories:
+            return True
+        slash = path.rfind(b"/", 0, slash)
+    return False
+
+
+def _check_path(path: TreePath) -> None:
+    for name in path.split(b"/"):
+        if name in (b"", b".", b"..") or name.lower() == b".git":
+            raise Refused(
+                "hostile-tree",
+                f"HEAD has the path {os.fsdecode(path)!r}, which must not be in a working tree."
+                " Nothing was changed.",
+                "git fsck",
+            )
+
+
+# --- the index against the working tree ------------------------------------------------------------
+
+
+class _Look:
+    """Compares index entries with what stands on disk."""
+
+    def __init__(
+        self, objects: Objects, files: Files, index_mtime_ns: int, settings: WorktreeSettings
+    ) -> None:
+        self.files = files
+        self._objects = objects
+        self._settings = settings
+        self._index_mtime = index_mtime_ns
+        self._index_second = index_mtime_ns // _SECOND
+        self._empty = objects.hash(BLOB, b"")
+        self._modes: dict[int, int | None] = {}
+
+    def unchanged(self, entry: IndexEntry, status: os.stat_result) -> bool:
+        """Whether stat data alone proves that the file is what the index says.
+
+        A number of nanoseconds that the index has as 0 was not recorded, and ``core.checkStat=minimal``
+        says the same of everything but whole seconds and the size.
+        """
+        mode = status.st_mode
+        kind = self._modes.get(mode, 0)
+        if kind == 0:
+            kind = self._modes[mode] = git_mode(mode)
+        if kind != entry.mode and (kind is None or self._mode(status, entry) != entry.mode):
+            return False
+        ctime, ctime_ns, mtime, mtime_ns, _dev, ino, _mode, uid, gid, size = _unpack_stat(entry.stat)
+        if size != status.st_size or (size == 0 and entry.oid != self._empty and kind != MODE_SYMLINK):
+            return False
+        full = self._settings.check_stat
+        modified = status.st_mtime_ns
+        if mtime_ns and full:
+            if mtime * _SECOND + mtime_ns != modified or modified >= self._index_mtime:
+                return False
+        elif mtime != modified // _SECOND or mtime >= self._index_second:
+            return False
+        if not full:
+            return True
+        if self._settings.trust_ctime:
+            changed = status.st_ctime_ns
+            if ctime_ns:
+                if ctime * _SECOND + ctime_ns != changed:
+                    return False
+            elif ctime != changed // _SECOND:
+                return False
+        return bool(ino == status.st_ino & 0xFFFFFFFF and uid == status.st_uid and gid == status.st_gid)
+
+    def read(
+        self, path: TreePath, status: os.stat_result, entry: IndexEntry | None, unchanged: bool
+    ) -> tuple[TreeEntry | None, Oid | None]:
+        """The file as git would store it, and its raw bytes as a blob; None for what git does not store."""
+        if stat.S_ISDIR(status.st_mode):
+            return self._directory(path, entry), None
+        mode = self._mode(status, entry)
+        if mode is None:
+            return None, None
+        if status.st_size > self._settings.big_file_threshold:
+            return self._huge(path, mode, entry)
+        data = self.files.read(path)
+        raw = self._add(data, entry)
+        if unchanged and entry is not None:
+            return TreeEntry(entry.mode, entry.oid), raw
+        return TreeEntry(mode, raw), raw
+
+    def _mode(self, status: os.stat_result, entry: IndexEntry | None) -> int | None:
+        """The mode that git would record, given what the file system can say and what the index says."""
+        mode = git_mode(status.st_mode)
+        if entry is None or not stat.S_ISREG(status.st_mode):
+            return mode
+        if entry.mode == MODE_SYMLINK and not self._settings.symlinks:
+            return MODE_SYMLINK
+        if not self._settings.file_mode and stat.S_ISREG(entry.mode):
+            return entry.mode
+        return mode
+
+    def _add(self, data: bytes, entry: IndexEntry | None) -> Oid:
+        """The id of a blob, which is kept in memory unless it is the index's own and so on disk."""
+        oid = self._objects.hash(BLOB, data)
+        if entry is None or oid != entry.oid or entry.intent_to_add:
+            self._objects.add_blob(data)
+        return oid
+
+    def _directory(self, path: TreePath, entry: IndexEntry | None) -> TreeEntry | None:
+        """A repository is a gitlink to its HEAD; an empty submodule is one that was never initialised."""
+        submodule = entry is not None and entry.mode == MODE_GITLINK
+        head = _repository_head(self.files.full(path)) if self.files.is_repository(path) else None
+        if head is not None:
+            return TreeEntry(MODE_GITLINK, head)
+        return TreeEntry(entry.mode, entry.oid) if submodule and entry is not None else None
+
+    def _huge(
+        self, path: TreePath, mode: int, entry: IndexEntry | None
+    ) -> tuple[TreeEntry | None, Oid | None]:
+        if entry is not None:
+            oid = self.files.hash_blob(path, len(entry.oid))
+            if oid == entry.oid:
+                return TreeEntry(mode, oid), oid
+        raise Refused(
+            "huge-file",
+            f"{os.fsdecode(path)!r} is edited and larger than"
+            f" {self._settings.big_file_threshold >> 20} MiB, too large to back up. Nothing was changed.",
+            "commit it, or move it out of the working tree, and try again",
+        )
+
+
+def _repository_head(directory: bytes) -> Oid | None:
+    """The commit that HEAD of the repository in that directory names, or None where it names none."""
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        with Repo(os.fsdecode(directory)) as repository:
+            return Oid(repository.refs[b"HEAD"])  # type: ignore[index]  # dulwich's own NewType for names
+    except (KeyError, NotGitRepository, ValueError):
+        return None
