@@ -1,0 +1,50 @@
+"""What differs between two trees, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
+
+_Difference: TypeAlias = tuple[bytes, TreeEntry | None, TreeEntry | None]
+
+
+def tree_changes(
+    objects: ObjectStore, a: Oid | None, b: Oid | None
+) -> Iterator[tuple[TreePath, TreeEntry | None, TreeEntry | None]]:
+    """Every path that is not the same in trees ``a`` and ``b``, with what stands there in each.
+
+    ``None`` is the empty tree. Entries are files, links and submodules, never directories: a file that
+    became a directory is one deletion and its additions. Only directories with different ids are read,
+    one at a time and to any depth; paths come sorted directory by directory. The iterator is lazy,
+    because a few hostile trees can name more files than memory holds.
+    """
+    pending = [_differences(objects, b"", a, b)]
+    while pending:
+        for path, old, new in pending[-1]:
+            old_tree = old.oid if old is not None and old.mode == MODE_TREE else None
+            new_tree = new.oid if new is not None and new.mode == MODE_TREE else None
+            old_file = old if old_tree is None else None
+            new_file = new if new_tree is None else None
+            if old_file is not None or new_file is not None:
+                yield TreePath(path), old_file, new_file
+            if old_tree is not None or new_tree is not None:
+                pending.append(_differences(objects, path + b"/", old_tree, new_tree))
+                break
+        else:
+            pending.pop()
+
+
+def _differences(objects: ObjectStore, prefix: bytes, a: Oid | None, b: Oid | None) -> Iterator[_Difference]:
+    """The entries of one directory that are not the same on both sides, with their whole paths."""
+    empty: Tree = {}
+    old_tree = empty if a is None else objects.tree(a)
+    new_tree = empty if b is None else objects.tree(b)
+    changed = [
+        (name, old_tree.get(name), new_tree.get(name))
+        for name in old_tree.keys() | new_tree.keys()
+        if old_tree.get(name) != new_tree.get(name)
+    ]
+    changed.sort()
+    return ((prefix + name, old, new) for name, old, new in changed)

@@ -1,0 +1,278 @@
+"""Exact questions about the commit graph: ancestors, merge bases, ranges, orders.
+
+Every walk goes from newer to older commits by committer date, because that is usually also the order
+of the graph, but no answer rests on a date. What lets a walk stop early and still be exact is that the
+graph has no circles: *if x reaches s, then nothing at or below s reaches x*. So a walk that asks "do
+the unread commits reach any of these targets?" may stop as soon as every target reaches every commit
+at which reading would go on. Dates that are equal, random or turned round only make it stop later.
+
+The same rule answers for histories that are cut: the parents that a shallow commit hides are unread
+for good, and where the rule does not settle them the answer is ``HistoryCut``, not a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from heapq import heappop, heappush
+
+from resync.errors import Refused
+from resync.model import Oid
+from resync.repository.objects import COMMIT, Objects, missing
+
+# Colours are bits: who reaches a commit. From _TARGET upwards each bit stands for one target.
+_LEFT, _RIGHT, _TARGET = 1, 2, 4
+_BOTH = _LEFT | _RIGHT
+
+_MANY_TARGETS = 256
+"""With more targets than this a walk goes to the roots instead of carrying so many bits about."""
+
+
+class HistoryCut(Refused):
+    """The answer depends on commits that this shallow clone does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "shallow-history",
+            "this clone is shallow, and the answer depends on commits that it does not have."
+            " Nothing was changed.",
+            "git fetch --unshallow",
+        )
+
+
+class History:
+    """The commit graph of one repository, read as far as questions need it.
+
+    ``shallow`` are the commits whose parents the clone does not have; ``grafts`` gives other parents to
+    commits (from ``info/grafts`` or replace refs). Parents and dates are cached, commits are not.
+    Every method raises ``Refused("missing-object")`` for a commit that is not in the repository.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        *,
+        shallow: frozenset[Oid] = frozenset(),
+        grafts: Mapping[Oid, tuple[Oid, ...]] | None = None,
+    ) -> None:
+        self._objects = objects
+        self._shallow = shallow
+        self._grafts = grafts or {}
+        self._parents: dict[Oid, tuple[Oid, ...]] = {}
+        self._dates: dict[Oid, int] = {}
+
+    def parents(self, oid: Oid) -> tuple[Oid, ...]:
+        """The parents of ``oid`` in order: those that a graft gives, none for a shallow commit."""
+        found = self._parents.get(oid)
+        return found if found is not None else self._read(oid)
+
+    def date(self, oid: Oid) -> int:
+        """The committer date of ``oid`` in seconds since the epoch, 0 where it makes no sense."""
+        if oid not in self._dates:
+            self._read(oid)
+        return self._dates[oid]
+
+    def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
+        """Whether ``descendant`` reaches ``ancestor``; a commit reaches itself.
+
+        Raises ``HistoryCut`` where only commits that a shallow clone hides could tell.
+        """
+        return ancestor == descendant or self._reached(ancestor, [descendant])
+
+    def merge_bases(self, a: Oid, b: Oid) -> tuple[Oid, ...]:
+        """All best common ancestors of two commits, sorted by id: none is an ancestor of another.
+
+        Raises ``HistoryCut`` where commits that a shallow clone hides might be, or might join the two.
+        """
+        if a == b:
+            return (a,)
+        walk = _Walk(self)
+        walk.paint(a, _LEFT)
+        walk.paint(b, _RIGHT)
+        walk.run(_not_common)
+        self._check_cut(walk, _not_common)
+        # A best common ancestor that was not read would be below a commit that is common: not the best.
+        common = {oid for oid, colours in walk.colours.items() if not _not_common(colours)}
+        below = {parent for oid in common for parent in self.parents(oid)}
+        return self.independent(common - below)
+
+    def independent(self, oids: Iterable[Oid]) -> tuple[Oid, ...]:
+        """Those of ``oids`` that none of the others reaches, each once, sorted by id.
+
+        Raises ``HistoryCut`` as ``is_ancestor`` does.
+        """
+        kept = sorted(set(oids))
+        for oid in tuple(kept):
+            others = [other for other in kept if other != oid]
+            if others and self._reached(oid, others):
+                kept = others
+        return tuple(kept)
+
+    def reachable(
+        self, include: Iterable[Oid], exclude: Iterable[Oid] = (), *, ignore_cut: bool = False
+    ) -> set[Oid]:
+        """The commits that some of ``include`` reach and none of ``exclude`` (git's ``^``) does.
+
+        Exact whatever the dates say (see the top of this module). A recent fork costs a walk to the
+        fork and little more, except where what is found ends in a root commit: then only reading all
+        of the excluded side shows that it does not contain that root.
+
+        Raises ``HistoryCut`` where a shallow clone hides commits that belong to the answer or could
+        exclude a part of it; with ``ignore_cut`` the answer is the one of the history that is here.
+        """
+        walk = _Walk(self)
+        for oid in include:
+            walk.paint(oid, _LEFT)
+        for oid in exclude:
+            walk.paint(oid, _RIGHT)
+        walk.run(_included)
+        found = {oid for oid, colours in walk.colours.items() if _included(colours)}
+        # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
+        lowest = [oid for oid in found if found.isdisjoint(self.parents(oid))]
+        unsettled = walk.aim(lowest)
+        walk.run(unsettled)
+        if not ignore_cut:
+            self._check_cut(walk, _included)
+            self._check_cut(walk, unsettled)
+        return {oid for oid in found if not walk.colours[oid] & _RIGHT}
+
+    def topological(self, commits: Collection[Oid]) -> list[Oid]:
+        """``commits`` with parents before children, and each line of development in one piece.
+
+        That is ``git rev-list --topo-order --reverse``: from the tips (those with the newer date are
+        named later; ids decide between equal ones) each commit follows all of its children in the
+        set, and the last parent of a merge comes before the first. Only direct parents count, so
+        order a whole range first and leave commits out afterwards.
+        """
+        wanted = set(commits)
+        children = dict.fromkeys(wanted, 0)
+        for oid in wanted:
+            for parent in self.parents(oid):
+                if parent in wanted:
+                    children[parent] += 1
+        ready = [oid for oid, count in children.items() if not count]
+        ready.sort(key=lambda oid: (self.date(oid), oid))
+        newest_first = []
+        while ready:
+            oid = ready.pop()
+            newest_first.append(oid)
+            for parent in self.parents(oid):
+                if parent in wanted:
+                    children[parent] -= 1
+                    if not children[parent]:
+                        ready.append(parent)
+        newest_first.reverse()
+        return newest_first
+
+    def _reached(self, target: Oid, starts: Iterable[Oid]) -> bool:
+        """Whether one of ``starts``, which are other commits, reaches ``target``."""
+        walk = _Walk(self)
+        for oid in starts:
+            walk.paint(oid, _RIGHT)
+        unsettled = walk.aim([target])
+        walk.run(unsettled, goal=target)
+        if walk.colours[target] & _RIGHT:
+            return True
+        self._check_cut(walk, unsettled)
+        return False
+
+    def _check_cut(self, walk: _Walk, unsettled: Callable[[int], int | bool]) -> None:
+        """Refuse if a shallow commit was met at which the walk would have had to go on."""
+        for oid in self._shallow:
+            if oid in walk.colours and unsettled(walk.colours[oid]):
+                raise HistoryCut
+
+    def _read(self, oid: Oid) -> tuple[Oid, ...]:
+        kind, raw = self._objects.raw(oid)
+        if kind != COMMIT:
+            raise missing(oid)
+        parents, self._dates[oid] = parse_links(raw)
+        if oid in self._shallow:
+            parents = ()
+        elif oid in self._grafts:
+            parents = self._grafts[oid]
+        self._parents[oid] = parents
+        return parents
+
+
+class _Walk:
+    """A walk down the graph that paints what it meets, newest first.
+
+    A commit hands its colours to its parents when it is read, and again when it is given more of them.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.colours: dict[Oid, int] = {}
+        self._history = history
+        self._queue: list[tuple[int, Oid]] = []
+        self._queued: set[Oid] = set()
+
+    def paint(self, oid: Oid, colour: int) -> None:
+        """Give ``oid`` a colour, and queue it so that its ancestors get it too."""
+        self.colours[oid] = self.colours.get(oid, 0) | colour
+        if oid not in self._queued:
+            self._queued.add(oid)
+            heappush(self._queue, (-self._history.date(oid), oid))
+
+    def aim(self, targets: Collection[Oid]) -> Callable[[int], int | bool]:
+        """Give each target a colour of its own; return the test for what could still reach one.
+
+        A commit could if the right side reaches it and not every target does.
+        """
+        if len(targets) > _MANY_TARGETS:
+            return lambda colours: colours & _RIGHT
+        complete = _RIGHT
+        for number, oid in enumerate(targets):
+            self.paint(oid, _TARGET << number)
+            complete |= _TARGET << number
+        return lambda colours: colours & _RIGHT and (colours | _LEFT) != (complete | _LEFT)
+
+    def run(self, unsettled: Callable[[int], int | bool], goal: Oid | None = None) -> None:
+        """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` is right's too."""
+        colours, queue, queued = self.colours, self._queue, self._queued
+        parents_of, date_of = self._history.parents, self._history.date
+        open_ends = sum(1 for oid in queued if unsettled(colours[oid]))
+        while open_ends:
+            oid = heappop(queue)[1]
+            queued.remove(oid)
+            mine = colours[oid]
+            if unsettled(mine):
+                open_ends -= 1
+            for parent in parents_of(oid):
+                before = colours.get(parent, 0)
+                after = before | mine
+                if after == before:
+                    continue
+                colours[parent] = after
+                if parent in queued:
+                    open_ends += bool(unsettled(after)) - bool(unsettled(before))
+                else:
+                    queued.add(parent)
+                    heappush(queue, (-date_of(parent), parent))
+                    open_ends += bool(unsettled(after))
+            if goal is not None and colours[goal] & _RIGHT:
+                return
+
+
+def _not_common(colours: int) -> bool:
+    return colours & _BOTH != _BOTH
+
+
+def _included(colours: int) -> bool:
+    return colours & _BOTH == _LEFT
+
+
+def parse_links(raw: bytes) -> tuple[tuple[Oid, ...], int]:
+    """The parents and the committer date (seconds; 0 if unreadable) in the raw bytes of a commit."""
+    position = raw.find(b"\n") + 1
+    parents = []
+    while raw.startswith(b"parent ", position):
+        end = raw.find(b"\n", position)
+        parents.append(Oid(raw[position + 7 : end]))
+        position = end + 1
+    start = raw.find(b"committer ", position)
+    line = raw[start : raw.find(b"\n", start)]
+    try:
+        date = int(line.rpartition(b">")[2].split()[0])
+    except (IndexError, ValueError):
+        date = 0
+    return tuple(parents), date
