@@ -96,9 +96,15 @@ class Objects:
             space = data.index(b" ", position)
             nul = data.index(b"\0", space)
             after = nul + 1 + width
-            entries[data[space + 1 : nul]] = TreeEntry(
-                int(data[position:space], 8), Oid(data[nul + 1 : after].hex().encode())
-            )
+            name = data[space + 1 : nul]
+            if name in entries or b"/" in name or not name:
+                raise Refused(
+                    "hostile-tree",
+                    f"A tree has the name {os.fsdecode(name)!r} twice or in a form that no tree may have."
+                    " Nothing was changed.",
+                    "git fsck",
+                )
+            entries[name] = TreeEntry(int(data[position:space], 8), Oid(data[nul + 1 : after].hex().encode()))
             position = after
         return entries
 
@@ -116,6 +122,10 @@ class Objects:
         digest = self._hash(b"%s %d\0" % (_TYPE_NAMES[kind], len(data)))
         digest.update(data)
         return Oid(digest.hexdigest().encode())
+
+    def hash_blob(self, data: bytes) -> Oid:
+        """The id that a blob with these bytes has."""
+        return self.hash(BLOB, data)
 
     def add_blob(self, data: bytes) -> Oid:
         return self.add(BLOB, data)

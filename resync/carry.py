@@ -1,0 +1,92 @@
+"""Carries uncommitted edits over to a new tree: what merges is restored, what conflicts is parked.
+
+Two merges, because staged is to stay staged and unstaged unstaged: HEAD's tree to the index's, onto the
+new tree; then the index's to the working tree's, onto the result of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from resync.merge import MergeOptions, merge_trees
+from resync.model import MODE_GITLINK, Oid, PathState, TreeEntry, TreePath
+from resync.repository import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The trees of index and working tree before and after, and the paths whose edits stay behind.
+
+    Trees hold files as git stores them. ``parked`` names paths by their old name, for each of the two
+    kinds of edit.
+    """
+
+    index: Oid
+    worktree: Oid
+    new_index: Oid
+    new_worktree: Oid
+    parked_staged: frozenset[TreePath]
+    parked_unstaged: frozenset[TreePath]
+
+
+def carry(
+    objects: Objects, head_tree: Oid, new_tree: Oid, changes: Sequence[PathState], options: MergeOptions
+) -> Carried:
+    """Carry the edits in ``changes``, made on ``head_tree``, over to ``new_tree``.
+
+    A path whose staged edit conflicts is parked with its unstaged edit, which was made on top of it.
+    Submodules are never entered: one that stands on another commit than the index says is left so.
+    """
+    staged = {each.path: each.index for each in changes if each.staged}
+    unstaged = {each.path: each.worktree for each in changes if each.unstaged and not _is_submodule(each)}
+    index = objects.edit_tree(head_tree, staged)
+    worktree = objects.edit_tree(index, unstaged)
+    new_index, parked_staged = _merge(objects, head_tree, new_tree, index, staged, options)
+    base = {path: objects.entry(index, path) for path in unstaged}
+    without_parked = objects.edit_tree(worktree, {p: base[p] for p in unstaged if p in parked_staged})
+    edits = {path: entry for path, entry in unstaged.items() if path not in parked_staged}
+    new_worktree, parked_unstaged = _merge(objects, index, new_index, without_parked, edits, options)
+    return Carried(
+        index=index,
+        worktree=worktree,
+        new_index=new_index,
+        new_worktree=new_worktree,
+        parked_staged=parked_staged,
+        parked_unstaged=parked_unstaged | (parked_staged & unstaged.keys()),
+    )
+
+
+def _merge(
+    objects: Objects,
+    base: Oid,
+    ours: Oid,
+    theirs: Oid,
+    edits: Mapping[TreePath, TreeEntry | None],
+    options: MergeOptions,
+) -> tuple[Oid, frozenset[TreePath]]:
+    """Merge ``theirs``, which differs from ``base`` by ``edits``; leave out edits until it is clean."""
+    parked: set[TreePath] = set()
+    while True:
+        merged = merge_trees(objects, base, ours, theirs, options)
+        left = edits.keys() - parked
+        if merged.clean or not left:
+            return (merged.tree if merged.clean else ours), frozenset(parked)
+        named = {path for conflict in merged.conflicts for path in (conflict.path, *conflict.others)}
+        # A conflict that names no edit comes from how several act together (a directory's rename).
+        blamed = {path for path in left if _concerned(path, named)} or left
+        parked |= blamed
+        theirs = objects.edit_tree(theirs, {path: objects.entry(base, path) for path in blamed})
+
+
+def _concerned(path: TreePath, named: Collection[TreePath]) -> bool:
+    return path in named or any(
+        path.startswith(other + b"/") or other.startswith(path + b"/") for other in named
+    )
+
+
+def _is_submodule(state: PathState) -> bool:
+    return MODE_GITLINK in (
+        state.worktree.mode if state.worktree else 0,
+        state.index.mode if state.index else 0,
+    )

@@ -1,0 +1,237 @@
+"""Picks local commits onto a new base, in memory: each becomes a new commit or a verdict with a reason.
+
+Oldest first, each commit is merged three ways: its parent as the base, the commit as theirs, what stands
+on the new base so far as ours. One that conflicts is parked and the next is tried. Nothing here moves a
+ref or touches the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from resync.history import History, PatchIndex
+from resync.merge import MergeOptions, merge_trees
+from resync.model import Commit, CommitVerdict, Conflict, LocalCommit, MergeResult, Oid, TreePath
+from resync.repository import Objects
+
+# Headers that a commit with another tree or other parents must not keep: they would no longer be true.
+_REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
+_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Where the branch will stand, and what became of each commit, oldest first."""
+
+    tip: Oid
+    commits: tuple[LocalCommit, ...]
+
+
+def replay(
+    objects: Objects,
+    history: History,
+    commits: Sequence[Oid],
+    *,
+    tip: Oid,
+    onto: Oid,
+    upstream: Iterable[Oid],
+    committer: bytes,
+    options: MergeOptions,
+) -> Replay:
+    """Replay ``commits`` (parents first), the branch's tip being ``tip``, on the commit ``onto``.
+
+    ``upstream`` are the commits to look for the same patch in; ``committer`` is the header value of the
+    new commits. New objects are added to the memory of ``objects``. Raises ``Refused`` where an object
+    is missing.
+    """
+    picker = _Picker(objects, history, onto, PatchIndex(objects, upstream), committer, options)
+    picks = [picker.pick(objects.commit(oid)) for oid in commits]
+    end = picker.standing(tip)
+    return Replay(tip=end, commits=tuple(_reached(objects, picks, end, onto)))
+
+
+class _Picker:
+    """The state of one replay: which new commit stands for each old one."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        history: History,
+        onto: Oid,
+        upstream: PatchIndex,
+        committer: bytes,
+        options: MergeOptions,
+    ) -> None:
+        self._objects = objects
+        self._history = history
+        self._onto = onto
+        self._upstream = upstream
+        self._committer = committer
+        self._options = options
+        self._stands_for: dict[Oid, Oid] = {}
+
+    def standing(self, oid: Oid) -> Oid:
+        """The new commit in the place of ``oid``: whatever is not the user's own is the new base."""
+        return self._stands_for.get(oid, self._onto)
+
+    def pick(self, commit: Commit) -> LocalCommit:
+        """Decide one commit; its parents must have been decided before."""
+        verdict = self._pick_merge(commit) if len(commit.parents) > 1 else self._pick_plain(commit)
+        if verdict.new_oid is not None:
+            self._stands_for[commit.oid] = verdict.new_oid
+        else:
+            first = commit.parents[0] if commit.parents else None
+            self._stands_for[commit.oid] = self._onto if first is None else self.standing(first)
+        return verdict
+
+    def _pick_plain(self, commit: Commit) -> LocalCommit:
+        parent = commit.parents[0] if commit.parents else None
+        base = self._objects.commit(parent).tree if parent is not None else None
+        on = self.standing(parent) if parent is not None else self._onto
+        ours = self._objects.commit(on).tree
+        twin = self._upstream.find(commit.oid)
+        merged = merge_trees(self._objects, base, ours, commit.tree, self._options)
+        if twin is not None:
+            reason = f"upstream has the same patch as {_short(twin)}"
+            if merged.clean and merged.tree != ours:
+                reason += ", and its effect is no longer there"
+            return _verdict(commit, "already-upstream", reason)
+        if not merged.clean:
+            return _parked(commit, merged.conflicts)
+        if merged.tree == ours and commit.tree != base:
+            return _verdict(commit, "became-empty", "upstream has all of its changes")
+        return self._made(commit, merged, (on,))
+
+    def _pick_merge(self, commit: Commit) -> LocalCommit:
+        """Replay a merge as what the person did in it: its difference from the automatic merge."""
+        parents = self._new_parents(commit)
+        automatic = self._automatic(commit.parents)
+        ours = self._automatic(parents)
+        if automatic is None or ours is None:
+            return _verdict(commit, "parked", "a merge of this shape cannot be made again by itself")
+        unsettled = _unlike(self._objects, automatic, ours)
+        if unsettled:
+            return _verdict(
+                commit, "parked", "merging its sides anew conflicts in other places", conflicts=unsettled
+            )
+        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options)
+        if not merged.clean:
+            return _parked(commit, merged.conflicts)
+        if len(parents) == 1 and merged.tree == ours.tree:
+            return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
+        return self._made(commit, merged, parents)
+
+    def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
+        """The parents in the new history; the base itself counts only where nothing stands on it."""
+        mapped = tuple(dict.fromkeys(map(self.standing, commit.parents)))
+        needed = self._history.independent(mapped)
+        return tuple(oid for oid in mapped if oid in needed)
+
+    def _automatic(self, parents: Sequence[Oid]) -> MergeResult | None:
+        """What merging the parents by machine gives; None where there is no one way to do it."""
+        first = MergeResult(tree=self._objects.commit(parents[0]).tree)
+        if len(parents) == 1:
+            return first
+        if len(parents) > 2:
+            return None
+        base = self._virtual_base(self._history.merge_bases(*parents))
+        other = self._objects.commit(parents[1]).tree
+        return merge_trees(self._objects, base, first.tree, other, self._options)
+
+    def _virtual_base(self, bases: Sequence[Oid]) -> Oid | None:
+        """The tree of the merge base; of several, their merge, as git's recursive strategy makes it."""
+        if not bases:
+            return None
+        tree, so_far = self._objects.commit(bases[0]).tree, bases[0]
+        for other in bases[1:]:
+            inner = self._virtual_base(self._history.merge_bases(so_far, other))
+            tree = merge_trees(
+                self._objects, inner, tree, self._objects.commit(other).tree, self._options
+            ).tree
+        return tree
+
+    def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
+        new = self._objects.add_commit(raw)
+        notes = list(merged.notes)
+        if _is_signed(commit):
+            notes.append("reapplied without its signature, which is of the old commit")
+        return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
+
+
+def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
+    """The raw bytes of ``commit`` with another tree, parents and committer.
+
+    Author, message, encoding and every other header stay byte for byte; signatures go, because they
+    are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
+    """
+    headers, separator, message = commit.raw.partition(b"\n\n")
+    kept: list[bytes] = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
+    keeping = False
+    for line in headers.split(b"\n"):
+        if not line.startswith(b" "):
+            key = line.split(b" ", 1)[0]
+            keeping = key not in _REPLACED
+            if key == b"committer":
+                kept.append(b"committer " + committer)
+        if keeping:
+            kept.append(line)
+    return b"\n".join(kept) + separator + message
+
+
+def _is_signed(commit: Commit) -> bool:
+    headers = commit.raw.partition(b"\n\n")[0]
+    return any(line.split(b" ", 1)[0] in _SIGNATURES for line in headers.split(b"\n"))
+
+
+def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
+    """The conflicts of the new automatic merge that the old one did not have in the same words."""
+    return tuple(
+        conflict.path
+        for conflict in new.conflicts
+        if objects.entry(old.tree, conflict.path) != objects.entry(new.tree, conflict.path)
+        or conflict.path not in {each.path for each in old.conflicts}
+    )
+
+
+def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid, onto: Oid) -> Iterable[LocalCommit]:
+    """The picks, those parked that no longer lead to the tip because the merge above them is."""
+    made = {pick.new_oid for pick in picks if pick.new_oid is not None}
+    reached: set[Oid] = set()
+    waiting = [end]
+    while waiting:
+        oid = waiting.pop()
+        if oid in made and oid not in reached:
+            reached.add(oid)
+            waiting += objects.commit(oid).parents
+    for pick in picks:
+        if pick.new_oid is None or pick.new_oid in reached:
+            yield pick
+        else:
+            yield replace(
+                pick, verdict="parked", new_oid=None, reason="it was merged by a merge that is parked"
+            )
+
+
+def _parked(commit: Commit, conflicts: Sequence[Conflict]) -> LocalCommit:
+    paths = tuple(dict.fromkeys(conflict.path for conflict in conflicts))
+    kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in conflicts))
+    return _verdict(commit, "parked", f"it conflicts with upstream ({kinds})", conflicts=paths)
+
+
+def _verdict(
+    commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
+) -> LocalCommit:
+    return LocalCommit(
+        oid=commit.oid,
+        subject=commit.subject,
+        author=commit.author,
+        verdict=verdict,
+        reason=reason,
+        conflicts=conflicts,
+    )
+
+
+def _short(oid: Oid) -> str:
+    return oid[:10].decode()

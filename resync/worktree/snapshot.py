@@ -1,0 +1,62 @@
+"""What a checkout holds, as commits: the rescue branch in a stash's shape, and what must stay private.
+
+A stash is a commit of the working tree whose parents are HEAD, a commit of the index, and a commit of
+untracked files (git-stash(1)); so ``git stash apply --index`` works on a rescue branch. Files are
+kept with their raw bytes, never filtered. Ignored files may be secrets and a rescue branch may be
+pushed: they go into a tree of their own, for a ref that no push publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resync.model import Head, InTheWay, Oid, PathState, TreeEntry
+from resync.repository import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """``rescue`` is what the rescue branch points at (the tip itself where nothing is uncommitted);
+    ``private`` a tree of ignored files, or None."""
+
+    rescue: Oid
+    private: Oid | None
+
+
+def snapshot(
+    objects: Objects,
+    head: Head,
+    changes: Sequence[PathState],
+    in_the_way: Sequence[InTheWay],
+    who: bytes,
+) -> Snapshot:
+    """Make the commits that keep everything uncommitted; new objects go to memory.
+
+    ``who`` is ``Name <mail> SECONDS ZONE`` for author and committer.
+    """
+    untracked = {each.path: each.entry for each in in_the_way if not each.ignored}
+    ignored = {each.path: each.entry for each in in_the_way if each.ignored}
+    private = objects.edit_tree(None, ignored) if ignored else None
+    if not changes and not untracked:
+        return Snapshot(rescue=head.tip, private=private)
+    tree = objects.commit(head.tip).tree
+    index = objects.edit_tree(tree, {each.path: each.index for each in changes if each.staged})
+    files = objects.edit_tree(index, {each.path: _on_disk(each) for each in changes if each.unstaged})
+    name = head.name
+
+    def commit(tree: Oid, parents: Sequence[Oid], subject: bytes) -> Oid:
+        lines = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
+        lines += [b"author " + who, b"committer " + who, b"", subject, b""]
+        return objects.add_commit(b"\n".join(lines))
+
+    parents = [head.tip, commit(index, [head.tip], b"resync: index on " + name)]
+    if untracked:
+        parents.append(commit(objects.edit_tree(None, untracked), [], b"resync: untracked files on " + name))
+    return Snapshot(rescue=commit(files, parents, b"resync: uncommitted work on " + name), private=private)
+
+
+def _on_disk(state: PathState) -> TreeEntry | None:
+    if state.worktree is None or state.raw is None:
+        return state.worktree
+    return TreeEntry(state.worktree.mode, state.raw)

@@ -1,0 +1,384 @@
+"""The switch: every file goes once, from the bytes that were backed up to the final ones.
+
+A file is never overwritten. The old one is moved to the run's quarantine (an editor that has it open
+goes on writing to a file that survives), and the new one, written beforehand, comes in by a hard link,
+which fails where somebody was faster. What is found in neither the old nor the new state belongs to
+somebody who came in between: it is left as it is and listed.
+
+One rule makes every run resumable: a change whose after-state holds is done, one whose before-state
+holds is carried out. ``apply`` and ``revert`` are that rule in the two directions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterable, Sequence
+
+from resync.errors import Refused
+from resync.model import (
+    MODE_EXECUTABLE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    FileChange,
+    TreeEntry,
+    TreePath,
+)
+from resync.repository import Objects
+from resync.worktree.files import Files, git_mode
+from resync.worktree.names import check_paths
+from resync.worktree.settings import WorktreeSettings
+
+_DIRECTORY = TreeEntry(0o040000, b"")  # type: ignore[arg-type]  # no object: only for comparing
+_OTHER = TreeEntry(0, b"")  # type: ignore[arg-type]
+
+
+class FileSwitch:
+    """The files of one run, from one state to the other and back."""
+
+    def __init__(
+        self,
+        root: str,
+        folder: str,
+        objects: Objects,
+        changes: Sequence[FileChange],
+        settings: WorktreeSettings,
+        *,
+        keep: str = "",
+    ) -> None:
+        """``root`` is the top of the working tree, ``folder`` the run's own, on the same file system.
+
+        ``keep`` is a directory that stays though it becomes empty: somebody stands in it.
+        """
+        self._root = os.fsencode(root)
+        self._staging = os.path.join(os.fsencode(folder), b"staging")
+        self._quarantine = os.path.join(os.fsencode(folder), b"quarantine")
+        self._objects = objects
+        self._settings = settings
+        self._keep = os.fsencode(keep)
+        # Removals go first and from the deepest, so that a folder can make room for a file.
+        numbered = list(enumerate(changes))
+        removals = [each for each in numbered if each[1].after is None]
+        installs = [each for each in numbered if each[1].after is not None]
+        removals.sort(key=lambda each: each[1].path, reverse=True)
+        installs.sort(key=lambda each: each[1].path)
+        self._ordered = tuple(removals + installs)
+
+    # --- before anything is changed ---
+
+    def check(self) -> None:
+        """Refuse whatever could fail half-way: hostile names, other file systems, folders without access,
+        and files that are no longer as they were backed up.
+
+        Raises ``Refused``: ``hostile-path``, ``other-file-system``, ``not-writable``, ``changed-meanwhile``.
+        """
+        check_paths(os.fsdecode(self._root), (each.path for _, each in self._ordered if each.after))
+        os.makedirs(self._staging, exist_ok=True)
+        os.makedirs(self._quarantine, exist_ok=True)
+        device = os.stat(self._staging).st_dev
+        checked: set[bytes] = set()
+        for _, change in self._ordered:
+            parent = self._existing_parent(change.path)
+            if parent not in checked:
+                checked.add(parent)
+                self._check_parent(parent, device)
+            if not self._same(self._found(change.path), change.before):
+                raise Refused(
+                    "changed-meanwhile",
+                    f"{os.fsdecode(change.path)!r} was changed by somebody else while resync was planning."
+                    " Nothing was changed.",
+                    "resync",
+                )
+
+    def _check_parent(self, parent: bytes, device: int) -> None:
+        if os.stat(parent).st_dev != device:
+            raise Refused(
+                "other-file-system",
+                f"{os.fsdecode(parent)} lies on another file system than the repository, so files there"
+                " cannot be changed safely. Nothing was changed.",
+            )
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise Refused(
+                "not-writable",
+                f"You may not change files in {os.fsdecode(parent)}. Nothing was changed.",
+                "run resync as the owner of the checkout",
+            )
+
+    def _existing_parent(self, path: TreePath) -> bytes:
+        parent = os.path.dirname(self._full(path))
+        while len(parent) > len(self._root) and not os.path.isdir(parent):
+            parent = os.path.dirname(parent)
+        return parent
+
+    def stage(self) -> None:
+        """Write all new files into the run's folder; nothing in the working tree changes."""
+        for number, change in self._ordered:
+            if change.after is not None and not os.path.lexists(self._staged(number)):
+                self._write(self._staged(number), change.after, self._full(change.path))
+
+    def _write(self, target: bytes, entry: TreeEntry, replaced: bytes) -> None:
+        """Write one file or link; a file takes owner and permissions of the one that it will replace."""
+        data = b"" if entry.mode == MODE_GITLINK else self._objects.blob(entry.oid)
+        partial = target + b".part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        if entry.mode == MODE_SYMLINK and self._settings.symlinks:
+            os.symlink(data, partial)
+        elif entry.mode == MODE_GITLINK:
+            os.makedirs(partial, exist_ok=True)
+        else:
+            mode = 0o777 if entry.mode == MODE_EXECUTABLE else 0o666
+            descriptor = os.open(
+                partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode
+            )
+            with open(descriptor, "wb") as file:
+                file.write(data)
+            _take_permissions(partial, replaced, executable=entry.mode == MODE_EXECUTABLE)
+        os.rename(partial, target)
+
+    # --- the change, and the way back ---
+
+    def apply(self) -> tuple[TreePath, ...]:
+        """Carry every change out; return the paths where somebody else was, which were left alone."""
+        left: list[TreePath] = []
+        emptied: set[bytes] = set()
+        for number, change in self._ordered:
+            if change.after is not None and emptied:
+                self._prune(emptied)
+                emptied = set()
+            if not self._apply_one(number, change):
+                left.append(change.path)
+            elif change.after is None:
+                emptied.add(os.path.dirname(self._full(change.path)))
+        self._prune(emptied)
+        return tuple(left)
+
+    def _apply_one(self, number: int, change: FileChange) -> bool:
+        full, quarantined = self._full(change.path), self._quarantined(number)
+        found = self._found(change.path)
+        if self._same(found, change.after):
+            return True
+        taken = os.path.lexists(quarantined)
+        if found is not None and found != _DIRECTORY:
+            if not self._same(found, change.before) or taken:
+                return False
+            os.rename(full, quarantined)
+            if not self._same(_look(quarantined, self._objects), change.before):
+                # Somebody saved between the look and the move; theirs goes back if the place is free.
+                _link(quarantined, full)
+                return False
+        elif change.before is not None and not taken:
+            return False
+        if change.after is None:
+            return True
+        return self._install(number, change.path)
+
+    def _install(self, number: int, path: TreePath) -> bool:
+        full = self._full(path)
+        if not self._make_parents(path):
+            return False
+        self._remove_empty(full)
+        try:
+            if os.path.isdir(self._staged(number)) and not os.path.islink(self._staged(number)):
+                os.mkdir(full)
+            else:
+                _link(self._staged(number), full)
+                os.unlink(self._staged(number))
+        except FileExistsError:
+            return False
+        return True
+
+    def revert(self) -> tuple[TreePath, ...]:
+        """Take back whatever ``apply`` did, in the opposite order; return the paths that were left alone."""
+        left: list[TreePath] = []
+        emptied: set[bytes] = set()
+        for number, change in reversed(self._ordered):
+            if change.before is not None and emptied:
+                self._prune(emptied)
+                emptied = set()
+            if not self._revert_one(number, change):
+                left.append(change.path)
+            elif change.before is None:
+                emptied.add(os.path.dirname(self._full(change.path)))
+        self._prune(emptied)
+        return tuple(left)
+
+    def _revert_one(self, number: int, change: FileChange) -> bool:
+        full, quarantined = self._full(change.path), self._quarantined(number)
+        found = self._found(change.path)
+        if self._same(found, change.before) and not os.path.lexists(quarantined):
+            return True
+        if found is not None and found != _DIRECTORY:
+            if self._same(found, change.before):
+                os.unlink(quarantined)
+                return True
+            if not self._same(found, change.after):
+                return False
+            os.rename(full, self._staged(number))
+            if not self._same(_look(self._staged(number), self._objects), change.after):
+                _link(self._staged(number), full)
+                return False
+        if change.before is None:
+            return True
+        if not self._make_parents(change.path):
+            return False
+        self._remove_empty(full)
+        if not os.path.lexists(quarantined):
+            self._write(quarantined, change.before, full)
+        try:
+            _link(quarantined, full)
+        except FileExistsError:
+            return False
+        os.unlink(quarantined)
+        return True
+
+    def disturbed(self) -> tuple[TreePath, ...]:
+        """The paths whose old file, now in quarantine, was written to since: an editor had it open."""
+        return tuple(
+            change.path
+            for number, change in self._ordered
+            if change.before is not None
+            and os.path.lexists(self._quarantined(number))
+            and not self._same(_look(self._quarantined(number), self._objects), change.before)
+        )
+
+    def sync(self) -> None:
+        """Make everything that was changed durable."""
+        sync_file_system(self._root)
+
+    # --- looking and comparing ---
+
+    def _full(self, path: TreePath) -> bytes:
+        return os.path.join(self._root, path)
+
+    def _staged(self, number: int) -> bytes:
+        return os.path.join(self._staging, b"%d" % number)
+
+    def _quarantined(self, number: int) -> bytes:
+        return os.path.join(self._quarantine, b"%d" % number)
+
+    def _found(self, path: TreePath) -> TreeEntry | None:
+        """What stands at the path; None also where a link or file stands in place of a parent."""
+        if Files(self._root).lstat(path) is None:
+            return None
+        return _look(self._full(path), self._objects)
+
+    def _same(self, found: TreeEntry | None, expected: TreeEntry | None) -> bool:
+        if found is None or expected is None:
+            return found is expected
+        if expected.mode == MODE_GITLINK:
+            return found == _DIRECTORY
+        if found.oid != expected.oid:
+            return False
+        if found.mode == expected.mode:
+            return True
+        if expected.mode == MODE_SYMLINK:
+            return not self._settings.symlinks
+        return not self._settings.file_mode and MODE_SYMLINK not in (found.mode, expected.mode)
+
+    # --- folders ---
+
+    def _make_parents(self, path: TreePath) -> bool:
+        """Make the folders above a path; False where something that is no folder stands in their place."""
+        folder = self._root
+        for name in path.split(b"/")[:-1]:
+            folder = os.path.join(folder, name)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder)
+            if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                return False
+        return True
+
+    def _remove_empty(self, full: bytes) -> None:
+        """Remove a folder in the way of a file if nothing but empty folders is in it."""
+        if os.path.isdir(full) and not os.path.islink(full):
+            for folder, _, _ in os.walk(full, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+
+    def _prune(self, folders: Iterable[bytes]) -> None:
+        """Remove folders that a removal left empty, and those above them, but not where somebody stands."""
+        for folder in sorted(folders, key=len, reverse=True):
+            while len(folder) > len(self._root) and not self._stands_in(folder):
+                try:
+                    os.rmdir(folder)
+                except OSError as error:
+                    if error.errno != errno.ENOENT:
+                        break
+                folder = os.path.dirname(folder)
+
+    def _stands_in(self, folder: bytes) -> bool:
+        return self._keep == folder or self._keep.startswith(folder + os.fsencode(os.sep))
+
+
+def _look(full: bytes, objects: Objects) -> TreeEntry | None:
+    """Mode and blob id of what stands at a path, links not followed, nothing but files opened."""
+    try:
+        status = os.lstat(full)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        return _DIRECTORY
+    mode = git_mode(status.st_mode)
+    if mode is None:
+        return _OTHER
+    if mode == MODE_SYMLINK:
+        data = os.readlink(full)
+    else:
+        with open(full, "rb") as file:
+            data = file.read()
+    return TreeEntry(mode, objects.hash_blob(data))
+
+
+def _link(source: bytes, target: bytes) -> None:
+    """Give a file a second name, failing where the name is taken; by a copy where links cannot be made."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+            return
+        with open(source, "rb") as old, open(target, "xb") as new:
+            while chunk := old.read(1 << 20):
+                new.write(chunk)
+        os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
+
+
+def _take_permissions(path: bytes, replaced: bytes, *, executable: bool) -> None:
+    """Give a new file the owner and permissions of the regular file that it replaces, where there is one."""
+    try:
+        old = os.lstat(replaced)
+    except OSError:
+        return
+    if not stat.S_ISREG(old.st_mode):
+        return
+    mode = stat.S_IMODE(old.st_mode)
+    readers = (mode & 0o444) >> 2
+    os.chmod(path, (mode | readers) if executable else (mode & ~0o111))
+    if hasattr(os, "chown"):
+        with contextlib.suppress(PermissionError):
+            os.chown(path, old.st_uid, old.st_gid)
+
+
+def sync_file_system(path: bytes) -> None:
+    """One sync of the file system that ``path`` lies on, where the system has that; else of all."""
+    if sys.platform == "linux":
+        import ctypes
+
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is not None:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                if syncfs(descriptor) != 0:
+                    number = ctypes.get_errno()
+                    raise OSError(number, os.strerror(number))
+                return
+            finally:
+                os.close(descriptor)
+    if hasattr(os, "sync"):
+        os.sync()
