@@ -66,6 +66,8 @@ class FileSwitch:
         removals.sort(key=lambda each: each[1].path, reverse=True)
         installs.sort(key=lambda each: each[1].path)
         self._ordered = tuple(removals + installs)
+        self.written: dict[TreePath, tuple[int, int]] = {}
+        """Size and modification time (nanoseconds) of each file that ``stage`` wrote."""
 
     # --- before anything is changed ---
 
@@ -85,13 +87,27 @@ class FileSwitch:
             if parent not in checked:
                 checked.add(parent)
                 self._check_parent(parent, device)
-            if not self._same(self._found(change.path), change.before):
+            found = self._found(change.path)
+            if change.before is not None and change.before.mode == MODE_GITLINK:
+                self._check_submodule(change)
+            elif not self._same(found, change.before):
                 raise Refused(
                     "changed-meanwhile",
                     f"{os.fsdecode(change.path)!r} was changed by somebody else while resync was planning."
                     " Nothing was changed.",
                     "resync",
                 )
+
+    def _check_submodule(self, change: FileChange) -> None:
+        """A submodule's folder makes room for a file only if it is empty; else it stays, as with git."""
+        full = self._full(change.path)
+        if change.after is not None and os.path.isdir(full) and os.listdir(full):
+            raise Refused(
+                "submodule-in-the-way",
+                f"The submodule {os.fsdecode(change.path)!r} is in the way of a file that upstream has now,"
+                " and it may hold work of yours. Nothing was changed.",
+                f"save what you need of it and move it away: mv {os.fsdecode(change.path)} ..",
+            )
 
     def _check_parent(self, parent: bytes, device: int) -> None:
         if os.stat(parent).st_dev != device:
@@ -118,6 +134,8 @@ class FileSwitch:
         for number, change in self._ordered:
             if change.after is not None and not os.path.lexists(self._staged(number)):
                 self._write(self._staged(number), change.after, self._full(change.path))
+                status = os.lstat(self._staged(number))
+                self.written[change.path] = (status.st_size, status.st_mtime_ns)
 
     def _write(self, target: bytes, entry: TreeEntry, replaced: bytes) -> None:
         """Write one file or link; a file takes owner and permissions of the one that it will replace."""
@@ -161,6 +179,9 @@ class FileSwitch:
         found = self._found(change.path)
         if self._same(found, change.after):
             return True
+        if change.before is not None and change.before.mode == MODE_GITLINK:
+            self._remove_empty(full)
+            return change.after is None or self._install(number, change.path)
         taken = os.path.lexists(quarantined)
         if found is not None and found != _DIRECTORY:
             if not self._same(found, change.before) or taken:
@@ -211,6 +232,9 @@ class FileSwitch:
         found = self._found(change.path)
         if self._same(found, change.before) and not os.path.lexists(quarantined):
             return True
+        if change.after is not None and change.after.mode == MODE_GITLINK:
+            self._remove_empty(full)
+            found = self._found(change.path)
         if found is not None and found != _DIRECTORY:
             if self._same(found, change.before):
                 os.unlink(quarantined)

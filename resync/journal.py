@@ -1,0 +1,212 @@
+"""The durable record of a run: its plan, how far it came, and what it came to.
+
+Each run has a folder ``resync/runs/<id>`` in the common git directory (a linked worktree's own would go
+away with it). ``plan.json`` is written before anything else; ``state`` names the last thing that is
+known to have happened; ``outcome.json`` is what the user was told. All are JSON or plain words, for a
+person to read when everything else fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+from resync.errors import Refused
+from resync.model import Backup, MoveRefs, Plan, Switch
+from resync.repository import Repository
+from resync.repository.objects import fsync_directory
+
+VERSION = 1
+
+_T = TypeVar("_T")
+_STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
+
+# What ``state`` may say, in the order in which it does. A run in "switching" is finished or undone;
+# before that nothing of the user's was touched.
+STATES = ("planned", "switching", "done", "aborted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """One run as it was recorded. ``outcome`` is the JSON object that the user got, or None."""
+
+    plan: Plan
+    folder: str
+    state: str
+    outcome: Mapping[str, Any] | None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether files or refs may be half-way."""
+        return self.state == "switching"
+
+
+class Journals:
+    """All runs of a repository."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.folder = os.path.join(repository.common_dir, "resync")
+        self._runs = os.path.join(self.folder, "runs")
+
+    def run_folder(self, run: str) -> str:
+        """The folder of one run, whether it exists or not."""
+        return os.path.join(self._runs, run)
+
+    def begin(self, plan: Plan) -> Journal:
+        """Record a run before its first step."""
+        folder = self.run_folder(plan.id)
+        os.makedirs(folder)
+        _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
+        _write_text(os.path.join(folder, "state"), "planned\n")
+        fsync_directory(folder)
+        fsync_directory(self._runs)
+        return self.load(plan.id)
+
+    def advance(self, run: str, state: str) -> None:
+        """Record durably how far a run came: one of ``STATES``."""
+        assert state in STATES
+        folder = self.run_folder(run)
+        _write_text(os.path.join(folder, "state"), state + "\n")
+        fsync_directory(folder)
+
+    def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:
+        """Record what the user was told at the end."""
+        _write(os.path.join(self.run_folder(run), "outcome.json"), outcome)
+
+    def forget(self, run: str) -> None:
+        """Remove the record of a run that changed nothing."""
+        import shutil
+
+        shutil.rmtree(self.run_folder(run), ignore_errors=True)
+
+    def load(self, run: str) -> Journal:
+        """One run; raises ``Refused``: ``unknown-run``, or ``unreadable-journal`` where it is damaged."""
+        folder = self.run_folder(run)
+        try:
+            with open(os.path.join(folder, "plan.json"), encoding="ascii") as file:
+                record = json.load(file)
+            with open(os.path.join(folder, "state"), encoding="ascii") as file:
+                state = file.read().strip()
+        except FileNotFoundError:
+            raise Refused(
+                "unknown-run", f"There is no run {run} here. Nothing was changed.", "resync log"
+            ) from None
+        except (ValueError, OSError) as error:
+            raise _unreadable(run, str(error)) from None
+        if not isinstance(record, dict) or record.get("version") != VERSION:
+            raise _unreadable(run, "another version of resync wrote it")
+        try:
+            plan = decode(Plan, record["plan"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(run, str(error)) from None
+        return Journal(plan=plan, folder=folder, state=state, outcome=self._outcome(folder))
+
+    @staticmethod
+    def _outcome(folder: str) -> Mapping[str, Any] | None:
+        try:
+            with open(os.path.join(folder, "outcome.json"), encoding="ascii") as file:
+                outcome = json.load(file)
+        except (FileNotFoundError, ValueError):
+            return None
+        return outcome if isinstance(outcome, dict) else None
+
+    def names(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        try:
+            found = os.listdir(self._runs)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if os.path.exists(os.path.join(self._runs, name, "state")))
+
+    def newest_first(self) -> Iterator[Journal]:
+        """Every run from the newest on, read as far as the caller goes."""
+        for name in reversed(self.names()):
+            yield self.load(name)
+
+    def unfinished(self) -> Journal | None:
+        """The run that was interrupted while it changed things, if any."""
+        for name in reversed(self.names()):
+            try:
+                with open(os.path.join(self._runs, name, "state"), encoding="ascii") as file:
+                    state = file.read().strip()
+            except OSError:
+                continue
+            if state == "switching":
+                return self.load(name)
+        return None
+
+
+# --- plans as JSON ---------------------------------------------------------------------------------
+
+
+def encode(value: object) -> Any:
+    """A plan (or any part) as what JSON has: fields by name, bytes as text with surrogates for odd bytes."""
+    if is_dataclass(value) and not isinstance(value, type):
+        encoded = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+        if type(value).__name__ in _STEPS:
+            encoded["step"] = type(value).__name__
+        return encoded
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(wanted: Any, value: Any) -> Any:
+    """The inverse of ``encode`` for a type of the model; raises ``ValueError`` or ``TypeError``."""
+    wanted = getattr(wanted, "__supertype__", wanted)
+    if wanted is bytes:
+        return value.encode("utf-8", "surrogateescape")
+    origin = typing.get_origin(wanted)
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(wanted) if option is not type(None)]
+        if value is None:
+            return None
+        if len(options) > 1:
+            return decode(_STEPS[value["step"]], value)
+        return decode(options[0], value)
+    if origin is tuple:
+        return tuple(decode(typing.get_args(wanted)[0], item) for item in value)
+    if isinstance(wanted, type) and issubclass(wanted, tuple):
+        types_of = typing.get_type_hints(wanted)
+        return wanted(*(decode(kind, item) for kind, item in zip(types_of.values(), value, strict=True)))
+    if is_dataclass(wanted) and isinstance(wanted, type):
+        types_of = typing.get_type_hints(wanted)
+        return wanted(
+            **{field.name: decode(types_of[field.name], value[field.name]) for field in fields(wanted)}
+        )
+    if origin is typing.Literal:
+        if value not in typing.get_args(wanted):
+            raise ValueError(f"{value!r} is none of {typing.get_args(wanted)}")
+        return value
+    if not isinstance(value, wanted):
+        raise TypeError(f"{value!r} is no {wanted.__name__}")
+    return value
+
+
+def _write(path: str, value: object) -> None:
+    _write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def _write_text(path: str, text: str) -> None:
+    """Replace a small file durably; a reader sees the old text or the new."""
+    partial = path + ".part"
+    with open(partial, "w", encoding="ascii", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _unreadable(run: str, reason: str) -> Refused:
+    return Refused(
+        "unreadable-journal",
+        f"The record of run {run} cannot be read ({reason}). Nothing was changed.",
+        f"look at .git/resync/runs/{run}; the rescue branches are untouched: git branch --list 'rescue/*'",
+    )

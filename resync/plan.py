@@ -1,0 +1,192 @@
+"""From what was observed and rehearsed to the plan: every step of a run, decided before the first.
+
+Pure: trees are compared in the object store's memory, nothing is read from the working tree and nothing
+is written. The inverse plan of a run is made here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from resync.carry import Carried
+from resync.history import tree_changes
+from resync.model import (
+    MODE_GITLINK,
+    FileChange,
+    FileVerdict,
+    IndexChange,
+    IndexRecord,
+    InTheWay,
+    LocalFile,
+    Oid,
+    PathState,
+    RefName,
+    RefUpdate,
+    Step,
+    Switch,
+    TreeEntry,
+    TreePath,
+)
+from resync.repository import Objects
+from resync.worktree.index import Index, IndexEntry
+
+RUN_REFS = b"refs/resync/"
+"""Below it each run keeps what it pins: ``refs/resync/<run>/``."""
+
+OnDisk = Mapping[TreePath, TreeEntry | None]
+ToDisk = Callable[[TreePath, TreeEntry], TreeEntry]
+
+
+def switch(
+    objects: Objects,
+    carried: Carried,
+    in_the_way: Sequence[InTheWay],
+    on_disk: OnDisk,
+    to_disk: ToDisk,
+    index: Index,
+) -> Switch:
+    """The files and index entries that change.
+
+    ``on_disk`` has what stands on disk at every tracked path whose file changes; ``to_disk`` gives the
+    form that an entry takes in the working tree (end-of-line conversion). A path outside a sparse
+    checkout that is not on disk stays out of it.
+    """
+    files = {
+        change.path: change
+        for change in _file_changes(objects, carried, on_disk, to_disk)
+        if not _stays_sparse(index.entries.get(change.path), change)
+    }
+    for each in in_the_way:
+        known = files.get(each.path)
+        after = known.after if known is not None else None
+        if after == each.entry:
+            files.pop(each.path, None)
+        else:
+            files[each.path] = FileChange(path=each.path, before=each.entry, after=after)
+    changed = frozenset(files) | {each.path for each in in_the_way}
+    return Switch(
+        files=tuple(files[path] for path in sorted(files)),
+        index=tuple(_index_changes(objects, carried, index, changed)),
+    )
+
+
+def _file_changes(
+    objects: Objects, carried: Carried, on_disk: OnDisk, to_disk: ToDisk
+) -> Iterator[FileChange]:
+    for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):
+        if old is not None and old.mode == MODE_GITLINK:
+            before: TreeEntry | None = old
+        else:
+            before = on_disk.get(path)
+        after = to_disk(path, new) if new is not None else None
+        both_submodules = (
+            old is not None and new is not None and old.mode == new.mode and new.mode == MODE_GITLINK
+        )
+        if before != after and not both_submodules:
+            yield FileChange(path=path, before=before, after=after)
+
+
+def _stays_sparse(entry: IndexEntry | None, change: FileChange) -> bool:
+    return entry is not None and entry.skip_worktree and change.before is None
+
+
+def _index_changes(
+    objects: Objects, carried: Carried, index: Index, changed: frozenset[TreePath]
+) -> Iterator[IndexChange]:
+    """Index entries by path; stat data is taken from the file only where the run itself wrote it."""
+    for path, _, new in tree_changes(objects, carried.index, carried.new_index):
+        entry = index.entries.get(path)
+        sparse = entry is not None and entry.skip_worktree and path not in changed
+        after = None
+        if new is not None:
+            same = objects.entry(carried.new_worktree, path) == new
+            after = IndexRecord(
+                mode=new.mode, oid=new.oid, skip_worktree=sparse, in_file=same and path in changed
+            )
+        yield IndexChange(path=path, before=record(entry), after=after)
+
+
+def record(entry: IndexEntry | None) -> IndexRecord | None:
+    """An index entry as a plan keeps it, or None where there is none."""
+    if entry is None:
+        return None
+    return IndexRecord(
+        mode=entry.mode,
+        oid=entry.oid,
+        assume_valid=entry.assume_valid,
+        skip_worktree=entry.skip_worktree,
+        intent_to_add=entry.intent_to_add,
+    )
+
+
+def local_files(
+    objects: Objects,
+    carried: Carried,
+    new_tree: Oid,
+    changes: Iterable[PathState],
+    in_the_way: Iterable[InTheWay],
+    to_disk: ToDisk,
+) -> tuple[LocalFile, ...]:
+    """What becomes of each uncommitted edit and of each file in the way, by path."""
+    found: list[LocalFile] = []
+    for state in changes:
+        path = state.path
+        upstream = objects.entry(new_tree, path)
+        staged = objects.entry(carried.new_index, path)
+        final = objects.entry(carried.new_worktree, path)
+        if state.staged:
+            verdict = _verdict(path in carried.parked_staged, staged, upstream, state.index)
+            found.append(LocalFile(path=path, state="staged", verdict=verdict))
+        if state.unstaged:
+            verdict = _verdict(path in carried.parked_unstaged, final, staged, state.worktree)
+            found.append(LocalFile(path=path, state="unstaged", verdict=verdict))
+    for each in in_the_way:
+        new = objects.entry(carried.new_worktree, each.path)
+        adopted = new is not None and to_disk(each.path, new) == each.entry
+        found.append(
+            LocalFile(
+                path=each.path,
+                state="ignored" if each.ignored else "untracked",
+                verdict="adopted" if adopted else "parked",
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (each.path, each.state)))
+
+
+def _verdict(
+    parked: bool, final: TreeEntry | None, under: TreeEntry | None, mine: TreeEntry | None
+) -> FileVerdict:
+    """``final`` is what stands in the end, ``under`` what would without the edit, ``mine`` the edit."""
+    if parked:
+        return "parked"
+    if final == under:
+        return "adopted"
+    return "kept" if final == mine else "restored"
+
+
+def inverse(steps: Sequence[Step], message: str) -> tuple[Switch, tuple[RefUpdate, ...]]:
+    """What takes back the changes of a run's steps (a backup is never taken back)."""
+    files: list[FileChange] = []
+    index: list[IndexChange] = []
+    updates: list[RefUpdate] = []
+    for step in reversed(steps):
+        if isinstance(step, Switch):
+            files += (change.inverse() for change in step.files)
+            index += (change.inverse() for change in step.index)
+        elif not hasattr(step, "refs"):
+            updates += (update.inverse(message) for update in step.updates)
+    return Switch(files=tuple(files), index=tuple(index)), tuple(updates)
+
+
+def pins(run: str, kept: Mapping[str, Oid | None]) -> tuple[RefUpdate, ...]:
+    """The refs below ``refs/resync/<run>/`` that keep what is not on a branch."""
+    return tuple(
+        RefUpdate(
+            name=RefName(RUN_REFS + run.encode() + b"/" + name.encode()),
+            old=None,
+            new=oid,
+            message="resync: backup",
+        )
+        for name, oid in kept.items()
+        if oid is not None
+    )
