@@ -41,10 +41,5 @@ def _differences(objects: ObjectStore, prefix: bytes, a: Oid | None, b: Oid | No
     empty: Tree = {}
     old_tree = empty if a is None else objects.tree(a)
     new_tree = empty if b is None else objects.tree(b)
-    changed = [
-        (name, old_tree.get(name), new_tree.get(name))
-        for name in old_tree.keys() | new_tree.keys()
-        if old_tree.get(name) != new_tree.get(name)
-    ]
-    changed.sort()
-    return ((prefix + name, old, new) for name, old, new in changed)
+    names = {name for name, _ in old_tree.items() ^ new_tree.items()}
+    return ((prefix + name, old_tree.get(name), new_tree.get(name)) for name in sorted(names))

@@ -23,7 +23,6 @@ _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 _MANY_FILES = 200_000
 """A commit that changes more files has no patch id: a few kilobytes of trees can name billions."""
 
-_Range: TypeAlias = tuple[int, int, int, int]
 _Change: TypeAlias = tuple[TreePath, TreeEntry | None, TreeEntry | None]
 
 
@@ -136,7 +135,7 @@ def _hunks(a: list[bytes], b: list[bytes]) -> Iterator[bytes]:
     from resync.merge.lines import diff
 
     end: int | None = None
-    for a_start, a_end, b_start, b_end in _slid(a, b, diff(a, b)):
+    for a_start, a_end, b_start, b_end in diff(a, b):
         if end is not None and a_start - end <= 2 * _CONTEXT:
             yield from _marked(b" ", a[end:a_start])
         else:
@@ -154,25 +153,3 @@ def _hunks(a: list[bytes], b: list[bytes]) -> Iterator[bytes]:
 def _marked(mark: bytes, lines: Iterable[bytes]) -> Iterator[bytes]:
     for line in lines:
         yield mark + line if line.endswith(b"\n") else mark + line + b"\n\\\n"
-
-
-def _slid(a: list[bytes], b: list[bytes], ranges: list[_Range]) -> list[_Range]:
-    """The same difference with pure insertions and deletions moved down as far as they go.
-
-    Where a block could stand is often a choice (which of two equal blank lines is the new one?), and a
-    diff may choose by what is elsewhere in the file. Ranges that come to touch become one.
-    """
-    slid: list[_Range] = []
-    for a_start, a_end, b_start, b_end in reversed(ranges):
-        a_limit, b_limit = slid[-1][0::2] if slid else (len(a), len(b))
-        if b_start == b_end:
-            while a_end < a_limit and a[a_start] == a[a_end]:
-                a_start, a_end, b_start, b_end = a_start + 1, a_end + 1, b_start + 1, b_end + 1
-        elif a_start == a_end:
-            while b_end < b_limit and b[b_start] == b[b_end]:
-                a_start, a_end, b_start, b_end = a_start + 1, a_end + 1, b_start + 1, b_end + 1
-        if slid and a_end == a_limit:
-            _, a_end, _, b_end = slid.pop()
-        slid.append((a_start, a_end, b_start, b_end))
-    slid.reverse()
-    return slid
