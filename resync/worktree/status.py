@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from resync.errors import Refused
 from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, PathState, TreeEntry, TreePath
 from resync.repository.objects import BLOB, Objects
+from resync.worktree.attributes import Attributes, worktree_attributes
+from resync.worktree.convert import has_crlf_text, to_git
 from resync.worktree.files import Files, git_mode, regular_mode
 from resync.worktree.index import Index, IndexEntry
 from resync.worktree.settings import WorktreeSettings
@@ -42,14 +44,18 @@ def read_status(
     - a path that HEAD has, the index has not, and that exists on disk has its file as ``worktree``;
     - the assume-unchanged bit is not believed, and the skip-worktree bit only where there is no file;
     - a FIFO, socket or device is nothing (``worktree`` None), and so is a plain directory;
-    - a repository in the place of a file is a gitlink; a submodule is looked at for its HEAD alone.
+    - a repository in the place of a file is a gitlink; a submodule is looked at for its HEAD alone;
+    - line ends are converted in ``worktree`` as git would; where ``convert.unsupported`` names a filter or
+      an encoding, ``worktree`` is the raw bytes, and an untouched file may be listed because of it.
 
     Raises ``Refused``: ``unreadable-file`` for a file or directory that may not be read, ``huge-file`` for
     an edited one of more than ``settings.big_file_threshold`` bytes, ``hostile-tree`` where HEAD has a
     name that must not be in a working tree.
     """
     staged = dict(staged_differences(objects, index, head_tree))
-    look = _Look(objects, Files(root), index_mtime_ns, settings)
+    files = Files(root)
+    attributes = worktree_attributes(files, objects, index, settings)
+    look = _Look(objects, files, index_mtime_ns, settings, attributes)
     states: list[PathState] = []
     for path, entry in index.entries.items():
         status = look.files.lstat(path)
@@ -167,9 +173,15 @@ class _Look:
     """Compares index entries with what stands on disk."""
 
     def __init__(
-        self, objects: Objects, files: Files, index_mtime_ns: int, settings: WorktreeSettings
+        self,
+        objects: Objects,
+        files: Files,
+        index_mtime_ns: int,
+        settings: WorktreeSettings,
+        attributes: Attributes,
     ) -> None:
         self.files = files
+        self._attributes = attributes
         self._objects = objects
         self._settings = settings
         self._index_mtime = index_mtime_ns
@@ -225,7 +237,15 @@ class _Look:
         raw = self._add(data, entry)
         if unchanged and entry is not None:
             return TreeEntry(entry.mode, entry.oid), raw
-        return TreeEntry(mode, raw), raw
+        if mode == MODE_SYMLINK:
+            return TreeEntry(mode, raw), raw
+        stored = to_git(data, self._attributes.of(path), self._settings, lambda: self._index_has_crlf(entry))
+        return TreeEntry(mode, raw if stored == data else self._add(stored, entry)), raw
+
+    def _index_has_crlf(self, entry: IndexEntry | None) -> bool:
+        if entry is None or entry.intent_to_add or not stat.S_ISREG(entry.mode):
+            return False
+        return has_crlf_text(self._objects.blob(entry.oid))
 
     def _mode(self, status: os.stat_result, entry: IndexEntry | None) -> int | None:
         """The mode that git would record, given what the file system can say and what the index says."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from resync.worktree.settings import WorktreeSettings, read_settings
 
 
 class Sandbox:
-    """One repository in a temporary folder, and git with an environment that knows nothing of this machine."""
+    """One repository in a temporary folder, and git with an environment of its own."""
 
     def __init__(self, base: Path, *init_options: str) -> None:
         self.root = base / "work"
@@ -101,5 +100,5 @@ class Opened:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    yield Sandbox(tmp_path)
+def sandbox(tmp_path: Path) -> Sandbox:
+    return Sandbox(tmp_path)
