@@ -94,6 +94,7 @@ ConflictKind: TypeAlias = Literal[
     "directory-rename",
     "mode",
     "symlink",
+    "distinct-types",
     "submodule",
     "driver",
 ]

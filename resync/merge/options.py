@@ -1,0 +1,91 @@
+"""What a caller can decide about a merge of trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from resync.merge.lines import DEFAULT_MARKER_SIZE, Labels, Style, TextMerge
+from resync.model import TreePath
+
+Treatment: TypeAlias = Literal["text", "binary", "union"]
+"""How a path's content merges: line by line unless it looks binary, not at all, or by union."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeAttributes:
+    """What ``.gitattributes`` say about merging one path.
+
+    ``treatment`` is ``binary`` for ``-merge`` (and so for the ``binary`` macro) and ``merge=binary``,
+    ``union`` for ``merge=union``, and else ``text``; ``driver`` is the name of any other ``merge=NAME``.
+    What ``diff`` or ``text`` say does not matter to a merge.
+    """
+
+    treatment: Treatment = "text"
+    marker_size: int = DEFAULT_MARKER_SIZE
+    driver: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverCall:
+    """What a merge driver is asked to merge; ``base`` is empty where the path is new on both sides."""
+
+    name: bytes
+    path: TreePath
+    base: bytes
+    ours: bytes
+    theirs: bytes
+    marker_size: int
+    labels: Labels
+
+
+Driver: TypeAlias = Callable[[DriverCall], "TextMerge | None"]
+"""Runs the merge driver that the user configured under that name.
+
+Returns its result (``conflicts`` is not 0 where it says that it left some), or None where no such driver is
+configured. A driver that fails is a conflict of its own: it raises ``DriverFailed``.
+"""
+
+
+class DriverFailed(Exception):
+    """A merge driver could not be run or died; the message says how, for the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameOptions:
+    """How renames are looked for.
+
+    ``similarity`` is in percent. ``limit`` is git's ``merge.renameLimit``: where the sources times the
+    destinations that are left to compare each with each exceed its square, they are not compared. ``work``
+    bounds that comparison further, in pieces of files looked at (some ten million a second): a count and
+    not a clock, because a merge that is rehearsed has to come out the same when it is done.
+    ``directories`` is git's ``merge.directoryRenames``.
+    """
+
+    enabled: bool = True
+    similarity: int = 50
+    limit: int = 7000
+    work: int = 50_000_000
+    directories: Literal["conflict", "apply", "ignore"] = "conflict"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeOptions:
+    """Everything that a merge of trees can be told; the defaults are git's."""
+
+    style: Style = "merge"
+    labels: Labels = field(default_factory=Labels)
+    renames: RenameOptions = field(default_factory=RenameOptions)
+    attributes: Callable[[TreePath], MergeAttributes] | None = None
+    driver: Driver | None = None
+
+    def attributes_of(self, path: TreePath) -> MergeAttributes:
+        """The attributes of one path; the defaults where nobody looks them up."""
+        return _DEFAULTS if self.attributes is None else self.attributes(path)
+
+
+_DEFAULTS = MergeAttributes()
+
+GIT_DEFAULTS = MergeOptions()
+"""What git does where nothing is configured."""

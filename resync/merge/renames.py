@@ -1,0 +1,212 @@
+"""Which removed file became which added one, on one side of a merge.
+
+Git's rules: equal content first; then files that alone have their name, at 75 % similarity (halfway between
+the threshold and equality); then the best of all pairs that are left, at 50 %. Only sources whose new name
+matters to the merge take part in the two later steps, and an empty file is never renamed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from resync.merge.files import file_type
+from resync.merge.options import RenameOptions
+from resync.merge.similarity import FULL, Pieces, pieces, score, sizes_allow
+from resync.model import MODE_FILE, ObjectStore, Oid, TreeEntry, TreePath
+
+Files = Mapping[TreePath, TreeEntry]
+
+_EMPTY_BLOBS = {
+    b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    b"473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+}
+
+_REGULAR = file_type(MODE_FILE)
+
+_BEST_PER_TARGET = 4
+"""So many sources are remembered for each target (git's value)."""
+
+_MOST_ALTERNATIVES = 100
+"""So many sources of equal content are looked at for each target (git's value)."""
+
+
+class Renames(NamedTuple):
+    """Old name to new name; ``complete`` is False where the search was cut short by a limit."""
+
+    targets: dict[TreePath, TreePath]
+    complete: bool = True
+
+
+def find_renames(
+    objects: ObjectStore, removed: Files, added: Files, relevant: Iterable[TreePath], options: RenameOptions
+) -> Renames:
+    """Pair removed with added files of one side; ``relevant`` are the sources whose new name matters.
+
+    Raises ``Refused`` for a missing object.
+    """
+    sources = {path: removed[path] for path in sorted(removed) if removed[path].oid not in _EMPTY_BLOBS}
+    targets = {path: added[path] for path in sorted(added) if added[path].oid not in _EMPTY_BLOBS}
+    found = _same_content(sources, targets)
+    search = _Search(objects, sources, targets, options)
+    search.leave_out(found)
+    wanted = set(relevant)
+    by_name = search.same_name(wanted, _likely_directories(found))
+    search.leave_out(by_name)
+    search.keep_sources(wanted)
+    by_score, complete = search.best_scores()
+    return Renames({**found, **by_name, **by_score}, complete)
+
+
+def _same_content(sources: Files, targets: Files) -> dict[TreePath, TreePath]:
+    """Pairs of equal content, of equal name where there is a choice."""
+    by_content: dict[Oid, OrderedDict[TreePath, TreeEntry]] = {}
+    for path, entry in sources.items():
+        by_content.setdefault(entry.oid, OrderedDict())[path] = entry
+    found: dict[TreePath, TreePath] = {}
+    for target, entry in targets.items():
+        equals = by_content.get(entry.oid)
+        if not equals:
+            continue
+        candidates = [
+            source
+            for source, old in islice(equals.items(), _MOST_ALTERNATIVES)
+            if old.mode == entry.mode or (_is_regular(old) and _is_regular(entry))
+        ]
+        if candidates:
+            name = basename(target)
+            best = next((source for source in candidates if basename(source) == name), candidates[0])
+            del equals[best]
+            found[best] = target
+    return found
+
+
+def _likely_directories(found: Mapping[TreePath, TreePath]) -> dict[bytes, bytes]:
+    """For each directory, where most of its files went by the renames that are known."""
+    counts: dict[bytes, Counter[bytes]] = {}
+    for source, target in found.items():
+        counts.setdefault(dirname(source), Counter())[dirname(target)] += 1
+    return {source: targets.most_common(1)[0][0] for source, targets in counts.items()}
+
+
+class _Search:
+    """The files that are not paired yet, and what is known of their content."""
+
+    def __init__(self, objects: ObjectStore, sources: Files, targets: Files, options: RenameOptions) -> None:
+        self._objects = objects
+        self._sources = dict(sources)
+        self._targets = dict(targets)
+        self._options = options
+        self._least = options.similarity * FULL // 100
+        self._known: dict[Oid, Pieces] = {}
+
+    def leave_out(self, found: Mapping[TreePath, TreePath]) -> None:
+        """Drop files that are paired."""
+        for source, target in found.items():
+            del self._sources[source]
+            del self._targets[target]
+
+    def keep_sources(self, wanted: set[TreePath]) -> None:
+        """Drop all sources but these."""
+        self._sources = {path: entry for path, entry in self._sources.items() if path in wanted}
+
+    def same_name(
+        self, wanted: set[TreePath], likely_directories: Mapping[bytes, bytes]
+    ) -> dict[TreePath, TreePath]:
+        """Pairs of similar files that alone have their name, or the new one is where it is expected."""
+        least = self._least + (FULL - self._least) // 2
+        sources, targets = _by_name(self._sources), _by_name(self._targets)
+        found: dict[TreePath, TreePath] = {}
+        taken: set[TreePath] = set()
+        for source, entry in self._sources.items():
+            name = basename(source)
+            if source not in wanted or name not in targets:
+                continue
+            if len(sources[name]) == len(targets[name]) == 1:
+                target = targets[name][0]
+            else:
+                directory = likely_directories.get(dirname(source))
+                if directory is None:
+                    continue
+                target = join(directory, name)
+            if target not in self._targets or target in taken:
+                continue
+            if self._score(entry, self._targets[target], least) >= least:
+                found[source] = target
+                taken.add(target)
+        return found
+
+    def best_scores(self) -> tuple[dict[TreePath, TreePath], bool]:
+        """Of all pairs the most similar ones, each file once; and whether the limits let all be compared."""
+        sources = {path: entry for path, entry in self._sources.items() if _is_regular(entry)}
+        targets = {path: entry for path, entry in self._targets.items() if _is_regular(entry)}
+        if not sources or not targets:
+            return {}, True
+        if len(self._sources) * len(self._targets) > self._options.limit**2:
+            return {}, False
+        ranking: list[tuple[int, bool, TreePath, TreePath]] = []
+        work = 0
+        for target, entry in targets.items():
+            name = basename(target)
+            scores = []
+            for source, old in sources.items():
+                scored = self._score(old, entry, self._least)
+                work += min(len(self._known[e.oid].counts) for e in (old, entry)) if scored else 1
+                if scored >= self._least:
+                    scores.append((scored, basename(source) == name, source, target))
+            scores.sort(key=_rank, reverse=True)
+            ranking += scores[:_BEST_PER_TARGET]
+            if work > self._options.work:
+                return {}, False
+        found: dict[TreePath, TreePath] = {}
+        taken: set[TreePath] = set()
+        for _, _, source, target in sorted(ranking, key=_rank, reverse=True):
+            if source not in found and target not in taken:
+                found[source] = target
+                taken.add(target)
+        return found, True
+
+    def _score(self, old: TreeEntry, new: TreeEntry, least: int) -> int:
+        """The similarity of two files; 0 where it cannot reach ``least``."""
+        if not (_is_regular(old) and _is_regular(new)):
+            return 0
+        a, b = self._pieces(old.oid), self._pieces(new.oid)
+        return score(a, b) if sizes_allow(a.size, b.size, least) else 0
+
+    def _pieces(self, oid: Oid) -> Pieces:
+        known = self._known.get(oid)
+        if known is None:
+            known = self._known[oid] = pieces(self._objects.blob(oid))
+        return known
+
+
+def _by_name(files: Iterable[TreePath]) -> dict[bytes, list[TreePath]]:
+    names: dict[bytes, list[TreePath]] = {}
+    for path in files:
+        names.setdefault(basename(path), []).append(path)
+    return names
+
+
+def _rank(candidate: tuple[int, bool, TreePath, TreePath]) -> tuple[int, bool]:
+    return candidate[0], candidate[1]
+
+
+def _is_regular(entry: TreeEntry) -> bool:
+    return file_type(entry.mode) == _REGULAR
+
+
+def basename(path: bytes) -> bytes:
+    """The last name of a path."""
+    return path.rpartition(b"/")[2]
+
+
+def dirname(path: bytes) -> bytes:
+    """The path of the directory that holds a path; empty at the top."""
+    return path.rpartition(b"/")[0]
+
+
+def join(directory: bytes, name: bytes) -> TreePath:
+    """A path inside a directory; the top is the empty one."""
+    return TreePath(directory + b"/" + name if directory else name)

@@ -1,0 +1,171 @@
+"""Which paths a merge has to look at, found by walking trees side by side.
+
+Trees are entered only where their ids differ, and with a stack of our own: depth is bounded by memory,
+not by the interpreter's recursion limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from resync.errors import Refused
+from resync.merge.files import BASE, OURS, THEIRS, Stages
+from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
+
+Edits = dict[TreePath, "TreeEntry | None"]
+"""What is to be put at paths of ours' tree, a whole tree perhaps; None removes."""
+
+_EMPTY: Tree = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a walk over three trees found.
+
+    ``edits`` are what theirs did to things that ours left alone, whole trees at once. ``open`` are the files
+    that need a decision: not equal on any two sides, or gone from both. For each side, ``sources`` are the
+    files it removed whose new name would matter to what the other side did, and ``removed`` the directories
+    it removed while the other side went on inside: True where that side added files to the directory itself.
+    """
+
+    edits: Edits = field(default_factory=dict)
+    open: dict[TreePath, Stages] = field(default_factory=dict)
+    sources: Mapping[int, set[TreePath]] = field(default_factory=lambda: {OURS: set(), THEIRS: set()})
+    removed: Mapping[int, dict[TreePath, bool]] = field(default_factory=lambda: {OURS: {}, THEIRS: {}})
+
+
+class _Visit(NamedTuple):
+    """A directory to enter.
+
+    ``gone`` is the side that removed it or a directory above, 0 if none did; ``followed`` says whether the
+    other side added files in one above, so that a rename of it would move them.
+    """
+
+    prefix: bytes
+    trees: tuple[Oid | None, Oid | None, Oid | None]
+    gone: int = 0
+    followed: bool = False
+
+
+def walk(objects: ObjectStore, base: Oid | None, ours: Oid | None, theirs: Oid | None) -> Walk:
+    """Walk three trees; None is the empty one. Raises ``Refused`` for a missing object."""
+    found = Walk()
+    waiting = [_Visit(b"", (base, ours, theirs))]
+    while waiting:
+        _visit(objects, waiting.pop(), found, waiting)
+    return found
+
+
+def _visit(objects: ObjectStore, visit: _Visit, found: Walk, waiting: list[_Visit]) -> None:
+    base, ours, theirs = (_EMPTY if oid is None else objects.tree(oid) for oid in visit.trees)
+    prefix, gone, followed = visit.prefix, visit.gone, visit.followed
+    if gone:
+        followed = _note_removed(visit, base, ours if gone == THEIRS else theirs, found, waiting)
+    for name in _differing(base, theirs):
+        b, o, t = base.get(name), ours.get(name), theirs.get(name)
+        path = TreePath(prefix + name)
+        if b"/" in name:
+            raise Refused(
+                "damaged-tree",
+                f"a tree has a slash in a name, at {path!r}; no git writes that. Nothing was changed.",
+                "git fsck",
+            )
+        if o == b:
+            found.edits[path] = t
+            continue
+        subtrees = (_subtree(b), _subtree(o), _subtree(t))
+        if subtrees != (None, None, None) and (o != t or subtrees[BASE] is not None):
+            below = gone
+            if (
+                not gone
+                and subtrees[BASE] is not None
+                and (subtrees[OURS] is None) != (subtrees[THEIRS] is None)
+            ):
+                below = OURS if subtrees[OURS] is None else THEIRS
+            waiting.append(_Visit(path + b"/", subtrees, below, followed))
+        _look_at_file(path, (_file(b), _file(o), _file(t)), found)
+
+
+def _look_at_file(path: TreePath, stages: Stages, found: Walk) -> None:
+    """Note what is to be decided about the files at a path that may also be a directory on some side."""
+    base, ours, theirs = stages
+    if base is not None:
+        if ours is None and theirs != base:
+            found.sources[OURS].add(path)
+        if theirs is None and ours != base:
+            found.sources[THEIRS].add(path)
+    if ours != theirs or (base is not None and ours is None):
+        found.open[path] = stages
+
+
+def _note_removed(visit: _Visit, base: Tree, other: Tree, found: Walk, waiting: list[_Visit]) -> bool:
+    """Note a directory that one side removed; return whether files there could follow a rename of it.
+
+    They could where the other side added files, here or in a directory above; then every file that was
+    here says where the directory went, also those that the other side left alone.
+    """
+    prefix, gone = visit.prefix, visit.gone
+    added = any(
+        entry.mode != MODE_TREE and (name not in base or base[name].mode == MODE_TREE)
+        for name, entry in other.items()
+    )
+    if not (added or visit.followed):
+        return False
+    found.removed[gone][TreePath(prefix[:-1])] = added
+    for name, entry in base.items():
+        if entry.mode != MODE_TREE:
+            found.sources[gone].add(TreePath(prefix + name))
+        elif other.get(name) == entry:
+            left_alone = (entry.oid, None, entry.oid) if gone == OURS else (entry.oid, entry.oid, None)
+            waiting.append(_Visit(prefix + name + b"/", left_alone, gone, True))
+    return True
+
+
+def _subtree(entry: TreeEntry | None) -> Oid | None:
+    return entry.oid if entry is not None and entry.mode == MODE_TREE else None
+
+
+def _file(entry: TreeEntry | None) -> TreeEntry | None:
+    return entry if entry is not None and entry.mode != MODE_TREE else None
+
+
+def _differing(a: Tree, b: Tree) -> list[bytes]:
+    """The names at which two trees differ."""
+    names = [name for name, entry in b.items() if a.get(name) != entry]
+    if len(a) != len(b) or names:
+        names += [name for name in a if name not in b]
+    return names
+
+
+def changed_files(
+    objects: ObjectStore, a: Oid | None, b: Oid | None
+) -> Iterator[tuple[TreePath, TreeEntry | None, TreeEntry | None]]:
+    """The files (links and submodules too) that differ between two trees, in no order."""
+    waiting: list[tuple[bytes, Oid | None, Oid | None]] = [(b"", a, b)]
+    while waiting:
+        prefix, a_oid, b_oid = waiting.pop()
+        if a_oid == b_oid:
+            continue
+        before = _EMPTY if a_oid is None else objects.tree(a_oid)
+        after = _EMPTY if b_oid is None else objects.tree(b_oid)
+        for name in _differing(before, after):
+            old, new = before.get(name), after.get(name)
+            old_tree, new_tree = _subtree(old), _subtree(new)
+            if old_tree is not None or new_tree is not None:
+                waiting.append((prefix + name + b"/", old_tree, new_tree))
+                old, new = _file(old), _file(new)
+            if old is not None or new is not None:
+                yield TreePath(prefix + name), old, new
+
+
+def file_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:
+    """The file at a path of a tree, or None where there is none (or a directory)."""
+    oid = root
+    *directories, name = path.split(b"/")
+    for directory in directories:
+        if oid is None:
+            return None
+        oid = _subtree(objects.tree(oid).get(directory))
+    return None if oid is None else _file(objects.tree(oid).get(name))
