@@ -241,6 +241,46 @@ class Upstream:
         return f"{self.remote}/{branch}"
 
 
+# --- what is asked ---------------------------------------------------------------------------------
+
+DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of a run; every field as the option of that name."""
+
+    upstream: str | None = None
+    onto: str | None = None
+    old_tip: str | None = None
+    expect: str | None = None
+    fetch: bool = True
+    advance: bool = False
+    dirty: DirtyPolicy = "restore"
+    unattended: bool = False
+    redo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who runs the command and when: the only knowledge of clock and environment below the command line.
+
+    ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
+    ``folder`` the directory in which the caller stands.
+    """
+
+    now: int
+    zone: int
+    run: str
+    folder: str
+
+    def signed(self, identity: bytes) -> bytes:
+        """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""
+        sign = b"-" if self.zone < 0 else b"+"
+        hours, minutes = divmod(abs(self.zone), 60)
+        return b"%s %d %s%02d%02d" % (identity, self.now, sign, hours, minutes)
+
+
 # --- the plan --------------------------------------------------------------------------------------
 
 CommitVerdict: TypeAlias = Literal[
@@ -337,10 +377,14 @@ class Backup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """Change files and index from the old state to the final one."""
+    """Change files and index from the old state to the final one.
+
+    ``index_file`` is the blob id of the index file's bytes as they were planned with (None: no index).
+    """
 
     files: tuple[FileChange, ...]
     index: tuple[IndexChange, ...]
+    index_file: Oid | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """From what was observed and rehearsed to the plan: every step of a run, decided before the first.
 
 Pure: trees are compared in the object store's memory, nothing is read from the working tree and nothing
-is written. The inverse plan of a run is made here, too.
+is written.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ from resync.model import (
     LocalFile,
     Oid,
     PathState,
-    RefName,
-    RefUpdate,
-    Step,
     Switch,
     TreeEntry,
     TreePath,
 )
+from resync.observe import Checkout
 from resync.repository import Objects
 from resync.worktree.index import Index, IndexEntry
-
-RUN_REFS = b"refs/resync/"
-"""Below it each run keeps what it pins: ``refs/resync/<run>/``."""
 
 OnDisk = Mapping[TreePath, TreeEntry | None]
 ToDisk = Callable[[TreePath, TreeEntry], TreeEntry]
@@ -43,7 +38,7 @@ def switch(
     in_the_way: Sequence[InTheWay],
     on_disk: OnDisk,
     to_disk: ToDisk,
-    index: Index,
+    checkout: Checkout,
 ) -> Switch:
     """The files and index entries that change.
 
@@ -51,6 +46,7 @@ def switch(
     form that an entry takes in the working tree (end-of-line conversion). A path outside a sparse
     checkout that is not on disk stays out of it.
     """
+    index = checkout.index
     files = {
         change.path: change
         for change in _file_changes(objects, carried, on_disk, to_disk)
@@ -67,6 +63,7 @@ def switch(
     return Switch(
         files=tuple(files[path] for path in sorted(files)),
         index=tuple(_index_changes(objects, carried, index, changed)),
+        index_file=checkout.index_file,
     )
 
 
@@ -162,31 +159,3 @@ def _verdict(
     if final == under:
         return "adopted"
     return "kept" if final == mine else "restored"
-
-
-def inverse(steps: Sequence[Step], message: str) -> tuple[Switch, tuple[RefUpdate, ...]]:
-    """What takes back the changes of a run's steps (a backup is never taken back)."""
-    files: list[FileChange] = []
-    index: list[IndexChange] = []
-    updates: list[RefUpdate] = []
-    for step in reversed(steps):
-        if isinstance(step, Switch):
-            files += (change.inverse() for change in step.files)
-            index += (change.inverse() for change in step.index)
-        elif not hasattr(step, "refs"):
-            updates += (update.inverse(message) for update in step.updates)
-    return Switch(files=tuple(files), index=tuple(index)), tuple(updates)
-
-
-def pins(run: str, kept: Mapping[str, Oid | None]) -> tuple[RefUpdate, ...]:
-    """The refs below ``refs/resync/<run>/`` that keep what is not on a branch."""
-    return tuple(
-        RefUpdate(
-            name=RefName(RUN_REFS + run.encode() + b"/" + name.encode()),
-            old=None,
-            new=oid,
-            message="resync: backup",
-        )
-        for name, oid in kept.items()
-        if oid is not None
-    )

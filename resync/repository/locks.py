@@ -76,6 +76,15 @@ class LockFile:
             _remove(self._lock)
             _remove(self._proof)
 
+    def abandon(self) -> None:
+        """Leave the lock where it is: the run is half-way, and nobody else may touch the file."""
+        self._held = False
+
+    def check(self) -> None:
+        """Raise what ``acquire`` would if somebody else held the lock now."""
+        if os.path.lexists(self._lock) and not self._is_ours():
+            raise self._taken()
+
     def _is_ours(self) -> bool:
         try:
             return os.path.samefile(self._proof, self._lock)

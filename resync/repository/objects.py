@@ -31,8 +31,8 @@ class Objects:
         self._new: dict[Oid, tuple[int, bytes]] = {}
         self._trees: dict[Oid, Tree] = {}
         self._commits: dict[Oid, Commit] = {}
-        self._hex_length = store.object_format.hex_length
-        self._hash = hashlib.sha1 if self._hex_length == 40 else hashlib.sha256
+        self.hex_length = store.object_format.hex_length
+        self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
 
     # --- reading ---
 
@@ -90,7 +90,7 @@ class Objects:
 
     def _parse_tree(self, data: bytes) -> Tree:
         entries: dict[bytes, TreeEntry] = {}
-        width = self._hex_length // 2
+        width = self.hex_length // 2
         position, end = 0, len(data)
         while position < end:
             space = data.index(b" ", position)

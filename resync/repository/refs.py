@@ -8,6 +8,8 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -58,8 +60,15 @@ class RefTransaction:
 
     def commit(self, who: bytes) -> None:
         """Move every ref and write its reflog; ``who`` is ``Name <mail> SECONDS ZONE``."""
+        self._move(self._updates, who)
+
+    def take_back(self, who: bytes, message: str) -> None:
+        """Move every ref back to its old value, with ``message`` in the reflogs."""
+        self._move([update.inverse(message) for update in reversed(self._updates)], who)
+
+    def _move(self, updates: Sequence[RefUpdate], who: bytes) -> None:
         checked_out = self._repository.dulwich.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
-        for update in self._updates:
+        for update in updates:
             lock = self._locks[update.name]
             if self._repository.ref(update.name) == update.new:
                 lock.release()
@@ -73,6 +82,11 @@ class RefTransaction:
             if checked_out == b"ref: " + update.name:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
+
+    def abandon(self) -> None:
+        """Leave the locks where they are (see ``LockFile.abandon``)."""
+        for lock in self._locks.values():
+            lock.abandon()
 
     def _release(self) -> None:
         for lock in self._locks.values():
@@ -117,6 +131,18 @@ class RefTransaction:
         if setting in ("false", "no", "off", "0"):
             return False
         return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+
+
+def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) -> None:
+    """Write what the refs reach and is only in memory, then move them: for refs that need no journal."""
+    objects = repository.objects
+    objects.write_pack(objects.new_from(update.new for update in updates if update.new is not None))
+    proofs = os.path.join(repository.common_dir, "resync", "locks", f"{os.getpid()}-{time.time_ns()}")
+    try:
+        with RefTransaction(repository, updates, proofs) as refs:
+            refs.commit(who)
+    finally:
+        shutil.rmtree(proofs, ignore_errors=True)
 
 
 def _moved(update: RefUpdate) -> Refused | Busy:

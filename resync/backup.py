@@ -1,0 +1,116 @@
+"""The backup of a run: the rescue branch, and the pins for what does not belong on a branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from resync.model import (
+    MODE_GITLINK,
+    Backup,
+    Head,
+    InTheWay,
+    MoveRefs,
+    Oid,
+    PathState,
+    Plan,
+    RefName,
+    RefUpdate,
+    Switch,
+    TreePath,
+)
+from resync.repository import Objects, Repository
+from resync.repository.repo import BRANCHES
+from resync.worktree.snapshot import snapshot
+
+RUN_REFS = b"refs/resync/"
+"""Below it each run keeps what it pins: ``refs/resync/<run>/``."""
+
+ORIG_HEAD = RefName(b"ORIG_HEAD")
+
+
+def with_backup(
+    repository: Repository,
+    plan: Plan,
+    changes: Sequence[PathState],
+    in_the_way: Sequence[InTheWay],
+    who: bytes,
+    *,
+    visible: bool,
+) -> Plan:
+    """The plan with a backup of everything that it touches as its first step.
+
+    ``changes`` and ``in_the_way`` are what is not committed, ``who`` is ``Name <mail> SECONDS ZONE``.
+    With ``visible`` there is a rescue branch; without, the same is only pinned.
+    """
+    saved = snapshot(repository.objects, plan.head, changes, in_the_way, who)
+    rescue = _rescue_branch(repository, plan, saved.rescue) if visible else None
+    kept = {
+        "work": saved.rescue,
+        "private": saved.private,
+        "files": _files_on_disk(repository.objects, plan),
+        "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
+        "upstream": _moved(plan, b"refs/remotes/", "old"),
+        "new": plan.new_tip,
+    }
+    refs = tuple(
+        RefUpdate(
+            name=RefName(b"%s%s/%s" % (RUN_REFS, plan.id.encode(), name.encode())),
+            old=None,
+            new=oid,
+            message="resync: backup",
+        )
+        for name, oid in kept.items()
+        if oid is not None
+    )
+    backup = Backup(refs=((rescue, *refs) if rescue is not None else refs))
+    return replace(plan, rescue=rescue, steps=(backup, *plan.steps))
+
+
+def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tuple[RefUpdate, ...]:
+    """The updates that put the branch (or a detached HEAD) elsewhere, and ORIG_HEAD where it was."""
+    return (
+        RefUpdate(name=ORIG_HEAD, old=repository.ref(ORIG_HEAD), new=head.tip, message="resync"),
+        RefUpdate(name=head.branch or RefName(b"HEAD"), old=head.tip, new=tip, message=message),
+    )
+
+
+def _rescue_branch(repository: Repository, plan: Plan, oid: Oid) -> RefUpdate:
+    """The rescue branch under a name that nobody has, in another folder where a branch is named so."""
+    taken = repository.refs(BRANCHES)
+    folder = b"rescue/"
+    while BRANCHES + folder.rstrip(b"/") in taken:
+        folder = b"resync-" + folder
+    stamp = plan.id.partition("-")[0].encode()
+    name = wanted = BRANCHES + folder + plan.head.name + b"-" + stamp
+    number = 1
+    while name in taken:
+        number += 1
+        name = wanted + b"-%d" % number
+    return RefUpdate(name=RefName(name), old=None, new=oid, message="resync: backup")
+
+
+def _files_on_disk(objects: Objects, plan: Plan) -> Oid | None:
+    """A tree of every file that changes, as it is on disk before and after.
+
+    Most of these bytes are in some commit as well; those of ignored files and of files whose line ends
+    are converted are not, and an interrupted run needs them all.
+    """
+    entries = {
+        TreePath(b"%s/%s" % (side, change.path)): entry
+        for step in plan.steps
+        if isinstance(step, Switch)
+        for change in step.files
+        for side, entry in ((b"before", change.before), (b"after", change.after))
+        if entry is not None and entry.mode != MODE_GITLINK
+    }
+    return objects.edit_tree(None, entries) if entries else None
+
+
+def _moved(plan: Plan, prefix: bytes, side: str) -> Oid | None:
+    for step in plan.steps:
+        if isinstance(step, MoveRefs):
+            for update in step.updates:
+                if update.name.startswith(prefix):
+                    return update.old if side == "old" else update.new
+    return None

@@ -1,0 +1,156 @@
+"""The first part of every command: what the checkout is, what upstream was and is, and what is yours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from resync.errors import Refused
+from resync.history import History
+from resync.model import Caller, Head, Oid, PathState, Request, Upstream
+from resync.repository import Repository
+from resync.repository.refs import write_now
+from resync.upstream.evidence import collect, judge, remembered, resolve
+from resync.upstream.fetch import Fetched, Progress, fetch
+from resync.upstream.find import UpstreamBranch, find
+from resync.worktree.index import Index, read_index
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.status import read_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What upstream did, seen from what is checked out.
+
+    ``branch`` says which branch that is; ``fetched`` what the remote said, None where it was not asked.
+    ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
+    first; ``arrived`` are those of the new tip that the branch does not have.
+    """
+
+    history: History
+    head: Head
+    branch: UpstreamBranch
+    fetched: Fetched | None
+    tracked: Oid | None
+    upstream: Upstream
+    local: tuple[Oid, ...]
+    arrived: frozenset[Oid]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """Index and working tree as they were found. ``index_file`` is the blob id of the index's bytes."""
+
+    index: Index
+    index_mtime_ns: int
+    index_file: Oid | None
+    changes: tuple[PathState, ...]
+
+
+def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
+    """Find the upstream, ask the remote, weigh the evidence. Writes objects and resync's own record.
+
+    Raises ``Refused`` (``unborn-head``, ``no-upstream``), ``UsageError`` and ``Busy`` as its parts do.
+    """
+    head = repository.head()
+    branch = find(repository, head, request.upstream)
+    given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
+    fetched = fetch(repository, branch, progress) if request.fetch else None
+    tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
+    history = History(repository.objects, shallow=repository.shallow, grafts=repository.grafts)
+    evidence = collect(
+        repository, branch, head, given=given, announcements=fetched.announcements if fetched else {}
+    )
+    if request.onto is not None:
+        new_tip: Oid | None = resolve(repository, request.onto, "--onto")
+    else:
+        new_tip = fetched.tip if fetched is not None else _known_tip(branch, tracked)
+    upstream = judge(history, branch, evidence, head=head.tip, tracked=tracked, new_tip=new_tip)
+    _remember(repository, history, branch, upstream, tracked, caller)
+    local: list[Oid] = []
+    arrived: set[Oid] = set()
+    if new_tip is not None:
+        local = history.topological(history.reachable([head.tip], (new_tip, *upstream.old_tips)))
+        arrived = history.reachable([new_tip], [head.tip])
+    return Observation(
+        history=history,
+        head=head,
+        branch=branch,
+        fetched=fetched,
+        tracked=tracked,
+        upstream=upstream,
+        local=tuple(local),
+        arrived=frozenset(arrived),
+    )
+
+
+def _known_tip(branch: UpstreamBranch, tracked: Oid | None) -> Oid:
+    if tracked is None:
+        raise Refused(
+            "never-fetched",
+            f"Without asking {branch.remote}, resync knows nothing of its branch"
+            f" {branch.branch.decode('utf-8', 'replace')}. Nothing was changed.",
+            "run the same command without --no-fetch",
+        )
+    return tracked
+
+
+def _remember(
+    repository: Repository,
+    history: History,
+    branch: UpstreamBranch,
+    upstream: Upstream,
+    tracked: Oid | None,
+    caller: Caller,
+) -> None:
+    """Append to resync's own record what is now known to have been upstream's (what a person only
+    claimed with ``--old-tip`` or chose with ``--onto`` is not)."""
+    tips = [each.oid for each in upstream.evidence if each.kind != "given"]
+    tips += [tracked] if tracked is not None else []
+    who = caller.signed(repository.identity())
+    update = remembered(repository, history, branch, tuple(tips), who)
+    if update is not None:
+        write_now(repository, [update], who)
+
+
+def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings) -> Checkout:
+    """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
+
+    Raises ``Refused``: ``operation-in-progress``, ``unmerged-paths``, and what index and status refuse.
+    """
+    operation = repository.operation()
+    if operation is not None:
+        name, way_out = operation
+        raise Refused(
+            "operation-in-progress",
+            f"A {name} is under way in this checkout. Nothing was changed.",
+            way_out,
+        )
+    objects = repository.objects
+    # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
+    data, modified = _index_file(repository)
+    index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
+    if index.unmerged:
+        raise Refused(
+            "unmerged-paths",
+            f"The index has {len(index.unmerged)} unmerged paths of a merge that nobody finished."
+            " Nothing was changed.",
+            "git status",
+        )
+    tree = objects.commit(head.tip).tree
+    changes = read_status(objects, repository.root, index, modified, tree, settings)
+    return Checkout(
+        index=index,
+        index_mtime_ns=modified,
+        index_file=objects.add_blob(data) if data is not None else None,
+        changes=changes,
+    )
+
+
+def _index_file(repository: Repository) -> tuple[bytes | None, int]:
+    """The bytes of the index file and its modification time in nanoseconds; None where there is none."""
+    try:
+        with open(repository.index_path, "rb") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None, 0

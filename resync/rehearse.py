@@ -1,0 +1,244 @@
+"""A complete rehearsal in memory: from the question to a plan that says what becomes of everything.
+
+What ``plan`` prints and what ``run`` does come out of the same call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from resync import plan as planning
+from resync.backup import move_head, with_backup
+from resync.carry import Carried, carry
+from resync.errors import Refused
+from resync.history import tree_changes
+from resync.journal import Journals
+from resync.merge import MergeOptions
+from resync.model import (
+    MODE_GITLINK,
+    Caller,
+    LocalFile,
+    MoveRefs,
+    Oid,
+    Plan,
+    RefUpdate,
+    Request,
+    TreeEntry,
+    TreePath,
+)
+from resync.observe import Observation, observe, read_checkout
+from resync.replay import replay
+from resync.repository import Objects, Repository
+from resync.undo import held_tip
+from resync.upstream.fetch import Progress
+from resync.worktree.form import DiskForm
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.untracked import untracked_in_the_way
+
+
+def rehearse(
+    repository: Repository,
+    request: Request,
+    caller: Caller,
+    settings: WorktreeSettings,
+    progress: Progress,
+) -> Plan:
+    """Observe, replay and carry over in memory; the plan that ``run`` would carry out.
+
+    Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
+    is changed (objects and resync's own record may be written).
+    """
+    seen = observe(repository, request, caller, progress)
+    _refuse_surprises(repository, seen, request)
+    if not _moves(seen, request):
+        return _plan_of_refs(repository, seen, caller)
+    plan = _plan_of_move(repository, seen, caller, settings)
+    _refuse_edits(plan, request)
+    return plan
+
+
+def _moves(seen: Observation, request: Request) -> bool:
+    """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
+    if seen.upstream.kind == "up-to-date":
+        return False
+    return seen.upstream.kind != "advanced" or request.advance
+
+
+def _refuse_surprises(repository: Repository, seen: Observation, request: Request) -> None:
+    upstream = seen.upstream
+    if upstream.kind == "deleted":
+        raise Refused(
+            "upstream-deleted",
+            f"{upstream.name} is gone: the remote has no such branch now. Nothing was changed.",
+            "wait for it to come back, or name where to go: resync run --upstream REMOTE/BRANCH",
+        )
+    if request.expect is not None and not _expected(request.expect, upstream.new_tip):
+        found = upstream.new_tip.decode() if upstream.new_tip else "nothing"
+        raise Refused(
+            "unexpected-tip",
+            f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
+            "find out what upstream did: resync check",
+        )
+    if upstream.kind == "unknown":
+        raise Refused(
+            "no-evidence",
+            f"Nothing tells which of your branch's commits were once those of {upstream.name}."
+            " Nothing was changed.",
+            "name the last upstream commit that your work stands on: resync run --old-tip REV",
+        )
+    if upstream.kind == "unrelated" and request.onto is None:
+        raise Refused(
+            "unrelated-upstream",
+            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
+            "if it is really the new home of your work: resync run --onto REV",
+        )
+    sure = request.expect is not None or request.onto is not None
+    if upstream.kind == "rewound" and request.unattended and not sure:
+        raise Refused(
+            "rewound-upstream",
+            f"{upstream.name} went back by {upstream.left} commits, as a lagging mirror would."
+            " Nothing was changed.",
+            "if that is meant: resync run --expect OID",
+        )
+    held = held_tip(Journals(repository))
+    if held is not None and held == upstream.new_tip and not request.redo and _moves(seen, request):
+        raise Refused(
+            "held",
+            f"You took back the move to this state of {upstream.name}, so it is not made again by itself."
+            " Nothing was changed.",
+            "resync run --redo",
+        )
+
+
+def _expected(expected: str, tip: Oid | None) -> bool:
+    return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _refuse_edits(plan: Plan, request: Request) -> None:
+    """Refuse by the policy for uncommitted edits: a service must not restart on upstream's defaults."""
+    edits = [each for each in plan.files if each.state in ("staged", "unstaged")]
+    if request.dirty == "refuse" and edits:
+        raise Refused(
+            "dirty",
+            f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
+            "commit them, or allow: --dirty restore",
+        )
+    parked = [each for each in plan.files if each.verdict == "parked"]
+    if request.dirty != "park" and request.unattended and parked:
+        raise Refused(
+            "would-park",
+            f"{_count(parked)} in the way of upstream's changes and would be moved to the rescue branch"
+            f" ({_list(parked)}). Nothing was changed.",
+            "look at it in a terminal: resync; or allow it: --dirty park",
+        )
+
+
+def _count(files: Sequence[LocalFile]) -> str:
+    return "1 file is" if len(files) == 1 else f"{len(files)} files are"
+
+
+def _list(files: Sequence[LocalFile]) -> str:
+    names = [ascii(each.path.decode("utf-8", "backslashreplace"))[1:-1] for each in files]
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+# --- plans that only move refs -----------------------------------------------------------------------
+
+
+def _plan_of_refs(repository: Repository, seen: Observation, caller: Caller) -> Plan:
+    updates = _fetched_updates(repository, seen)
+    return Plan(
+        id=caller.run,
+        checkout=repository.root,
+        head=seen.head,
+        new_tip=seen.head.tip,
+        upstream=seen.upstream,
+        commits=(),
+        files=(),
+        rescue=None,
+        steps=(MoveRefs(updates=updates),) if updates else (),
+    )
+
+
+def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpdate, ...]:
+    """What a fetch would move: the remote-tracking branch, and announcing tags that are not here yet."""
+    updates: list[RefUpdate] = []
+    if seen.fetched is None:
+        return ()
+    tip = seen.fetched.tip
+    if seen.branch.tracking is not None and tip is not None and tip != seen.tracked:
+        forward = seen.tracked is not None and seen.history.is_ancestor(seen.tracked, tip)
+        how = "storing head" if seen.tracked is None else "fast-forward" if forward else "forced-update"
+        updates.append(
+            RefUpdate(name=seen.branch.tracking, old=seen.tracked, new=tip, message=f"resync: {how}")
+        )
+    for name, oid in seen.fetched.announcements.items():
+        if repository.ref(name) is None and oid in repository.objects:
+            updates.append(RefUpdate(name=name, old=None, new=oid, message="resync: announced"))
+    return tuple(updates)
+
+
+# --- plans that move the branch ----------------------------------------------------------------------
+
+
+def _plan_of_move(
+    repository: Repository, seen: Observation, caller: Caller, settings: WorktreeSettings
+) -> Plan:
+    assert seen.upstream.new_tip is not None
+    objects, head = repository.objects, seen.head
+    checkout = read_checkout(repository, head, settings)
+    who = caller.signed(repository.identity())
+    options = MergeOptions()
+    replayed = replay(
+        objects,
+        seen.history,
+        seen.local,
+        tip=head.tip,
+        onto=seen.upstream.new_tip,
+        upstream=seen.arrived,
+        committer=who,
+        options=options,
+    )
+    new_tree = objects.commit(replayed.tip).tree
+    carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
+    form = DiskForm(
+        objects, repository.root, checkout.index, checkout.changes, carried.new_worktree, settings
+    )
+    on_disk, targets = _compare(objects, carried, form)
+    in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, targets, settings)
+    switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
+    plan = Plan(
+        id=caller.run,
+        checkout=repository.root,
+        head=head,
+        new_tip=replayed.tip,
+        upstream=seen.upstream,
+        commits=replayed.commits,
+        files=planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
+        rescue=None,
+        steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip))),
+    )
+    # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
+    visible = seen.upstream.kind != "advanced" or plan.waiting
+    return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=visible)
+
+
+def _compare(
+    objects: Objects, carried: Carried, form: DiskForm
+) -> tuple[dict[TreePath, TreeEntry | None], list[TreePath]]:
+    """What stands on disk at each tracked path that changes, and the paths that the disk has no file of ours at."""
+    on_disk: dict[TreePath, TreeEntry | None] = {}
+    targets: list[TreePath] = []
+    for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):
+        if old is not None and old.mode != MODE_GITLINK:
+            on_disk[path] = form.before(path)
+        if new is not None and on_disk.get(path) is None:
+            targets.append(path)
+    return on_disk, targets
+
+
+def _updates(repository: Repository, seen: Observation, tip: Oid) -> tuple[RefUpdate, ...]:
+    updates = [*_fetched_updates(repository, seen)]
+    if tip != seen.head.tip:
+        updates += move_head(repository, seen.head, tip, f"resync: carried over to {seen.upstream.name}")
+    return tuple(updates)

@@ -1,0 +1,229 @@
+"""Carries a plan out through the journal; finishes or takes back one that was interrupted.
+
+The order is the promise: the journal's intent, then the backup (objects, refs, read back), then files,
+then refs, then the index, then the journal's end. Every step that is done already is a step that
+changes nothing, so finishing an interrupted run is carrying it out again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from resync.errors import Refused, ResyncError, Unfinished
+from resync.journal import Journal, Journals
+from resync.model import Backup, Caller, IndexChange, MoveRefs, Oid, Plan, RefUpdate, Switch, TreePath
+from resync.repository import Repository
+from resync.repository.locks import LockFile
+from resync.repository.refs import RefTransaction, write_now
+from resync.worktree.index import load_index
+from resync.worktree.reindex import reindexed
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.switch import FileSwitch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run met: paths that somebody else changed in between and that were left as they are."""
+
+    left: tuple[TreePath, ...] = ()
+
+
+class Sequencer:
+    """Carries out the runs of one repository."""
+
+    def __init__(self, repository: Repository, caller: Caller, settings: WorktreeSettings) -> None:
+        self._repository = repository
+        self._caller = caller
+        self._settings = settings
+        self._journals = Journals(repository)
+
+    # --- a new run ---
+
+    def carry_out(self, plan: Plan) -> Result:
+        """Carry out a whole plan.
+
+        Raises ``Refused`` or ``Busy`` with nothing of the user's changed, and ``Unfinished`` where the run
+        stopped half-way and could not be taken back.
+        """
+        if not any(isinstance(step, Backup) for step in plan.steps):
+            # A plan that only moves refs needs no backup and leaves no record.
+            updates = [each for step in plan.steps if isinstance(step, MoveRefs) for each in step.updates]
+            write_now(self._repository, updates, self._who())
+            return Result()
+        journal = self._journals.begin(plan)
+        run = _Run(self._repository, journal, self._caller, self._settings)
+        with ExitStack() as locks:
+            try:
+                run.lock(locks)
+                run.check()
+                run.back_up()
+            except BaseException:
+                self._journals.forget(plan.id)
+                raise
+            self._journals.advance(plan.id, "switching")
+            try:
+                result = run.switch()
+            except BaseException as error:
+                self._give_up(run, plan, error)
+                raise
+            self._journals.advance(plan.id, "done")
+        return result
+
+    def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
+        """After a failure half-way: take everything back, or leave it locked for ``continue``."""
+        try:
+            if not run.moved_refs and not run.revert():
+                self._journals.advance(plan.id, "aborted")
+                return
+        except (OSError, ResyncError):
+            pass
+        run.abandon()
+        if isinstance(error, KeyboardInterrupt):
+            return
+        reason = error.message if isinstance(error, ResyncError) else str(error) or type(error).__name__
+        raise Unfinished(
+            "interrupted",
+            f"The run stopped half-way ({reason}). Everything of yours is backed up"
+            f"{' on ' + _branch(plan.rescue) if plan.rescue else ''}.",
+            "resync continue, or resync abort to have everything back as it was",
+        ) from error
+
+    # --- an interrupted run ---
+
+    def finish(self, journal: Journal) -> Result:
+        """Carry out what is left of an interrupted run."""
+        run = _Run(self._repository, journal, self._caller, self._settings)
+        with ExitStack() as locks:
+            run.lock(locks)
+            result = run.switch()
+            self._journals.advance(journal.plan.id, "done")
+        return result
+
+    def abort(self, journal: Journal) -> Result:
+        """Take back whatever an interrupted run did."""
+        run = _Run(self._repository, journal, self._caller, self._settings)
+        with ExitStack() as locks:
+            run.lock(locks)
+            left = run.revert()
+            self._journals.advance(journal.plan.id, "aborted")
+        return Result(left=left)
+
+    def _who(self) -> bytes:
+        return self._caller.signed(self._repository.identity())
+
+
+class _Run:
+    """The steps of one run, each a no-op where its after-state holds."""
+
+    def __init__(
+        self, repository: Repository, journal: Journal, caller: Caller, settings: WorktreeSettings
+    ) -> None:
+        plan = journal.plan
+        self._repository = repository
+        self._plan = plan
+        self._who = caller.signed(repository.identity())
+        self._backups = [update for step in plan.steps if isinstance(step, Backup) for update in step.refs]
+        self._updates = [
+            update for step in plan.steps if isinstance(step, MoveRefs) for update in step.updates
+        ]
+        self._switches = [step for step in plan.steps if isinstance(step, Switch)]
+        self._files = FileSwitch(
+            repository.root,
+            journal.folder,
+            repository.objects,
+            [change for step in self._switches for change in step.files],
+            settings,
+            keep=caller.folder,
+        )
+        self._index_changes = [change for step in self._switches for change in step.index]
+        self._proofs = os.path.join(journal.folder, "locks")
+        self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
+        self._refs = RefTransaction(repository, self._updates, self._proofs)
+        self.moved_refs = False
+
+    def lock(self, stack: ExitStack) -> None:
+        """Take the locks of index and refs until the stack is left."""
+        self._index_lock.acquire()
+        stack.callback(self._index_lock.release)
+        stack.enter_context(self._refs)
+
+    def check(self) -> None:
+        """Refuse where the checkout is no longer as it was planned with; prepare the new files."""
+        for step in self._switches:
+            if _index_file(self._repository) != step.index_file:
+                raise Refused(
+                    "changed-meanwhile",
+                    "The index was changed by somebody else while resync was planning. Nothing was changed.",
+                    "resync",
+                )
+        self._files.check()
+        self._files.stage()
+
+    def back_up(self) -> None:
+        """Make the backup durable and read it back: objects, then the refs that keep them."""
+        objects = self._repository.objects
+        roots = [update.new for update in (*self._backups, *self._updates) if update.new is not None]
+        roots += [change.after.oid for step in self._switches for change in step.files if change.after]
+        objects.write_pack(objects.new_from(roots))
+        with RefTransaction(self._repository, self._backups, self._proofs) as refs:
+            refs.commit(self._who)
+        for update in self._backups:
+            if self._repository.ref(update.name) != update.new:
+                raise Refused(
+                    "backup-unreadable",
+                    f"The backup {update.name.decode('utf-8', 'replace')} does not read back as it was"
+                    " written. Nothing was changed.",
+                    "git fsck",
+                )
+
+    def switch(self) -> Result:
+        """Files, then refs, then the index."""
+        self._files.stage()
+        left = list(self._files.apply())
+        left += self._files.disturbed()
+        self._files.sync()
+        self.moved_refs = True
+        self._refs.commit(self._who)
+        left += self._write_index(self._index_changes)
+        return Result(left=tuple(dict.fromkeys(left)))
+
+    def revert(self) -> tuple[TreePath, ...]:
+        """Everything back as it was before the run; the backup stays."""
+        left = list(self._files.revert())
+        self._files.sync()
+        moved = [update for update in self._updates if self._repository.ref(update.name) != update.old]
+        if moved:
+            self._refs.take_back(self._who, "resync: aborted")
+            left += self._write_index([change.inverse() for change in self._index_changes])
+        return tuple(dict.fromkeys(left))
+
+    def abandon(self) -> None:
+        """Leave the locks on the disk, so that nobody works on a half-switched checkout."""
+        self._index_lock.abandon()
+        self._refs.abandon()
+
+    def _write_index(self, changes: Sequence[IndexChange]) -> tuple[TreePath, ...]:
+        """The index with ``changes`` in place of the old one; the rename gives its lock up."""
+        repository = self._repository
+        width = repository.objects.hex_length
+        index, modified = load_index(repository.index_path, hex_length=width)
+        data, left = reindexed(
+            index, modified, changes, repository.root, self._files.written, hex_length=width
+        )
+        self._index_lock.commit(data)
+        return left
+
+
+def _index_file(repository: Repository) -> Oid | None:
+    try:
+        with open(repository.index_path, "rb") as file:
+            return repository.objects.hash_blob(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def _branch(update: RefUpdate | None) -> str:
+    return update.name.removeprefix(b"refs/heads/").decode("utf-8", "replace") if update else ""

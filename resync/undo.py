@@ -1,0 +1,183 @@
+"""Undo: the inverse of an earlier run, planned as a run of its own with its own backup.
+
+What has changed since is found and saved first; then branch, index and files go back to how they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from resync import plan as planning
+from resync.backup import ORIG_HEAD, move_head, with_backup
+from resync.errors import Refused
+from resync.journal import Journal, Journals
+from resync.model import (
+    MODE_GITLINK,
+    Caller,
+    FileChange,
+    Head,
+    IndexChange,
+    MoveRefs,
+    Oid,
+    Plan,
+    RefUpdate,
+    Switch,
+    TreeEntry,
+    TreePath,
+)
+from resync.observe import Checkout, read_checkout
+from resync.repository import Repository
+from resync.worktree.form import DiskForm
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.untracked import untracked_in_the_way
+
+
+def choose(journals: Journals, run: str | None) -> Journal:
+    """The run to undo: the named one, else the last that changed something.
+
+    Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
+    """
+    if run is None:
+        for journal in journals.newest_first():
+            if journal.state == "done":
+                return journal
+        raise Refused(
+            "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
+        )
+    journal = journals.load(run)
+    if journal.state != "done":
+        raise Refused("nothing-to-undo", f"Run {run} changed nothing. Nothing was changed.", "resync log")
+    for later in journals.newest_first():
+        if later.plan.undoes == run and later.state == "done":
+            raise Refused(
+                "already-undone",
+                f"Run {run} was undone by run {later.plan.id}. Nothing was changed.",
+                f"to take that back: resync undo {later.plan.id}",
+            )
+    return journal
+
+
+def held_tip(journals: Journals) -> Oid | None:
+    """The upstream tip that the last run, being an undo, turned away from; None where nothing is held."""
+    for journal in journals.newest_first():
+        if journal.state == "done":
+            if journal.plan.undoes is None:
+                return None
+            undone = journals.load(journal.plan.undoes).plan
+            return undone.upstream.new_tip if undone.upstream is not None else None
+    return None
+
+
+def rehearse_undo(
+    repository: Repository,
+    journal: Journal,
+    caller: Caller,
+    settings: WorktreeSettings,
+    *,
+    discard_newer: bool,
+) -> Plan:
+    """The plan that brings branch, index and files back to how they were before the run.
+
+    Raises ``Refused``: ``other-branch`` where something else is checked out by now, ``newer-commits`` where
+    the branch has moved on and ``discard_newer`` was not said (the commits are on the rescue branch
+    either way), and whatever reading the checkout refuses.
+    """
+    undone, head = journal.plan, repository.head()
+    if head.branch != undone.head.branch:
+        name = undone.head.name.decode("utf-8", "replace")
+        raise Refused(
+            "other-branch",
+            f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
+            f"git checkout {name}, then resync undo {undone.id}",
+        )
+    if head.tip != undone.new_tip and not discard_newer:
+        raise Refused(
+            "newer-commits",
+            f"{head.name.decode('utf-8', 'replace')} has moved since run {undone.id}; undoing that run would"
+            " take the newer commits off it. Nothing was changed.",
+            "to keep them on a rescue branch only: resync undo --discard-newer",
+        )
+    checkout = read_checkout(repository, head, settings)
+    who = caller.signed(repository.identity())
+    back = _Back(repository, checkout, head, settings)
+    changes = [change for step in undone.steps if isinstance(step, Switch) for change in step.files]
+    records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
+    updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
+    files = back.files(changes)
+    switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
+    plan = Plan(
+        id=caller.run,
+        checkout=repository.root,
+        head=head,
+        new_tip=undone.head.tip,
+        upstream=None,
+        commits=(),
+        files=(),
+        rescue=None,
+        steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
+        undoes=undone.id,
+    )
+    return with_backup(repository, plan, checkout.changes, back.in_the_way, who, visible=True)
+
+
+class _Back:
+    """Compares what a run left behind with what stands there now."""
+
+    def __init__(
+        self, repository: Repository, checkout: Checkout, head: Head, settings: WorktreeSettings
+    ) -> None:
+        self._repository = repository
+        self._checkout = checkout
+        self._head = head
+        self._settings = settings
+        self._form = DiskForm(
+            repository.objects,
+            repository.root,
+            checkout.index,
+            checkout.changes,
+            repository.objects.commit(head.tip).tree,
+            settings,
+        )
+        self._tracked = checkout.index.entries.keys() | {each.path for each in checkout.changes}
+
+    def files(self, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
+        """The changes from what stands on disk now to what stood there before the run."""
+        self.in_the_way = untracked_in_the_way(
+            self._repository.objects,
+            self._repository.root,
+            self._checkout.index,
+            [change.path for change in changes if change.path not in self._tracked],
+            self._settings,
+        )
+        back: dict[TreePath, FileChange] = {
+            each.path: FileChange(path=each.path, before=each.entry, after=None) for each in self.in_the_way
+        }
+        for change in changes:
+            untracked = back.get(change.path)
+            now = untracked.before if untracked is not None else self._now(change)
+            if now == change.before:
+                back.pop(change.path, None)
+            else:
+                back[change.path] = FileChange(path=change.path, before=now, after=change.before)
+        return tuple(back[path] for path in sorted(back))
+
+    def _now(self, change: FileChange) -> TreeEntry | None:
+        if change.after is not None and change.after.mode == MODE_GITLINK:
+            return change.after
+        return self._form.before(change.path) if change.path in self._tracked else None
+
+    def index(self, records: Sequence[IndexChange]) -> Iterator[IndexChange]:
+        """The index entries as they are now and as they were before the run."""
+        for change in records:
+            now = planning.record(self._checkout.index.entries.get(change.path))
+            yield IndexChange(path=change.path, before=now, after=change.before)
+
+    def refs(self, updates: Sequence[RefUpdate], undone: Plan) -> Iterator[RefUpdate]:
+        """The branch back in any case, other refs where nobody has moved them since."""
+        message = f"resync: undo of {undone.id}"
+        if self._head.tip != undone.head.tip:
+            yield from move_head(self._repository, self._head, undone.head.tip, message)
+        for update in updates:
+            mine = update.name in (ORIG_HEAD, self._head.branch, b"HEAD")
+            if not mine and self._repository.ref(update.name) == update.new:
+                yield update.inverse(message)

@@ -1,0 +1,93 @@
+"""The form that a path has on disk, before and after a switch.
+
+git stores what its rules make of a file (line ends, filters); the disk has the file itself. A switch
+compares and writes files, so entries of trees are turned into what stands, or will stand, on disk.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+
+from resync.errors import Refused
+from resync.model import MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
+from resync.repository import Objects
+from resync.worktree.attributes import Attributes, tree_attributes, worktree_attributes
+from resync.worktree.convert import has_crlf_text, to_git, to_worktree, unsupported
+from resync.worktree.files import Files, changed_meanwhile
+from resync.worktree.index import Index
+from resync.worktree.settings import WorktreeSettings
+
+
+class DiskForm:
+    """Turns what git stores into what stands on disk, and checks that it does."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        root: str,
+        index: Index,
+        changes: Sequence[PathState],
+        new_tree: Oid,
+        settings: WorktreeSettings,
+    ) -> None:
+        """``changes`` are the paths that are not clean; ``new_tree`` is what will be checked out."""
+        self._objects = objects
+        self._files = Files(root)
+        self._index = index
+        self._changes = {each.path: each for each in changes}
+        self._settings = settings
+        self._now: Attributes = worktree_attributes(self._files, objects, index, settings)
+        self._then: Attributes = tree_attributes(objects, new_tree, settings)
+
+    def before(self, path: TreePath) -> TreeEntry | None:
+        """What stands on disk at a tracked path now; None: nothing, as outside a sparse checkout.
+
+        Raises ``Refused("changed-meanwhile")`` where a file that the index takes for clean is not, and
+        ``Refused("unsupported-attribute")`` as ``after`` does.
+        """
+        state = self._changes.get(path)
+        if state is not None:
+            if state.worktree is None or state.raw is None:
+                return None
+            return TreeEntry(state.worktree.mode, state.raw)
+        entry = self._index.entries.get(path)
+        status = self._files.lstat(path)
+        if entry is None or status is None:
+            if entry is None or entry.skip_worktree:
+                return None
+            raise changed_meanwhile(path)
+        data = self._files.read(path)
+        raw = self._objects.hash_blob(data)
+        if raw == entry.oid or entry.mode == MODE_SYMLINK:
+            return TreeEntry(entry.mode, raw)
+        self._refuse_unsupported(path, self._now)
+        stored = self._objects.blob(entry.oid)
+        cleaned = to_git(data, self._now.of(path), self._settings, lambda: has_crlf_text(stored))
+        if cleaned != stored:
+            raise changed_meanwhile(path)
+        self._objects.add_blob(data)
+        return TreeEntry(entry.mode, raw)
+
+    def after(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
+        """What an entry of the new tree will be on disk; where that differs, its bytes go to memory.
+
+        Raises ``Refused("unsupported-attribute")`` for a file that goes through a filter or encoding.
+        """
+        if not stat.S_ISREG(entry.mode):
+            return entry
+        self._refuse_unsupported(path, self._then)
+        attributes = self._then.of(path)
+        stored = self._objects.blob(entry.oid)
+        data = to_worktree(stored, attributes, self._settings)
+        return entry if data is stored else TreeEntry(entry.mode, self._objects.add_blob(data))
+
+    def _refuse_unsupported(self, path: TreePath, attributes: Attributes) -> None:
+        reason = unsupported(path, attributes.of(path), self._settings)
+        if reason is not None:
+            raise Refused(
+                "unsupported-attribute",
+                f"Upstream changes a file that resync cannot convert as git does: {reason}."
+                " Nothing was changed.",
+                "update this checkout by hand: git fetch, then git rebase --onto",
+            )
