@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from resync.merge.files import file_type
 from resync.merge.options import RenameOptions
-from resync.merge.similarity import FULL, Pieces, pieces, score, sizes_allow
+from resync.merge.similarity import FULL, NO_PIECES, Overlaps, Pieces, pieces, score
 from resync.model import MODE_FILE, ObjectStore, Oid, TreeEntry, TreePath
 
-Files = Mapping[TreePath, TreeEntry]
+Files: TypeAlias = Mapping[TreePath, TreeEntry]
+
+_Rank: TypeAlias = tuple[int, bool]
+"""A score, and whether the names are the same, which decides between equal ones."""
 
 _EMPTY_BLOBS = {
     b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
@@ -45,10 +49,11 @@ def find_renames(
 ) -> Renames:
     """Pair removed with added files of one side; ``relevant`` are the sources whose new name matters.
 
+    The order of ``removed`` and ``added`` decides between equals, as it does in git.
     Raises ``Refused`` for a missing object.
     """
-    sources = {path: removed[path] for path in sorted(removed) if removed[path].oid not in _EMPTY_BLOBS}
-    targets = {path: added[path] for path in sorted(added) if added[path].oid not in _EMPTY_BLOBS}
+    sources = {path: entry for path, entry in removed.items() if entry.oid not in _EMPTY_BLOBS}
+    targets = {path: entry for path, entry in added.items() if entry.oid not in _EMPTY_BLOBS}
     found = _same_content(sources, targets)
     search = _Search(objects, sources, targets, options)
     search.leave_out(found)
@@ -140,40 +145,39 @@ class _Search:
 
     def best_scores(self) -> tuple[dict[TreePath, TreePath], bool]:
         """Of all pairs the most similar ones, each file once; and whether the limits let all be compared."""
-        sources = {path: entry for path, entry in self._sources.items() if _is_regular(entry)}
-        targets = {path: entry for path, entry in self._targets.items() if _is_regular(entry)}
-        if not sources or not targets:
-            return {}, True
-        if len(self._sources) * len(self._targets) > self._options.limit**2:
+        sources, targets = list(self._sources), list(self._targets)
+        if len(sources) * len(targets) > self._options.limit**2:
             return {}, False
-        ranking: list[tuple[int, bool, TreePath, TreePath]] = []
-        work = 0
-        for target, entry in targets.items():
-            name = basename(target)
-            scores = []
-            for source, old in sources.items():
-                scored = self._score(old, entry, self._least)
-                work += min(len(self._known[e.oid].counts) for e in (old, entry)) if scored else 1
-                if scored >= self._least:
-                    scores.append((scored, basename(source) == name, source, target))
-            scores.sort(key=_rank, reverse=True)
-            ranking += scores[:_BEST_PER_TARGET]
-            if work > self._options.work:
+        overlaps = Overlaps(
+            self._pieces(entry.oid) if _is_regular(entry) else NO_PIECES for entry in self._sources.values()
+        )
+        source_names = [basename(source) for source in sources]
+        ranking: list[tuple[_Rank, TreePath, TreePath]] = []
+        for target, entry in self._targets.items():
+            if overlaps.work + len(ranking) * len(sources) > self._options.work:
                 return {}, False
+            if _is_regular(entry):
+                name = basename(target)
+                scores = overlaps.scores(self._pieces(entry.oid), self._least)
+                ranks = [(score, name == other) for score, other in zip(scores, source_names, strict=True)]
+                ranking += (
+                    (rank, sources[at], target) for rank, at in _best(ranks) if rank[0] >= self._least
+                )
+        ranking.sort(key=itemgetter(0), reverse=True)
         found: dict[TreePath, TreePath] = {}
         taken: set[TreePath] = set()
-        for _, _, source, target in sorted(ranking, key=_rank, reverse=True):
+        for _, source, target in ranking:
             if source not in found and target not in taken:
                 found[source] = target
                 taken.add(target)
         return found, True
 
     def _score(self, old: TreeEntry, new: TreeEntry, least: int) -> int:
-        """The similarity of two files; 0 where it cannot reach ``least``."""
+        """The similarity of two files, for which 0 may stand where it is below ``least``."""
         if not (_is_regular(old) and _is_regular(new)):
             return 0
         a, b = self._pieces(old.oid), self._pieces(new.oid)
-        return score(a, b) if sizes_allow(a.size, b.size, least) else 0
+        return score(a, b, least)
 
     def _pieces(self, oid: Oid) -> Pieces:
         known = self._known.get(oid)
@@ -189,8 +193,18 @@ def _by_name(files: Iterable[TreePath]) -> dict[bytes, list[TreePath]]:
     return names
 
 
-def _rank(candidate: tuple[int, bool, TreePath, TreePath]) -> tuple[int, bool]:
-    return candidate[0], candidate[1]
+def _best(ranks: list[_Rank]) -> list[tuple[_Rank, int]]:
+    """The few best ranks and where they stand, in the order in which git remembers them: a better one takes
+    the place of the (first) worst."""
+    best = [(rank, at) for at, rank in enumerate(ranks[:_BEST_PER_TARGET])]
+    if not best:
+        return best
+    worst = min(best, key=itemgetter(0))
+    for at, rank in enumerate(ranks):
+        if rank > worst[0] and at >= _BEST_PER_TARGET:
+            best[best.index(worst)] = (rank, at)
+            worst = min(best, key=itemgetter(0))
+    return best
 
 
 def _is_regular(entry: TreeEntry) -> bool:

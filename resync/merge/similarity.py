@@ -8,6 +8,7 @@ git's ``diffcore-delta`` describes; git compares hashes of the pieces, we compar
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from resync.merge.files import is_binary
@@ -23,6 +24,10 @@ class Pieces(NamedTuple):
 
     size: int
     counts: Counter[bytes]
+
+
+NO_PIECES = Pieces(0, Counter())
+"""What is similar to nothing."""
 
 
 def pieces(data: bytes) -> Pieces:
@@ -46,16 +51,42 @@ def _cut(line: bytes) -> list[bytes]:
     return [line[at : at + LONGEST_PIECE] for at in range(0, len(line), LONGEST_PIECE)]
 
 
-def sizes_allow(a: int, b: int, least: int) -> bool:
-    """Whether files of these sizes could have a score of ``least`` at all."""
-    smaller, larger = sorted((a, b))
-    return larger * (FULL - least) >= (larger - smaller) * FULL
-
-
-def score(a: Pieces, b: Pieces) -> int:
-    """The similarity of two files, 0 to ``FULL``."""
-    if not a.size or not b.size:
-        return 0
+def score(a: Pieces, b: Pieces, least: int) -> int:
+    """The similarity of two files, 0 to ``FULL``; 0 where their sizes alone keep it below ``least``."""
     few, many = sorted((a.counts, b.counts), key=len)
     common = sum(len(piece) * min(count, many[piece]) for piece, count in few.items() if piece in many)
-    return common * FULL // max(a.size, b.size)
+    return _scored(common, a.size, b.size, least)
+
+
+class Overlaps:
+    """Many files, to be compared with one after the other; ``work`` counts the pieces looked at."""
+
+    def __init__(self, files: Iterable[Pieces]) -> None:
+        self._sizes: list[int] = []
+        self._holders: dict[bytes, list[tuple[int, int]]] = {}
+        for at, file in enumerate(files):
+            self._sizes.append(file.size)
+            for piece, count in file.counts.items():
+                self._holders.setdefault(piece, []).append((at, count))
+        self.work = 0
+
+    def scores(self, other: Pieces, least: int) -> list[int]:
+        """The similarity of each of the files with another one, as ``score`` has it."""
+        common = [0] * len(self._sizes)
+        for piece, count in other.counts.items():
+            holders = self._holders.get(piece, ())
+            self.work += 1 + len(holders)
+            length = len(piece)
+            for at, times in holders:
+                common[at] += length * (times if times < count else count)
+        return [
+            _scored(bytes_, size, other.size, least) if bytes_ else 0
+            for bytes_, size in zip(common, self._sizes, strict=True)
+        ]
+
+
+def _scored(common: int, a: int, b: int, least: int) -> int:
+    smaller, larger = (a, b) if a < b else (b, a)
+    if not smaller or larger * (FULL - least) < (larger - smaller) * FULL:
+        return 0
+    return common * FULL // larger

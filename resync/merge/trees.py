@@ -15,7 +15,7 @@ from resync.merge.directories import find_directory_renames, moved_along
 from resync.merge.files import BASE, OURS, THEIRS, Names, Stages, file_type, merge_entries
 from resync.merge.options import GIT_DEFAULTS, MergeOptions
 from resync.merge.renames import Renames, find_renames
-from resync.merge.walk import Edits, Walk, changed_files, file_at, walk
+from resync.merge.walk import Edits, SideChanges, Walk, file_at, side_changes, walk
 from resync.model import (
     MODE_FILE,
     Conflict,
@@ -84,8 +84,8 @@ class _Merge:
 
     def follow_renames(self, found: Walk) -> None:
         """Bring the entries of renamed files together at their new paths."""
-        changes = {side: self._changes(side) for side in (OURS, THEIRS) if found.sources[side]}
-        renames = {side: self._renames(*changes[side], found.sources[side], side) for side in changes}
+        changes = {side: self._changes(side, found) for side in (OURS, THEIRS) if found.sources[side]}
+        renames = {side: self._renames(changes[side], found.sources[side], side) for side in changes}
         targets = {side: renames[side].targets if side in renames else {} for side in (OURS, THEIRS)}
         if self._options.renames.directories != "ignore":
             self._follow_directories(found, targets)
@@ -98,25 +98,12 @@ class _Merge:
             else:
                 self._renamed_by_one(source, theirs[source], THEIRS)
 
-    def _changes(self, side: int) -> tuple[dict[TreePath, TreeEntry], dict[TreePath, TreeEntry]]:
-        """The files that a side removed, and those that it added."""
-        removed: dict[TreePath, TreeEntry] = {}
-        added: dict[TreePath, TreeEntry] = {}
-        for path, old, new in changed_files(self._objects, self._roots[BASE], self._roots[side]):
-            if old is None:
-                assert new is not None
-                added[path] = new
-            elif new is None:
-                removed[path] = old
-        return removed, added
+    def _changes(self, side: int, found: Walk) -> SideChanges:
+        base, own, other = self._roots[BASE], self._roots[side], self._roots[OURS + THEIRS - side]
+        return side_changes(self._objects, base, own, other, found.removed[side])
 
-    def _renames(
-        self,
-        removed: dict[TreePath, TreeEntry],
-        added: dict[TreePath, TreeEntry],
-        relevant: Iterable[TreePath],
-        side: int,
-    ) -> Renames:
+    def _renames(self, changes: SideChanges, relevant: Iterable[TreePath], side: int) -> Renames:
+        removed, added = changes
         renames = find_renames(self._objects, removed, added, relevant, self._options.renames)
         if not renames.complete:
             self._notes.append(
@@ -204,7 +191,8 @@ class _Merge:
             other = OURS + THEIRS - side
             split = by_side[side].split
             if moved or split:
-                self._move_along(other, moved, split, by_side[other].targets, targets[other])
+                added = self._changes(other, found).added
+                self._move_along(other, moved, split, by_side[other].targets, targets[other], added)
 
     def _move_along(
         self,
@@ -213,8 +201,8 @@ class _Merge:
         split: tuple[bytes, ...],
         own_moves: dict[bytes, bytes],
         renames: dict[TreePath, TreePath],
+        added: dict[TreePath, TreeEntry],
     ) -> None:
-        _, added = self._changes(side)
         sources = {target: source for source, target in renames.items()}
         goals: dict[TreePath, list[TreePath]] = {}
         for path in sorted(added):

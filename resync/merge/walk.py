@@ -6,12 +6,13 @@ not by the interpreter's recursion limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from resync.errors import Refused
 from resync.merge.files import BASE, OURS, THEIRS, Stages
+from resync.merge.order import hash_order
 from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
 
 Edits = dict[TreePath, "TreeEntry | None"]
@@ -139,25 +140,59 @@ def _differing(a: Tree, b: Tree) -> list[bytes]:
     return names
 
 
-def changed_files(
-    objects: ObjectStore, a: Oid | None, b: Oid | None
-) -> Iterator[tuple[TreePath, TreeEntry | None, TreeEntry | None]]:
-    """The files (links and submodules too) that differ between two trees, in no order."""
-    waiting: list[tuple[bytes, Oid | None, Oid | None]] = [(b"", a, b)]
+class SideChanges(NamedTuple):
+    """The files (links and submodules too) that one side removed and added, in the order git meets them."""
+
+    removed: dict[TreePath, TreeEntry]
+    added: dict[TreePath, TreeEntry]
+
+
+def side_changes(
+    objects: ObjectStore,
+    base: Oid | None,
+    side: Oid | None,
+    other: Oid | None,
+    followed: Container[TreePath] = (),
+) -> SideChanges:
+    """What one side removed and added since base.
+
+    The other side's tree only matters to the order (see ``order``), and so do the directories that one side
+    removed and the other ``followed``: nothing inside them is left for later. Raises ``Refused`` for a
+    missing object.
+    """
+    removed: dict[TreePath, TreeEntry] = {}
+    added: dict[TreePath, TreeEntry] = {}
+    part: dict[TreePath, bytes] = {}  # for each file the directory left for later that it is in, or b""
+    deferred: list[bytes] = []
+    waiting: list[tuple[bytes, bytes, Oid | None, Oid | None, Oid | None]] = [(b"", b"", base, side, other)]
     while waiting:
-        prefix, a_oid, b_oid = waiting.pop()
-        if a_oid == b_oid:
-            continue
-        before = _EMPTY if a_oid is None else objects.tree(a_oid)
-        after = _EMPTY if b_oid is None else objects.tree(b_oid)
+        prefix, later, *roots = waiting.pop()
+        before, after, beside = (_EMPTY if oid is None else objects.tree(oid) for oid in roots)
+        defers = not later and TreePath(prefix[:-1]) not in followed
         for name in _differing(before, after):
-            old, new = before.get(name), after.get(name)
-            old_tree, new_tree = _subtree(old), _subtree(new)
-            if old_tree is not None or new_tree is not None:
-                waiting.append((prefix + name + b"/", old_tree, new_tree))
-                old, new = _file(old), _file(new)
-            if old is not None or new is not None:
-                yield TreePath(prefix + name), old, new
+            old, new, third = before.get(name), after.get(name), beside.get(name)
+            subtrees = _subtree(old), _subtree(new), _subtree(third)
+            if subtrees[0] is not None or subtrees[1] is not None:
+                path = prefix + name
+                left = later
+                if defers and third == old:
+                    left = path
+                    deferred.append(path)
+                waiting.append((path + b"/", left, *subtrees))
+            old, new = _file(old), _file(new)
+            file = TreePath(prefix + name)
+            if old is not None and new is None:
+                removed[file] = old
+                part[file] = later
+            elif new is not None and old is None:
+                added[file] = new
+                part[file] = later
+    parts = {directory: n for n, directory in enumerate([b"", *hash_order(sorted(deferred))])}
+
+    def in_order(files: dict[TreePath, TreeEntry]) -> dict[TreePath, TreeEntry]:
+        return {path: files[path] for path in sorted(files, key=lambda path: (parts[part[path]], path))}
+
+    return SideChanges(in_order(removed), in_order(added))
 
 
 def file_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:
