@@ -1,17 +1,20 @@
 """What the commit graph, patches and messages say of how commits are related."""
 
 from resync.history.changes import tree_changes
+from resync.history.commit_graph import CommitGraph, read_commit_graph
 from resync.history.graph import History, HistoryCut
 from resync.history.message import change_id, cherry_picked_from, trailers
 from resync.history.patches import PatchIndex, patch_id
 
 __all__ = [
+    "CommitGraph",
     "History",
     "HistoryCut",
     "PatchIndex",
     "change_id",
     "cherry_picked_from",
     "patch_id",
+    "read_commit_graph",
     "trailers",
     "tree_changes",
 ]

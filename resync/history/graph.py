@@ -14,14 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from heapq import heappop, heappush
+from typing import TypeAlias
 
 from resync.errors import Refused
+from resync.history.commit_graph import CommitGraph
 from resync.model import Oid
 from resync.repository.objects import COMMIT, Objects, missing
 
 # Colours are bits: who reaches a commit. From _TARGET upwards each bit stands for one target.
 _LEFT, _RIGHT, _TARGET = 1, 2, 4
 _BOTH = _LEFT | _RIGHT
+
+_Test: TypeAlias = Callable[[int], bool]
+"""Whether, going by its colours, a walk has to go on at a commit."""
+
+_Node: TypeAlias = tuple[int, Oid, tuple[Oid, ...]]
+"""A commit in a walk: its date negated, so that a heap has the newest first, its id and its parents."""
 
 _MANY_TARGETS = 256
 """With more targets than this a walk goes to the roots instead of carrying so many bits about."""
@@ -43,7 +51,8 @@ class History:
     """The commit graph of one repository, read as far as questions need it.
 
     ``shallow`` are the commits whose parents the clone does not have; ``grafts`` gives other parents to
-    commits (from ``info/grafts`` or replace refs). Parents and dates are cached, commits are not.
+    commits (from ``info/grafts`` or replace refs). ``commit_graph`` saves reading commits, if there is one.
+    Parents and dates are cached, commits are not.
     Every method raises ``Refused("missing-object")`` for a commit that is not in the repository.
     """
 
@@ -53,23 +62,26 @@ class History:
         *,
         shallow: frozenset[Oid] = frozenset(),
         grafts: Mapping[Oid, tuple[Oid, ...]] | None = None,
+        commit_graph: CommitGraph | None = None,
     ) -> None:
         self._objects = objects
         self._shallow = shallow
         self._grafts = grafts or {}
-        self._parents: dict[Oid, tuple[Oid, ...]] = {}
-        self._dates: dict[Oid, int] = {}
+        # Git, too, does without the file where parents are not what the commits themselves say.
+        self._commit_graph = None if shallow or grafts else commit_graph
+        self._nodes: dict[Oid, _Node] = {}
 
     def parents(self, oid: Oid) -> tuple[Oid, ...]:
         """The parents of ``oid`` in order: those that a graft gives, none for a shallow commit."""
-        found = self._parents.get(oid)
-        return found if found is not None else self._read(oid)
+        return self.node(oid)[2]
 
     def date(self, oid: Oid) -> int:
         """The committer date of ``oid`` in seconds since the epoch, 0 where it makes no sense."""
-        if oid not in self._dates:
-            self._read(oid)
-        return self._dates[oid]
+        return -self.node(oid)[0]
+
+    def node(self, oid: Oid) -> _Node:
+        """What walks need of ``oid``, as it lies in their queues."""
+        return self._nodes.get(oid) or self._read(oid)
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
         """Whether ``descendant`` reaches ``ancestor``; a commit reaches itself.
@@ -125,15 +137,19 @@ class History:
         for oid in exclude:
             walk.paint(oid, _RIGHT)
         walk.run(_included)
-        found = {oid for oid, colours in walk.colours.items() if _included(colours)}
+        # Written out, not with _included: a range may be the whole of a long history.
+        found = {oid for oid, colours in walk.colours.items() if colours & _BOTH == _LEFT}
         # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
-        lowest = [oid for oid in found if found.isdisjoint(self.parents(oid))]
+        nodes = self._nodes
+        lowest = [oid for oid in found if found.isdisjoint(nodes[oid][2])]
         unsettled = walk.aim(lowest)
         walk.run(unsettled)
         if not ignore_cut:
             self._check_cut(walk, _included)
             self._check_cut(walk, unsettled)
-        return {oid for oid in found if not walk.colours[oid] & _RIGHT}
+        if any(walk.colours[oid] & _RIGHT for oid in lowest):
+            found = {oid for oid in found if not walk.colours[oid] & _RIGHT}
+        return found
 
     def topological(self, commits: Collection[Oid]) -> list[Oid]:
         """``commits`` with parents before children, and each line of development in one piece.
@@ -175,23 +191,28 @@ class History:
         self._check_cut(walk, unsettled)
         return False
 
-    def _check_cut(self, walk: _Walk, unsettled: Callable[[int], int | bool]) -> None:
+    def _check_cut(self, walk: _Walk, unsettled: _Test) -> None:
         """Refuse if a shallow commit was met at which the walk would have had to go on."""
         for oid in self._shallow:
             if oid in walk.colours and unsettled(walk.colours[oid]):
                 raise HistoryCut
 
-    def _read(self, oid: Oid) -> tuple[Oid, ...]:
+    def _read(self, oid: Oid) -> _Node:
+        links = self._commit_graph.links(oid) if self._commit_graph else None
+        parents, date = links or self._read_object(oid)
+        node = self._nodes[oid] = (-date, oid, parents)
+        return node
+
+    def _read_object(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
         kind, raw = self._objects.raw(oid)
         if kind != COMMIT:
             raise missing(oid)
-        parents, self._dates[oid] = parse_links(raw)
+        parents, date = parse_links(raw)
         if oid in self._shallow:
             parents = ()
         elif oid in self._grafts:
             parents = self._grafts[oid]
-        self._parents[oid] = parents
-        return parents
+        return parents, date
 
 
 class _Walk:
@@ -203,7 +224,7 @@ class _Walk:
     def __init__(self, history: History) -> None:
         self.colours: dict[Oid, int] = {}
         self._history = history
-        self._queue: list[tuple[int, Oid]] = []
+        self._queue: list[_Node] = []
         self._queued: set[Oid] = set()
 
     def paint(self, oid: Oid, colour: int) -> None:
@@ -211,44 +232,43 @@ class _Walk:
         self.colours[oid] = self.colours.get(oid, 0) | colour
         if oid not in self._queued:
             self._queued.add(oid)
-            heappush(self._queue, (-self._history.date(oid), oid))
+            heappush(self._queue, self._history.node(oid))
 
-    def aim(self, targets: Collection[Oid]) -> Callable[[int], int | bool]:
+    def aim(self, targets: Collection[Oid]) -> _Test:
         """Give each target a colour of its own; return the test for what could still reach one.
 
         A commit could if the right side reaches it and not every target does.
         """
         if len(targets) > _MANY_TARGETS:
-            return lambda colours: colours & _RIGHT
-        complete = _RIGHT
+            return _excluded
+        complete = _BOTH
         for number, oid in enumerate(targets):
             self.paint(oid, _TARGET << number)
             complete |= _TARGET << number
-        return lambda colours: colours & _RIGHT and (colours | _LEFT) != (complete | _LEFT)
+        return lambda colours: colours & _RIGHT != 0 and colours | _LEFT != complete
 
-    def run(self, unsettled: Callable[[int], int | bool], goal: Oid | None = None) -> None:
+    def run(self, unsettled: _Test, goal: Oid | None = None) -> None:
         """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` is right's too."""
         colours, queue, queued = self.colours, self._queue, self._queued
-        parents_of, date_of = self._history.parents, self._history.date
-        open_ends = sum(1 for oid in queued if unsettled(colours[oid]))
+        node = self._history.node
+        open_ends = sum(unsettled(colours[oid]) for oid in queued)
         while open_ends:
-            oid = heappop(queue)[1]
+            _, oid, parents = heappop(queue)
             queued.remove(oid)
             mine = colours[oid]
-            if unsettled(mine):
-                open_ends -= 1
-            for parent in parents_of(oid):
+            open_ends -= unsettled(mine)
+            for parent in parents:
                 before = colours.get(parent, 0)
                 after = before | mine
                 if after == before:
                     continue
                 colours[parent] = after
-                if parent in queued:
-                    open_ends += bool(unsettled(after)) - bool(unsettled(before))
+                if before and parent in queued:
+                    open_ends += unsettled(after) - unsettled(before)
                 else:
+                    heappush(queue, node(parent))
                     queued.add(parent)
-                    heappush(queue, (-date_of(parent), parent))
-                    open_ends += bool(unsettled(after))
+                    open_ends += unsettled(after)
             if goal is not None and colours[goal] & _RIGHT:
                 return
 
@@ -259,6 +279,10 @@ def _not_common(colours: int) -> bool:
 
 def _included(colours: int) -> bool:
     return colours & _BOTH == _LEFT
+
+
+def _excluded(colours: int) -> bool:
+    return colours & _RIGHT != 0
 
 
 def parse_links(raw: bytes) -> tuple[tuple[Oid, ...], int]:
