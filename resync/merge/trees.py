@@ -15,9 +15,10 @@ from resync.merge.directories import find_directory_renames, moved_along
 from resync.merge.files import BASE, OURS, THEIRS, Names, Stages, file_type, merge_entries
 from resync.merge.options import GIT_DEFAULTS, MergeOptions
 from resync.merge.renames import Renames, find_renames
-from resync.merge.walk import Edits, SideChanges, Walk, file_at, side_changes, walk
+from resync.merge.walk import Edits, SideChanges, Walk, entry_at, file_at, side_changes, walk
 from resync.model import (
     MODE_FILE,
+    MODE_TREE,
     Conflict,
     ConflictKind,
     MergeResult,
@@ -218,7 +219,7 @@ class _Merge:
                 continue
             goals.setdefault(goal, []).append(path)
         for goal, paths in goals.items():
-            in_the_way = self._stages_at(goal)[side] is not None
+            in_the_way = self._stages_at(goal)[side] is not None or self._is_directory(side, goal)
             for path in paths:
                 if in_the_way or len(paths) > 1:
                     self._join(path, side, added[path], "directory-rename", (goal,))
@@ -239,6 +240,10 @@ class _Merge:
             return cell.stages
         base, ours, theirs = (file_at(self._objects, root, path) for root in self._roots)
         return base, ours, theirs
+
+    def _is_directory(self, side: int, path: TreePath) -> bool:
+        entry = entry_at(self._objects, self._roots[side], path)
+        return entry is not None and entry.mode == MODE_TREE
 
     def _set(self, path: TreePath, cell: _Cell) -> None:
         previous = self._cells.get(path)
@@ -291,7 +296,9 @@ class _Merge:
         known = {conflict.path for conflict in conflicts}
         for path, moved in built.moved.items():
             if moved not in known:
-                stages = self._cells[path].stages if path in self._cells else self._stages_at(path)
+                side = THEIRS if self._labels.get(path) == labels.theirs else OURS
+                entry = self._decided.get(path) or self._stages_at(path)[side]
+                stages = _stages(None, side, entry, None)
                 conflicts.append(Conflict(kind="file/directory", path=moved, stages=stages, others=(path,)))
         conflicts.sort(key=lambda conflict: conflict.path)
         return MergeResult(tree=built.tree, conflicts=tuple(conflicts), notes=tuple(self._notes))
@@ -320,8 +327,8 @@ class _Merge:
         self._labels[path] = self._options.labels.ours if theirs is None else self._options.labels.theirs
         kind = cell.conflict
         if entry is not None and base is not None and kind is None:
-            if entry == base:  # removed by one side and left alone by the other
-                entry = None
+            if entry == base and cell.names[BASE] == path:
+                entry = None  # removed by one side and left alone by the other
             else:
                 kind = "modify/delete"
         self._put(path, entry)
@@ -329,6 +336,8 @@ class _Merge:
             self._conflicts.append(Conflict(kind=kind, path=path, stages=cell.stages, others=cell.others))
 
     def _merge_content(self, path: TreePath, cell: _Cell) -> None:
+        labels = self._options.labels
+        self._labels[path] = labels.theirs if self._is_directory(OURS, path) else labels.ours
         merged = merge_entries(self._objects, path, cell.stages, self._options, cell.names)
         self._notes += merged.notes
         self._put(path, merged.entry)
@@ -386,7 +395,7 @@ def _is_regular(entry: TreeEntry) -> bool:
     return file_type(entry.mode) == file_type(MODE_FILE)
 
 
-def _stages(base: TreeEntry | None, side: int, entry: TreeEntry, other: TreeEntry | None) -> Stages:
+def _stages(base: TreeEntry | None, side: int, entry: TreeEntry | None, other: TreeEntry | None) -> Stages:
     return (base, entry, other) if side == OURS else (base, other, entry)
 
 

@@ -195,12 +195,17 @@ def side_changes(
     return SideChanges(in_order(removed), in_order(added))
 
 
-def file_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:
-    """The file at a path of a tree, or None where there is none (or a directory)."""
+def entry_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:
+    """The file or directory at a path of a tree, or None where there is nothing."""
     oid = root
     *directories, name = path.split(b"/")
     for directory in directories:
         if oid is None:
             return None
         oid = _subtree(objects.tree(oid).get(directory))
-    return None if oid is None else _file(objects.tree(oid).get(name))
+    return None if oid is None else objects.tree(oid).get(name)
+
+
+def file_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:
+    """The file at a path of a tree, or None where there is none (or a directory)."""
+    return _file(entry_at(objects, root, path))
