@@ -113,6 +113,24 @@ def _remember(
         write_now(repository, [update], who)
 
 
+def unusable(upstream: Upstream) -> Refused | None:
+    """Why nothing can be carried over to what upstream is now; None where it can."""
+    if upstream.kind == "deleted":
+        return Refused(
+            "upstream-deleted",
+            f"{upstream.name} is gone: the remote has no such branch now. Nothing was changed.",
+            "wait for it to come back, or name where to go: resync run --upstream REMOTE/BRANCH",
+        )
+    if upstream.kind == "unknown":
+        return Refused(
+            "no-evidence",
+            f"Nothing tells which of your branch's commits were once those of {upstream.name}."
+            " Nothing was changed.",
+            "name the last upstream commit that your work stands on: resync run --old-tip REV",
+        )
+    return None
+
+
 def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings) -> Checkout:
     """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
 

@@ -26,7 +26,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.observe import Observation, observe, read_checkout
+from resync.observe import Observation, observe, read_checkout, unusable
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
@@ -66,25 +66,15 @@ def _moves(seen: Observation, request: Request) -> bool:
 
 def _refuse_surprises(repository: Repository, seen: Observation, request: Request) -> None:
     upstream = seen.upstream
-    if upstream.kind == "deleted":
-        raise Refused(
-            "upstream-deleted",
-            f"{upstream.name} is gone: the remote has no such branch now. Nothing was changed.",
-            "wait for it to come back, or name where to go: resync run --upstream REMOTE/BRANCH",
-        )
+    refusal = unusable(upstream)
+    if refusal is not None:
+        raise refusal
     if request.expect is not None and not _expected(request.expect, upstream.new_tip):
         found = upstream.new_tip.decode() if upstream.new_tip else "nothing"
         raise Refused(
             "unexpected-tip",
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
-        )
-    if upstream.kind == "unknown":
-        raise Refused(
-            "no-evidence",
-            f"Nothing tells which of your branch's commits were once those of {upstream.name}."
-            " Nothing was changed.",
-            "name the last upstream commit that your work stands on: resync run --old-tip REV",
         )
     if upstream.kind == "unrelated" and request.onto is None:
         raise Refused(
@@ -226,7 +216,7 @@ def _plan_of_move(
 def _compare(
     objects: Objects, carried: Carried, form: DiskForm
 ) -> tuple[dict[TreePath, TreeEntry | None], list[TreePath]]:
-    """What stands on disk at each tracked path that changes, and the paths that the disk has no file of ours at."""
+    """What stands on disk at each tracked path that changes, and the paths with no file of ours on disk."""
     on_disk: dict[TreePath, TreeEntry | None] = {}
     targets: list[TreePath] = []
     for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):

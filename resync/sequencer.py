@@ -93,6 +93,17 @@ class Sequencer:
 
     # --- an interrupted run ---
 
+    def sweep(self) -> None:
+        """Clear away runs that died before they changed anything, with the locks that are provably theirs.
+
+        Call it with the lock of runs held: nobody else can be planning then.
+        """
+        for run in self._journals.names():
+            journal = self._journals.load(run)
+            if journal.state == "planned":
+                _Run(self._repository, journal, self._caller, self._settings).release_locks()
+                self._journals.forget(run)
+
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
         run = _Run(self._repository, journal, self._caller, self._settings)
@@ -199,6 +210,11 @@ class _Run:
             self._refs.take_back(self._who, "resync: aborted")
             left += self._write_index([change.inverse() for change in self._index_changes])
         return tuple(dict.fromkeys(left))
+
+    def release_locks(self) -> None:
+        """Remove the locks that an earlier process left, where they are provably this run's."""
+        self._index_lock.release_ours()
+        self._refs.release_ours()
 
     def abandon(self) -> None:
         """Leave the locks on the disk, so that nobody works on a half-switched checkout."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from resync.errors import Refused
 from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
+
+_LONGEST_PATH = 32_767
 
 _Difference: TypeAlias = tuple[bytes, TreeEntry | None, TreeEntry | None]
 
@@ -19,6 +22,8 @@ def tree_changes(
     became a directory is one deletion and its additions. Only directories with different ids are read,
     one at a time and to any depth; paths come sorted directory by directory. The iterator is lazy,
     because a few hostile trees can name more files than memory holds.
+
+    Raises ``Refused`` where a tree is missing, or a directory's path is longer than any system takes.
     """
     pending = [_differences(objects, b"", a, b)]
     while pending:
@@ -30,6 +35,12 @@ def tree_changes(
             if old_file is not None or new_file is not None:
                 yield TreePath(path), old_file, new_file
             if old_tree is not None or new_tree is not None:
+                if len(path) > _LONGEST_PATH:
+                    raise Refused(
+                        "path-too-long",
+                        f"a tree has a path of more than {_LONGEST_PATH} bytes, which no file system takes."
+                        " Nothing was changed.",
+                    )
                 pending.append(_differences(objects, path + b"/", old_tree, new_tree))
                 break
         else:

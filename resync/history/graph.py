@@ -12,6 +12,7 @@ for good, and where the rule does not settle them the answer is ``HistoryCut``, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import TypeAlias
@@ -24,6 +25,9 @@ from resync.repository.objects import COMMIT, Objects, missing
 # Colours are bits: who reaches a commit. From _TARGET upwards each bit stands for one target.
 _LEFT, _RIGHT, _TARGET = 1, 2, 4
 _BOTH = _LEFT | _RIGHT
+
+_HEAD = re.compile(rb"tree [0-9a-f]+\n((?:parent (?:[0-9a-f]{40}|[0-9a-f]{64})\n)*)(?!parent)")
+_DATE = re.compile(rb"^committer [^\n]*> *([0-9]{1,18})\b", re.MULTILINE)
 
 _Test: TypeAlias = Callable[[int], bool]
 """Whether, going by its colours, a walk has to go on at a commit."""
@@ -207,7 +211,7 @@ class History:
         kind, raw = self._objects.raw(oid)
         if kind != COMMIT:
             raise missing(oid)
-        parents, date = parse_links(raw)
+        parents, date = parse_links(oid, raw)
         if oid in self._shallow:
             parents = ()
         elif oid in self._grafts:
@@ -285,18 +289,18 @@ def _excluded(colours: int) -> bool:
     return colours & _RIGHT != 0
 
 
-def parse_links(raw: bytes) -> tuple[tuple[Oid, ...], int]:
-    """The parents and the committer date (seconds; 0 if unreadable) in the raw bytes of a commit."""
-    position = raw.find(b"\n") + 1
-    parents = []
-    while raw.startswith(b"parent ", position):
-        end = raw.find(b"\n", position)
-        parents.append(Oid(raw[position + 7 : end]))
-        position = end + 1
-    start = raw.find(b"committer ", position)
-    line = raw[start : raw.find(b"\n", start)]
-    try:
-        date = int(line.rpartition(b">")[2].split()[0])
-    except (IndexError, ValueError):
-        date = 0
-    return tuple(parents), date
+def parse_links(oid: Oid, raw: bytes) -> tuple[tuple[Oid, ...], int]:
+    """The parents and the committer date (seconds; 0 if unreadable) in the raw bytes of a commit.
+
+    Raises ``Refused`` where the parents cannot be read.
+    """
+    head = _HEAD.match(raw)
+    if head is None:
+        raise Refused(
+            "corrupt-object",
+            f"commit {oid.decode()} cannot be read; the repository is damaged. Nothing was changed.",
+            "git fsck",
+        )
+    parents = tuple(Oid(line[7:]) for line in head[1].splitlines())
+    date = _DATE.search(raw, head.end())
+    return parents, int(date[1]) if date else 0

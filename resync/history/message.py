@@ -30,15 +30,15 @@ def trailers(message: bytes) -> list[tuple[bytes, bytes]]:
     no trailers, such as ``(cherry picked from commit …)``, are left out.
     """
     found = []
-    trailer = b""
+    trailer: list[bytes] = []
     for line in [*_block(message), b""]:
-        if trailer and line[:1] and line[:1] in _SPACE:
-            trailer += line
+        if trailer and line and line[:1] in _SPACE:
+            trailer.append(line)
             continue
         if trailer:
-            token, _, value = trailer.partition(b":")
+            token, _, value = b"".join(trailer).partition(b":")
             found.append((token.rstrip(_SPACE), _FOLD.sub(b" ", value).strip(_SPACE)))
-        trailer = line if _TRAILER.match(line) else b""
+        trailer = [line] if _TRAILER.match(line) else []
     return found
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Protocol, TypeAlias
 
 from resync.history.changes import tree_changes
@@ -20,8 +19,9 @@ _CONTEXT = 3
 _BINARY_PROBE = 8000
 _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 
-_MANY_FILES = 200_000
-"""A commit that changes more files has no patch id: a few kilobytes of trees can name billions."""
+_FILE_COST = 200
+_MOST_MEMORY = 50_000_000
+"""How many bytes the list of one commit's changes may take: a few kilobytes of trees can name billions."""
 
 _Change: TypeAlias = tuple[TreePath, TreeEntry | None, TreeEntry | None]
 
@@ -37,8 +37,8 @@ def patch_id(objects: CommitStore, commit: Oid) -> bytes | None:
     """The patch id (20 bytes) of ``commit``, the same for every commit that makes the same change.
 
     None where a commit has no patch to compare: a merge, one that changes nothing, and one that changes
-    more than 200,000 files. A root commit is compared with the empty tree. Raises ``Refused`` where an
-    object is missing.
+    too many files (some 200,000). A root commit is compared with the empty tree. Raises ``Refused``
+    where an object is missing.
     """
     changes = _changes(objects, commit)
     return _digest(objects, changes) if changes else None
@@ -89,8 +89,14 @@ def _changes(objects: CommitStore, oid: Oid) -> list[_Change]:
     if len(commit.parents) > 1:
         return []
     before = objects.commit(commit.parents[0]).tree if commit.parents else None
-    changes = list(islice(tree_changes(objects, before, commit.tree), _MANY_FILES + 1))
-    return changes if len(changes) <= _MANY_FILES else []
+    changes = []
+    memory = 0
+    for change in tree_changes(objects, before, commit.tree):
+        memory += _FILE_COST + len(change[0])
+        if memory > _MOST_MEMORY:
+            return []
+        changes.append(change)
+    return changes
 
 
 def _outline(changes: Iterable[_Change]) -> bytes:

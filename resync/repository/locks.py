@@ -76,6 +76,12 @@ class LockFile:
             _remove(self._lock)
             _remove(self._proof)
 
+    def release_ours(self) -> None:
+        """Remove the lock if it is provably of this run: an earlier process of it died."""
+        if self._is_ours():
+            _remove(self._lock)
+        _remove(self._proof)
+
     def abandon(self) -> None:
         """Leave the lock where it is: the run is half-way, and nobody else may touch the file."""
         self._held = False

@@ -83,6 +83,11 @@ class RefTransaction:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
 
+    def release_ours(self) -> None:
+        """Remove locks that a dead process of this run left (see ``LockFile.release_ours``)."""
+        for lock in self._locks.values():
+            lock.release_ours()
+
     def abandon(self) -> None:
         """Leave the locks where they are (see ``LockFile.abandon``)."""
         for lock in self._locks.values():

@@ -89,8 +89,12 @@ class Files:
                 raise
 
     def is_repository(self, directory: TreePath) -> bool:
-        """Whether a directory has a ``.git`` of its own: another repository, or a submodule."""
-        return self._lstat(TreePath(directory + b"/.git")) is not None
+        """Whether a directory is a repository of its own; by what is in its ``.git``, as git decides."""
+        status = self._lstat(TreePath(directory + b"/.git"))
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return status is not None and stat.S_ISREG(status.st_mode)
+        parts = (b"/.git/HEAD", b"/.git/objects", b"/.git/refs")
+        return all(self._lstat(TreePath(directory + part)) is not None for part in parts)
 
     def _open(self, path: TreePath) -> int:
         """Open for reading; neither a link nor a FIFO that has just been put there can mislead or block."""
@@ -144,6 +148,15 @@ def changed_meanwhile(path: TreePath) -> Refused:
         "changed-meanwhile",
         f"{os.fsdecode(path)!r} changed while it was being read. Nothing was changed by resync.",
         "close what is writing there and try again",
+    )
+
+
+def huge_file(path: TreePath, limit: int) -> Refused:
+    """The refusal for a file of more than ``limit`` bytes that would have to be backed up."""
+    return Refused(
+        "huge-file",
+        f"{os.fsdecode(path)!r} is larger than {limit >> 20} MiB, too large to back up. Nothing was changed.",
+        "commit it, or move it out of the working tree, and try again",
     )
 
 

@@ -70,7 +70,7 @@ def _entry(path: TreePath, record: IndexRecord, root: str, written: tuple[int, i
 
 def _is(entry: IndexEntry | None, record: IndexRecord | None) -> bool:
     if entry is None or record is None:
-        return entry is record
+        return entry is None and record is None
     return (entry.mode, entry.oid, entry.assume_valid, entry.skip_worktree, entry.intent_to_add) == (
         record.mode,
         record.oid,

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resync.model import Head, InTheWay, Oid, PathState, TreeEntry
+from resync.model import Commit, Head, InTheWay, Oid, PathState, TreeEntry
 from resync.repository import Objects
+
+_SUBJECT = b"resync: uncommitted work on "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,12 @@ def snapshot(
     parents = [head.tip, commit(index, [head.tip], b"resync: index on " + name)]
     if untracked:
         parents.append(commit(objects.edit_tree(None, untracked), [], b"resync: untracked files on " + name))
-    return Snapshot(rescue=commit(files, parents, b"resync: uncommitted work on " + name), private=private)
+    return Snapshot(rescue=commit(files, parents, _SUBJECT + name), private=private)
+
+
+def is_snapshot(commit: Commit) -> bool:
+    """Whether a commit is one that ``snapshot`` makes, and not just the tip of a branch."""
+    return commit.message.startswith(_SUBJECT) and len(commit.parents) in (2, 3)
 
 
 def _on_disk(state: PathState) -> TreeEntry | None:

@@ -18,7 +18,7 @@ from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, PathState, 
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.attributes import Attributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git
-from resync.worktree.files import Files, git_mode, regular_mode
+from resync.worktree.files import Files, git_mode, huge_file, regular_mode
 from resync.worktree.index import Index, IndexEntry
 from resync.worktree.settings import WorktreeSettings
 
@@ -280,12 +280,7 @@ class _Look:
             oid = self.files.hash_blob(path, len(entry.oid))
             if oid == entry.oid:
                 return TreeEntry(mode, oid), oid
-        raise Refused(
-            "huge-file",
-            f"{os.fsdecode(path)!r} is edited and larger than"
-            f" {self._settings.big_file_threshold >> 20} MiB, too large to back up. Nothing was changed.",
-            "commit it, or move it out of the working tree, and try again",
-        )
+        raise huge_file(path, self._settings.big_file_threshold)
 
 
 def _repository_head(directory: bytes) -> Oid | None:

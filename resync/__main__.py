@@ -1,0 +1,22 @@
+"""``python -m resync``, and the commands ``resync`` and ``git-resync``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    if sys.argv[1:] == ["--version"]:
+        # Asked by scripts again and again, so not worth loading the rest for.
+        from resync import __version__
+
+        sys.stdout.write(f"resync {__version__}\n")
+        return 0
+    from resync.cli import run_command
+
+    return run_command(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

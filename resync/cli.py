@@ -1,0 +1,267 @@
+"""The command line: arguments, environment, clock, and what happens to errors. Nothing else reads these."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from resync import __version__
+from resync.errors import ExitCode, ResyncError, UsageError
+from resync.model import Caller, Request
+
+_DESCRIPTION = "The upstream branch was rewritten. Keep my work."
+_EPILOG = """\
+exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 wrong usage; 3 something
+waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
+130 Ctrl-C"""
+
+_COMMANDS = ("run", "check", "plan", "status", "continue", "abort", "undo", "log", "rescue", "demo")
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Carry out one call of the command line and return its exit status."""
+    from resync.console import Console
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _interrupt)
+    options = _parse(arguments)
+    console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
+    try:
+        code = _dispatch(options, console)
+        sys.stdout.flush()
+        return int(code)
+    except ResyncError as error:
+        _report(error, options.command, console)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        console.error(["resync: interrupted; resync status tells where things stand"])
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read us is gone; what was done is done. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(ExitCode.OK)
+    except Exception as error:
+        bug = _bug(error)
+        _report(bug, options.command, console)
+        return int(ExitCode.BUG)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM and SIGHUP unwind like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _report(error: ResyncError, command: str, console: object) -> None:
+    from resync.console import Console
+    from resync.report import data, text
+
+    assert isinstance(console, Console)
+    if error.kind == "declined":
+        console.important([error.message])
+    else:
+        console.error(text.error_lines(error, console.paint))
+    console.document(data.document(command, ExitCode(error.exit_code), error=error))
+
+
+def _bug(error: Exception) -> ResyncError:
+    """Write the traceback to a log file and make a sentence of it."""
+    import traceback
+
+    import platformdirs
+
+    folder = platformdirs.user_log_dir("resync", appauthor=False)
+    path = os.path.join(folder, time.strftime("%Y%m%dT%H%M%SZ.log", time.gmtime()))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"resync {__version__}, Python {sys.version}\n{sys.argv}\n")
+            traceback.print_exception(error, file=file)
+    except OSError:
+        path = "nowhere: the log file cannot be written"
+    bug = ResyncError(
+        "bug",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {path}.",
+        "resync status tells where things stand; please report the log file",
+    )
+    bug.exit_code = ExitCode.BUG
+    return bug
+
+
+def _dispatch(options: argparse.Namespace, console: object) -> ExitCode:
+    from resync import commands
+    from resync.console import Console
+
+    assert isinstance(console, Console)
+    if options.command == "demo":
+        from resync.demo import demo
+
+        return demo(options.folder, console)
+    session = commands.Session(
+        path=options.path or options.repo or ".",
+        env=os.environ,
+        caller=caller(),
+        console=console,
+        verbose=options.verbose,
+    )
+    match options.command:
+        case "run":
+            return commands.run(session, _request(options))
+        case "check":
+            return commands.check(session, _request(options))
+        case "plan":
+            return commands.plan(session, _request(options))
+        case "status":
+            return commands.status(session)
+        case "continue" | "abort":
+            return commands.resume(session, abort=options.command == "abort")
+        case "undo":
+            return commands.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
+        case "log":
+            return commands.log(session, options.run)
+    if options.action == "restore":
+        return commands.rescue_restore(session, options.file, options.source, options.to)
+    if options.action == "show":
+        return commands.rescue_show(session, options.source)
+    return commands.rescue_list(session)
+
+
+def caller() -> Caller:
+    """Who calls, and when: ``GIT_COMMITTER_DATE`` in git's internal format is honoured, as git does."""
+    now, zone = int(time.time()), -(time.altzone if time.localtime().tm_isdst else time.timezone) // 60
+    given = os.environ.get("GIT_COMMITTER_DATE", "")
+    if given:
+        try:
+            seconds, offset = given.lstrip("@").split(" ")
+            now = int(seconds)
+            zone = int(offset[:-2]) * 60 + int(offset[0] + offset[-2:])
+        except ValueError:
+            raise UsageError(
+                "bad-date",
+                f"GIT_COMMITTER_DATE is {given!r}; resync reads only SECONDS ZONE, as in '1461092552 +0000'."
+                " Nothing was changed.",
+                "unset GIT_COMMITTER_DATE",
+            ) from None
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        folder = ""
+    return Caller(now=now, zone=zone, run=f"{stamp}-{secrets.token_hex(2)}", folder=folder)
+
+
+def _request(options: argparse.Namespace) -> Request:
+    return Request(
+        upstream=options.upstream,
+        onto=options.onto,
+        old_tip=options.old_tip,
+        expect=getattr(options, "expect", None),
+        fetch=not options.no_fetch,
+        advance=getattr(options, "advance", False),
+        dirty=getattr(options, "dirty", "restore"),
+        unattended=getattr(options, "yes", False),
+        redo=getattr(options, "redo", False),
+    )
+
+
+# --- arguments -----------------------------------------------------------------------------------------
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments; a call without a command is a ``run``, here."""
+    parser = _parser()
+    words = list(arguments)
+    if not any(word in _COMMANDS for word in words) and not {"-h", "--help", "--version"} & set(words):
+        words.insert(0, "run")
+    return parser.parse_args(words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument("--json", action="store_true", help="print one JSON object")
+    everywhere.add_argument("--quiet", "-q", action="store_true", help="print only what needs a person")
+    everywhere.add_argument("--verbose", "-v", action="store_true", help="print all of the evidence")
+    everywhere.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
+    everywhere.set_defaults(path=None)
+
+    parser = argparse.ArgumentParser(
+        prog="resync",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"resync {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=words, description=words, parents=[everywhere], allow_abbrev=False
+        )
+
+    run = command("run", "fetch, plan, ask, do (the default)")
+    check = command("check", "was the upstream branch rewritten?")
+    plan = command("plan", "what run would do, in full; changes nothing")
+    for each in (run, check, plan):
+        _add_what(each)
+    for each in (run, plan):
+        _add_how(each)
+    run.add_argument("--yes", action="store_true", help="do not ask; refuse whatever is unsure")
+    command("status", "where an unfinished run or parked work stands")
+    command("continue", "finish an interrupted run")
+    command("abort", "take an interrupted run back")
+    undo = command("undo", "everything back as it was before a run")
+    undo.add_argument("run", nargs="?", metavar="RUN", help="which run; the last one by default")
+    undo.add_argument("--yes", action="store_true", help="do not ask")
+    undo.add_argument(
+        "--discard-newer",
+        action="store_true",
+        help="also where there are newer commits (they stay on a rescue branch)",
+    )
+    log = command("log", "past runs, and what each did")
+    log.add_argument("run", nargs="?", metavar="RUN")
+    rescue = command("rescue", "rescue branches and what they keep")
+    _add_rescue(rescue, everywhere)
+    demo = command("demo", "rewrite a small upstream and resync a clone of it, step by step")
+    demo.add_argument("folder", nargs="?", metavar="DIR", help="a new folder; a temporary one by default")
+    return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", metavar="PATH", help="the checkout, if not the current folder's")
+    parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
+    parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
+    parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")
+    parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--advance", action="store_true", help="also follow when nothing was rewritten")
+    parser.add_argument(
+        "--dirty",
+        choices=("restore", "park", "refuse"),
+        default="restore",
+        help="uncommitted edits: restore what merges; also park the rest unattended; or refuse any",
+    )
+    parser.add_argument("--expect", metavar="OID", help="refuse unless upstream is at this commit")
+    parser.add_argument("--redo", action="store_true", help="go where an undo came back from")
+
+
+def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="list")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", help="all rescue branches", parents=[everywhere])
+    show = actions.add_parser("show", help="what one keeps", parents=[everywhere])
+    show.add_argument("source", nargs="?", metavar="BRANCH", help="the newest by default")
+    restore = actions.add_parser("restore", help="get one file out", parents=[everywhere])
+    restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
+    restore.add_argument("--to", metavar="DIR", help="below this folder and not in its own place")
+    restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")

@@ -1,0 +1,408 @@
+"""The commands: each opens the repository, goes as far along the pipeline as it must, and reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resync import rescue as rescues
+from resync.console import Console
+from resync.errors import ExitCode, Refused, ResyncError, Unfinished, UsageError
+from resync.journal import Journal, Journals
+from resync.model import MODE_GITLINK, Caller, MoveRefs, Plan, Request, TreePath
+from resync.observe import observe, unusable
+from resync.report import data, text
+from resync.report.words import count, short, shown
+from resync.repository import Repository
+from resync.repository.locks import RunLock
+from resync.waiting import Waiting, waiting
+from resync.worktree.settings import WorktreeSettings, read_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call of a command: where, by whom, how to talk. ``env`` is the environment."""
+
+    path: str
+    env: Mapping[str, str]
+    caller: Caller
+    console: Console
+    verbose: bool
+
+    def open(self) -> Repository:
+        """The repository that the command is about."""
+        return Repository.open(self.path, self.env)
+
+    def settings(self, repository: Repository) -> WorktreeSettings:
+        """What the configuration says about the working tree."""
+        base = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", ""), ".config")
+        return read_settings(
+            repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
+        )
+
+
+# --- check and plan ----------------------------------------------------------------------------------
+
+
+def check(session: Session, request: Request) -> ExitCode:
+    """Was upstream rewritten? Writes objects and resync's own record only."""
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        unfinished = journals.unfinished()
+        seen = observe(repository, request, session.caller, console.progress)
+        upstream = seen.upstream
+        left_over = waiting(repository, journals)
+        code = ExitCode.OK
+        error: ResyncError | None = None
+        if unfinished is not None:
+            code, error = ExitCode.UNFINISHED, _interrupted(unfinished)
+        elif unusable(upstream) is not None:
+            code, error = ExitCode.REFUSED, unusable(upstream)
+        elif upstream.kind not in ("up-to-date", "advanced"):
+            code = ExitCode.DUE
+        elif left_over:
+            code = ExitCode.WAITING
+        hint = "resync" if code == ExitCode.DUE else "resync status" if left_over else ""
+        console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
+        if code == ExitCode.DUE:
+            yours = count(len(seen.local), "commit") if seen.local else "no commits"
+            console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
+            console.lines(["To see what would become of your work: resync plan"])
+        console.important(_waiting_lines(left_over, session))
+        if error is not None:
+            console.error(text.error_lines(error, console.paint))
+        console.document(
+            data.document(
+                "check",
+                code,
+                checkout=repository.root,
+                branch=seen.head.name,
+                upstream=upstream,
+                error=error,
+                hint=hint,
+            )
+        )
+        return code
+
+
+def plan(session: Session, request: Request) -> ExitCode:
+    """Say what ``run`` would do, by doing all of it in memory."""
+    from resync.rehearse import rehearse
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        _refuse_unfinished(journals)
+        rehearsed = rehearse(
+            repository, request, session.caller, session.settings(repository), console.progress
+        )
+        left_over = waiting(repository, journals)
+        due = rehearsed.rescue is not None
+        code = ExitCode.DUE if due else ExitCode.WAITING if left_over else ExitCode.OK
+        _show_plan(session, rehearsed)
+        if _moves(rehearsed):
+            console.lines(["Nothing was changed. To carry this out: resync"])
+        console.important(_waiting_lines(left_over, session))
+        console.document(data.document("plan", code, plan=rehearsed, hint="resync" if due else ""))
+        return code
+
+
+def _show_plan(session: Session, plan: Plan) -> None:
+    console = session.console
+    if plan.upstream is not None:
+        console.lines(text.upstream_lines(plan.upstream, console.paint, verbose=session.verbose))
+    if _moves(plan):
+        console.lines(text.plan_lines(plan, console.paint))
+
+
+def _moves(plan: Plan) -> bool:
+    """Whether the plan does more than what a fetch does."""
+    return any(not isinstance(step, MoveRefs) for step in plan.steps)
+
+
+# --- run ---------------------------------------------------------------------------------------------
+
+
+def run(session: Session, request: Request) -> ExitCode:
+    """Fetch, plan, ask, do."""
+    from resync.rehearse import rehearse
+    from resync.sequencer import Sequencer
+
+    console = session.console
+    if not request.unattended and not console.interactive:
+        raise UsageError(
+            "not-a-terminal",
+            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+            "resync plan to see what would be done; resync run --yes to do it",
+        )
+    with session.open() as repository:
+        journals = Journals(repository)
+        settings = session.settings(repository)
+        sequencer = Sequencer(repository, session.caller, settings)
+        with RunLock(journals.folder):
+            sequencer.sweep()
+            unfinished = journals.unfinished()
+            if unfinished is not None:
+                if not request.unattended:
+                    raise _interrupted(unfinished)
+                finished = sequencer.finish(unfinished)
+                return _report_done(session, repository, "run", unfinished.plan, finished.left)
+            rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+            _show_plan(session, rehearsed)
+            if _moves(rehearsed) and not request.unattended:
+                console.lines([""])
+                if not console.ask("Carry out this plan?"):
+                    raise Refused("declined", "Nothing was changed.")
+            result = sequencer.carry_out(rehearsed)
+            return _report_done(session, repository, "run", rehearsed, result.left)
+
+
+def _report_done(
+    session: Session, repository: Repository, command: str, done: Plan, left: Iterable[TreePath]
+) -> ExitCode:
+    """Say what became of everything, and record it with the run."""
+    console = session.console
+    left = tuple(left)
+    journals = Journals(repository)
+    left_over = waiting(repository, journals)
+    code = ExitCode.WAITING if left_over or left else ExitCode.OK
+    document = data.document(
+        command, code, plan=done, done=True, left=left, hint="resync status" if left_over else ""
+    )
+    if _moves(done):
+        journals.conclude(done.id, document)
+        console.lines([""])
+        console.lines(text.done_lines(done, console.paint))
+        console.important(text.left_lines(left, console.paint))
+    console.important(_waiting_lines(left_over, session))
+    if _moves(done):
+        console.lines(text.undo_line(done))
+    console.document(document)
+    return code
+
+
+def _waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
+    for each in left_over:
+        yield ""
+        yield session.console.paint(
+            f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
+            "warning",
+        )
+        yield from text.waiting_commands(
+            ((short(commit.oid), shown(commit.subject)) for commit in each.commits),
+            (shown(file.path) for file in each.files),
+            shown(each.rescue.short_name),
+        )
+
+
+def _interrupted(journal: Journal) -> Unfinished:
+    return Unfinished(
+        "interrupted-run",
+        f"Run {journal.plan.id} was interrupted half-way. Everything of yours is backed up.",
+        "resync continue to finish it, or resync abort to have everything back as it was",
+    )
+
+
+def _refuse_unfinished(journals: Journals) -> None:
+    unfinished = journals.unfinished()
+    if unfinished is not None:
+        raise _interrupted(unfinished)
+
+
+# --- the other half of an interrupted run --------------------------------------------------------------
+
+
+def resume(session: Session, *, abort: bool) -> ExitCode:
+    """``continue`` or ``abort`` an interrupted run."""
+    from resync.sequencer import Sequencer
+
+    with session.open() as repository:
+        journals = Journals(repository)
+        sequencer = Sequencer(repository, session.caller, session.settings(repository))
+        with RunLock(journals.folder):
+            unfinished = journals.unfinished()
+            if unfinished is None:
+                raise Refused(
+                    "nothing-interrupted",
+                    "No run was interrupted here. Nothing was changed.",
+                    "resync status",
+                )
+            if not abort:
+                result = sequencer.finish(unfinished)
+                return _report_done(session, repository, "continue", unfinished.plan, result.left)
+            left = sequencer.abort(unfinished).left
+            code = ExitCode.WAITING if left else ExitCode.OK
+            console = session.console
+            name = shown(unfinished.plan.head.name)
+            console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
+            console.important(text.left_lines(left, console.paint))
+            console.document(
+                data.document(
+                    "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
+                )
+            )
+            return code
+
+
+def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:
+    """Everything back as it was before a run, as a new run."""
+    from resync import undo as undoing
+    from resync.sequencer import Sequencer
+
+    console = session.console
+    if not yes and not console.interactive:
+        raise UsageError(
+            "not-a-terminal",
+            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+            "resync undo --yes",
+        )
+    with session.open() as repository:
+        journals = Journals(repository)
+        settings = session.settings(repository)
+        sequencer = Sequencer(repository, session.caller, settings)
+        with RunLock(journals.folder):
+            sequencer.sweep()
+            _refuse_unfinished(journals)
+            journal = undoing.choose(journals, run)
+            rehearsed = undoing.rehearse_undo(
+                repository, journal, session.caller, settings, discard_newer=discard_newer
+            )
+            console.lines([f"This takes back run {journal.plan.id}:"])
+            console.lines(text.plan_lines(rehearsed, console.paint))
+            if not yes:
+                console.lines([""])
+                if not console.ask("Take it back?"):
+                    raise Refused("declined", "Nothing was changed.")
+            result = sequencer.carry_out(rehearsed)
+            return _report_done(session, repository, "undo", rehearsed, result.left)
+
+
+# --- looking back --------------------------------------------------------------------------------------
+
+
+def status(session: Session) -> ExitCode:
+    """Where an unfinished run or parked work stands."""
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        unfinished = journals.unfinished()
+        left_over = waiting(repository, journals)
+        head = repository.head()
+        if unfinished is not None:
+            error = _interrupted(unfinished)
+            console.important(text.error_lines(error, console.paint))
+            code, hint = ExitCode.UNFINISHED, error.hint
+        elif left_over:
+            code, hint = ExitCode.WAITING, "resync rescue show"
+        else:
+            console.lines(["No run is unfinished, and no parked work waits."])
+            code, hint = ExitCode.OK, ""
+        console.important(_waiting_lines(left_over, session))
+        console.document(
+            data.document(
+                "status",
+                code,
+                checkout=repository.root,
+                branch=head.name,
+                hint=hint,
+                unfinished=unfinished.plan.id if unfinished is not None else None,
+                waiting=[data.waiting(each) for each in left_over],
+            )
+        )
+        return code
+
+
+def log(session: Session, run: str | None) -> ExitCode:
+    """Past runs, and what each did; or one of them in full."""
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        if run is not None:
+            journal = journals.load(run)
+            console.lines(text.journal_lines(journal, console.paint))
+            console.document(
+                data.document(
+                    "log", ExitCode.OK, plan=journal.plan, done=journal.state == "done", state=journal.state
+                )
+            )
+            return ExitCode.OK
+        runs = list(journals.newest_first())
+        if not runs:
+            console.lines(["resync has changed nothing here yet."])
+        console.lines(text.journal_headline(journal, console.paint) for journal in runs)
+        console.document(
+            data.document(
+                "log",
+                ExitCode.OK,
+                checkout=repository.root,
+                runs=[data.journal(journal) for journal in runs],
+            )
+        )
+        return ExitCode.OK
+
+
+def rescue_list(session: Session) -> ExitCode:
+    """All rescue branches."""
+    console = session.console
+    with session.open() as repository:
+        found = rescues.branches(repository, Journals(repository))
+        if not found:
+            console.lines(["There is no rescue branch here."])
+        for each in found:
+            files = sum(1 for _ in rescues.files(repository, each))
+            what = count(files, "uncommitted file") if files else "commits only"
+            console.lines([f"{shown(each.short_name)}  {short(each.tip)}  {what}"])
+        console.document(
+            data.document(
+                "rescue",
+                ExitCode.OK,
+                checkout=repository.root,
+                rescues=[data.rescue_branch(each) for each in found],
+            )
+        )
+        return ExitCode.OK
+
+
+def rescue_show(session: Session, name: str | None) -> ExitCode:
+    """What one rescue branch keeps."""
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        rescue = rescues.choose(rescues.branches(repository, journals), name)
+        journal = journals.load(rescue.run) if rescue.run is not None else None
+        files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue)]
+        commits = journal.plan.commits if journal is not None else ()
+        console.lines(text.rescue_lines(rescue, commits, files, console.paint))
+        console.document(
+            data.document(
+                "rescue",
+                ExitCode.OK,
+                checkout=repository.root,
+                rescues=[data.rescue_branch(rescue)],
+                kept=[data.kept_file(file, size) for file, size in files],
+            )
+        )
+        return ExitCode.OK
+
+
+def _size(repository: Repository, file: rescues.KeptFile) -> int | None:
+    if file.entry is None or file.entry.mode == MODE_GITLINK:
+        return None
+    return len(repository.objects.blob(file.entry.oid))
+
+
+def rescue_restore(session: Session, path: str, name: str | None, folder: str | None) -> ExitCode:
+    """Get one file out of a rescue branch; nothing is overwritten."""
+    console = session.console
+    with session.open() as repository:
+        rescue = rescues.choose(rescues.branches(repository, Journals(repository)), name)
+        tree_path = TreePath(os.fsencode(path.replace(os.sep, "/")))
+        target = os.path.abspath(os.path.join(session.caller.folder, folder)) if folder else None
+        where, size = rescues.restore(repository, rescue, tree_path, target)
+        console.lines([f"{shown(where)}: {count(size, 'byte')} from {shown(rescue.short_name)}"])
+        extra: dict[str, Any] = {"restored": {"path": path, "to": where, "size": size}}
+        console.document(data.document("rescue", ExitCode.OK, checkout=repository.root, **extra))
+        return ExitCode.OK

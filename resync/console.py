@@ -1,0 +1,117 @@
+"""The terminal: what is printed where, in which colours, and what a person answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from resync.report.text import Tone
+from resync.report.words import shown
+
+_CODES: dict[Tone, str] = {
+    "good": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "bad": "\x1b[31m",
+    "quiet": "\x1b[2m",
+    "strong": "\x1b[1m",
+}
+_RESET = "\x1b[0m"
+_PROGRESS_EVERY = 0.2
+
+
+class Console:
+    """Standard output for the answer, standard error for progress, standard input for a yes."""
+
+    def __init__(self, *, as_json: bool, quiet: bool, color: str, env: Mapping[str, str]) -> None:
+        """``color`` is ``auto``, ``always`` or ``never``; ``env`` may have ``NO_COLOR`` and ``TERM``."""
+        self.as_json = as_json
+        self._quiet = quiet
+        plain = bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb"
+        self._color = color == "always" or (color == "auto" and not plain and _is_terminal(sys.stdout))
+        self._progress = not quiet and not as_json and _is_terminal(sys.stderr)
+        self._last_progress = 0.0
+        self._progress_width = 0
+        if self._color:
+            import colorama
+
+            colorama.just_fix_windows_console()
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return not self.as_json and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+
+    def paint(self, text: str, tone: Tone) -> str:
+        """``text`` in the colour of its tone, where colours are wanted."""
+        return f"{_CODES[tone]}{text}{_RESET}" if self._color and text else text
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines for a person; nothing with ``--json`` or ``--quiet``."""
+        if not self.as_json and not self._quiet:
+            self._print(lines)
+
+    def important(self, lines: Iterable[str]) -> None:
+        """Print lines that ``--quiet`` does not hide: what waits for a person."""
+        if not self.as_json:
+            self._print(lines)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        self.end_progress()
+        for line in lines:
+            sys.stdout.write(_encodable(line, sys.stdout) + "\n")
+        sys.stdout.flush()
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Print the JSON object, with ``--json`` only."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.flush()
+
+    def error(self, lines: Iterable[str]) -> None:
+        """Print lines to standard error."""
+        self.end_progress()
+        for line in lines:
+            sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+
+    def progress(self, message: str) -> None:
+        """Show the last of what is going on, on a terminal and not too often."""
+        now = time.monotonic()
+        if not self._progress or now - self._last_progress < _PROGRESS_EVERY:
+            return
+        text = shown(message.strip().rpartition("\r")[2].rpartition("\n")[2])[:76]
+        if text:
+            self._last_progress = now
+            sys.stderr.write("\r" + text.ljust(self._progress_width))
+            sys.stderr.flush()
+            self._progress_width = len(text)
+
+    def end_progress(self) -> None:
+        """Take the progress line away."""
+        if self._progress_width:
+            sys.stderr.write("\r" + " " * self._progress_width + "\r")
+            sys.stderr.flush()
+            self._progress_width = 0
+
+    def ask(self, question: str) -> bool:
+        """Ask for a yes; everything else, the end of input too, is a no."""
+        sys.stdout.write(f"{question} [y/N] ")
+        sys.stdout.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            sys.stdout.write("\n")
+        return answer.strip().lower() in ("y", "yes")
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def _encodable(text: str, stream: IO[str]) -> str:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,0 +1,155 @@
+"""The one JSON object of every command. Names are stable; more may be added (see DESIGN.md, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from resync.errors import ExitCode, ResyncError
+from resync.journal import Journal
+from resync.model import Evidence, LocalCommit, LocalFile, Oid, Plan, RefUpdate, TreePath, Upstream
+from resync.rescue import KeptFile, RescueBranch
+from resync.waiting import Waiting
+
+SCHEMA_VERSION = 1
+
+
+def document(
+    command: str,
+    exit_code: ExitCode,
+    *,
+    checkout: str | None = None,
+    branch: bytes | None = None,
+    upstream: Upstream | None = None,
+    plan: Plan | None = None,
+    done: bool = False,
+    left: Iterable[TreePath] = (),
+    error: ResyncError | None = None,
+    hint: str = "",
+    **more: Any,
+) -> dict[str, Any]:
+    """The object for one checkout. ``done`` says that the plan was carried out; ``left`` are the paths
+    that somebody changed in between; ``more`` are further fields of one command."""
+    upstream = plan.upstream if plan is not None and plan.upstream is not None else upstream
+    branch = plan.head.name if plan is not None else branch
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "exit_code": int(exit_code),
+        "checkout": plan.checkout if plan is not None else checkout,
+        "branch": _text(branch),
+        "upstream": _upstream(upstream) if upstream is not None else None,
+        "branches": [_branch(plan, done)] if plan is not None else [],
+        "commits": [_commit(each, plan) for each in plan.commits] if plan is not None else [],
+        "files": [_file(each) for each in plan.files] if plan is not None else [],
+        "left": [_named("path", path) for path in left],
+        "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
+        "run": plan.id if plan is not None and plan.rescue is not None else None,
+        **more,
+        "error": {"kind": error.kind, "message": error.message} if error is not None else None,
+        "hint": error.hint if error is not None else hint,
+    }
+
+
+def _upstream(upstream: Upstream) -> dict[str, Any]:
+    return {
+        "remote": upstream.remote,
+        "ref": _text(upstream.branch),
+        "kind": upstream.kind,
+        "old_tip": _oid(upstream.old_tip),
+        "new_tip": _oid(upstream.new_tip),
+        "left": upstream.left,
+        "arrived": upstream.arrived,
+        "evidence": [_evidence(each) for each in upstream.evidence],
+        "successors": [],
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {"kind": evidence.kind, "source": _text(evidence.source), "oid": _oid(evidence.oid)}
+
+
+def _branch(plan: Plan, done: bool) -> dict[str, Any]:
+    return {
+        "name": _text(plan.head.name),
+        "old_tip": _oid(plan.head.tip),
+        "new_tip": _oid(plan.new_tip),
+        "moved": done and plan.new_tip != plan.head.tip,
+    }
+
+
+def _commit(commit: LocalCommit, plan: Plan) -> dict[str, Any]:
+    return {
+        "oid": _oid(commit.oid),
+        "branch": _text(plan.head.name),
+        **_named("subject", commit.subject),
+        "author": _text(commit.author.rpartition(b"> ")[0] + b">"),
+        "verdict": commit.verdict,
+        "new_oid": _oid(commit.new_oid),
+        "reason": commit.reason,
+        "conflicts": [_text(path) for path in commit.conflicts],
+    }
+
+
+def _file(file: LocalFile) -> dict[str, Any]:
+    return {**_named("path", file.path), "state": file.state, "verdict": file.verdict}
+
+
+def _rescue(update: RefUpdate) -> dict[str, Any]:
+    return {"branch": _text(update.name.removeprefix(b"refs/heads/")), "oid": _oid(update.new)}
+
+
+def _named(field: str, value: bytes) -> dict[str, str]:
+    """A field with text that may not be UTF-8: then its bytes stand beside it in hex."""
+    text = _text(value)
+    assert text is not None
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return {field: text, field + "_hex": value.hex()}
+    return {field: text}
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value is not None else None
+
+
+def _oid(oid: Oid | None) -> str | None:
+    return oid.decode() if oid is not None else None
+
+
+# --- fields of single commands ---
+
+
+def waiting(each: Waiting) -> dict[str, Any]:
+    """Parked work of one run, for ``status``."""
+    return {
+        "run": each.run,
+        "rescue": _text(each.rescue.short_name),
+        "commits": [{"oid": _oid(c.oid), **_named("subject", c.subject)} for c in each.commits],
+        "files": [_file(file) for file in each.files],
+    }
+
+
+def journal(each: Journal) -> dict[str, Any]:
+    """One run, for ``log``."""
+    return {
+        "run": each.plan.id,
+        "state": each.state,
+        "branch": _text(each.plan.head.name),
+        "old_tip": _oid(each.plan.head.tip),
+        "new_tip": _oid(each.plan.new_tip),
+        "undoes": each.plan.undoes,
+        "rescue": _rescue(each.plan.rescue) if each.plan.rescue is not None else None,
+    }
+
+
+def rescue_branch(each: RescueBranch) -> dict[str, Any]:
+    """One rescue branch, for ``rescue list`` and ``show``."""
+    return {"branch": _text(each.short_name), "oid": _oid(each.oid), "tip": _oid(each.tip), "run": each.run}
+
+
+def kept_file(file: KeptFile, size: int | None) -> dict[str, Any]:
+    """One file that a rescue branch keeps; ``size`` in bytes, None where it is deleted."""
+    mode = f"{file.entry.mode:06o}" if file.entry is not None else None
+    return {**_named("path", file.path), "state": file.state, "mode": mode, "size": size}

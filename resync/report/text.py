@@ -1,0 +1,233 @@
+"""The same for people: what upstream did, what becomes of each commit and file, and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from resync.errors import ResyncError
+from resync.journal import Journal
+from resync.model import (
+    Backup,
+    CommitVerdict,
+    Evidence,
+    FileVerdict,
+    LocalCommit,
+    LocalFile,
+    Plan,
+    Switch,
+    TreePath,
+    Upstream,
+)
+from resync.report.words import count, short, shown
+from resync.rescue import KeptFile, RescueBranch
+
+Tone: TypeAlias = Literal["good", "warning", "bad", "quiet", "strong"]
+Paint: TypeAlias = Callable[[str, Tone], str]
+
+_COMMIT_TONES: dict[CommitVerdict, Tone] = {
+    "reapplied": "good",
+    "already-upstream": "quiet",
+    "became-empty": "quiet",
+    "parked": "warning",
+    "dropped-by-upstream": "warning",
+}
+_FILE_TONES: dict[FileVerdict, Tone] = {
+    "restored": "good",
+    "kept": "good",
+    "adopted": "quiet",
+    "parked": "warning",
+}
+_EVIDENCE = {
+    "given": "you named it with {source}",
+    "record": "an earlier resync saw it",
+    "tracking": "{source} stood there before this fetch",
+    "reflog": "the reflog of {source} has it",
+    "announcement-tag": "tag {source} announces it",
+}
+_PREFIXES = ("refs/tags/", "refs/remotes/", "refs/heads/")
+
+
+def plain(text: str, tone: Tone) -> str:
+    """The ``Paint`` that paints nothing."""
+    return text
+
+
+def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
+    """What upstream did, and how that is known."""
+    yield paint(_headline(upstream), "strong")
+    if upstream.kind in ("rewritten", "rewound", "unrelated", "deleted") and upstream.evidence:
+        agreeing = [each for each in upstream.evidence if each.oid == upstream.old_tip]
+        yield f"  old tip {short(upstream.old_tip)}: " + ", ".join(dict.fromkeys(map(_reason, agreeing)))
+        if upstream.new_tip is not None:
+            yield f"  new tip {short(upstream.new_tip)}"
+    if verbose:
+        for each in upstream.evidence:
+            yield paint(f"  evidence: {short(each.oid)} {_reason(each)}", "quiet")
+
+
+def _headline(upstream: Upstream) -> str:
+    name = shown(upstream.name)
+    went = f"{count(upstream.left, 'commit')} left, {upstream.arrived:,} arrived"
+    return {
+        "up-to-date": f"{name} has nothing that your branch does not have.",
+        "advanced": f"{name} has new commits; it was not rewritten.",
+        "rewritten": f"{name} was rewritten: {went}.",
+        "rewound": f"{name} went back by {count(upstream.left, 'commit')}.",
+        "unrelated": f"{name} was replaced by an unrelated history: {went}.",
+        "deleted": f"{name} is gone: the remote has no such branch now.",
+        "unknown": f"{name}: nothing tells what it was before.",
+    }[upstream.kind]
+
+
+def _reason(evidence: Evidence) -> str:
+    source = shown(evidence.source)
+    for prefix in _PREFIXES:
+        source = source.removeprefix(prefix)
+    return _EVIDENCE[evidence.kind].format(source=source)
+
+
+def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    """What becomes of each commit and file."""
+    yield from _work_lines(plan, paint)
+    yield ""
+    name = shown(plan.head.name)
+    yield f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}; {_changed(plan)} will change."
+    if plan.rescue is not None:
+        yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
+
+
+def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    """Where everything is after a run."""
+    name = shown(plan.head.name)
+    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {_changed(plan)} changed.", "good")
+    if plan.rescue is not None:
+        yield f"Everything that you had is on the branch {_rescue(plan)}."
+
+
+def _changed(plan: Plan) -> str:
+    files = sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
+    return f"{count(files, 'file')} of the working tree"
+
+
+def _rescue(plan: Plan) -> str:
+    return shown(plan.rescue.name.removeprefix(b"refs/heads/")) if plan.rescue is not None else ""
+
+
+def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    name = shown(plan.head.name)
+    if plan.commits:
+        yield ""
+        yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
+        for commit in plan.commits:
+            yield from _commit_lines(commit, paint)
+    elif plan.undoes is None:
+        yield ""
+        yield f"You have no commits of your own on {name}."
+    if plan.files:
+        yield ""
+        yield "Your uncommitted files:"
+        width = max(len(file.state) for file in plan.files)
+        for file in plan.files:
+            yield _file_line(file, width, paint)
+    for note in plan.notes:
+        yield f"note: {shown(note)}"
+
+
+def _commit_lines(commit: LocalCommit, paint: Paint) -> Iterator[str]:
+    verdict = paint(f"{commit.verdict.replace('-', ' '):<16}", _COMMIT_TONES[commit.verdict])
+    yield f"  {verdict}  {short(commit.oid)}  {shown(commit.subject)}"
+    if commit.reason:
+        yield paint(f"{'':20}{shown(commit.reason)}", "quiet")
+    for path in commit.conflicts:
+        yield f"{'':20}{shown(path)}"
+
+
+def _file_line(file: LocalFile, width: int, paint: Paint) -> str:
+    verdict = paint(f"{file.verdict:<8}", _FILE_TONES[file.verdict])
+    return f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
+
+
+def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
+    """The paths that somebody else changed while the run was at work."""
+    if left:
+        yield ""
+        yield paint("Somebody changed these while resync was at work; they were left as they are:", "warning")
+        for path in left:
+            yield f"  {shown(path)}"
+
+
+def waiting_commands(commits: Iterable[tuple[str, str]], files: Iterable[str], rescue: str) -> Iterator[str]:
+    """What to type for parked commits (id and subject) and files (paths) of one rescue branch."""
+    for oid, subject in commits:
+        yield f"  git cherry-pick {oid}    # {subject}"
+    for path in dict.fromkeys(files):
+        yield f"  resync rescue restore {quoted(path)} --to DIR"
+    yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
+
+
+def quoted(argument: str) -> str:
+    """An argument as a shell takes it."""
+    import shlex
+
+    return shlex.quote(argument)
+
+
+def undo_line(plan: Plan) -> Iterator[str]:
+    """How to take the run back."""
+    if any(isinstance(step, Backup) for step in plan.steps):
+        yield "To have everything back as it was: resync undo"
+
+
+# --- looking back --------------------------------------------------------------------------------------
+
+
+def journal_headline(journal: Journal, paint: Paint) -> str:
+    """One run on one line."""
+    plan = journal.plan
+    what = (
+        f"undid {plan.undoes}"
+        if plan.undoes is not None
+        else f"{count(len(plan.commits), 'commit')} of yours"
+    )
+    moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
+    state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
+    return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"
+
+
+def journal_lines(journal: Journal, paint: Paint) -> Iterator[str]:
+    """One run in full."""
+    plan = journal.plan
+    yield paint(journal_headline(journal, paint), "strong")
+    if plan.upstream is not None:
+        yield from upstream_lines(plan.upstream, paint)
+    yield from _work_lines(plan, paint)
+    if plan.rescue is not None:
+        yield ""
+        yield f"What was there before is on the branch {_rescue(plan)}."
+
+
+def rescue_lines(
+    rescue: RescueBranch,
+    commits: Sequence[LocalCommit],
+    files: Sequence[tuple[KeptFile, int | None]],
+    paint: Paint,
+) -> Iterator[str]:
+    """What one rescue branch keeps: commits and their verdicts, uncommitted files and their sizes (bytes)."""
+    yield paint(shown(rescue.short_name), "strong")
+    yield f"  the branch as it was: {short(rescue.tip)}"
+    for commit in commits:
+        yield from _commit_lines(commit, paint)
+    width = max((len(file.state) for file, _ in files), default=0)
+    for file, size in files:
+        what = "deleted" if size is None else count(size, "byte")
+        yield f"  {file.state:<{width}}  {shown(file.path)}  ({what})"
+    if files:
+        yield f"To get one back: resync rescue restore PATH --from {quoted(shown(rescue.short_name))}"
+
+
+def error_lines(error: ResyncError, paint: Paint) -> Iterator[str]:
+    """A refusal: the sentence, and what helps."""
+    yield paint("resync: ", "bad") + shown(error.message)
+    if error.hint:
+        yield f"  try: {shown(error.hint)}"

@@ -1,0 +1,85 @@
+"""What earlier runs parked and nobody has dealt with yet.
+
+Parked work waits as long as its run is not undone and its rescue branch stands. A commit has been dealt
+with when the branch has one with the same author, author date and subject (a cherry-pick keeps them,
+whatever its conflicts were resolved to); a file when the disk has its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resync import rescue as rescues
+from resync.history import History
+from resync.journal import Journal, Journals
+from resync.model import LocalCommit, LocalFile, RefName
+from resync.repository import Repository
+from resync.rescue import RescueBranch
+from resync.worktree.files import Files, git_mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The parked work of one run that still waits, and the rescue branch that keeps it."""
+
+    run: str
+    rescue: RescueBranch
+    commits: tuple[LocalCommit, ...]
+    files: tuple[LocalFile, ...]
+
+
+def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    """The parked work that waits, of the newest run first."""
+    found = []
+    for journal in standing(journals):
+        update = journal.plan.rescue
+        oid = repository.ref(update.name) if update is not None else None
+        if update is None or oid is None or not journal.plan.waiting:
+            continue
+        rescue = rescues.read(repository, update.name, oid, journal.plan.id)
+        commits = tuple(_commits(repository, journal))
+        files = tuple(_files(repository, journal, rescue))
+        if commits or files:
+            found.append(Waiting(run=journal.plan.id, rescue=rescue, commits=commits, files=files))
+    return tuple(found)
+
+
+def standing(journals: Journals) -> Iterator[Journal]:
+    """The finished runs whose effect stands: not undone, or undone and the undoing undone again."""
+    undone: set[str] = set()
+    for journal in journals.newest_first():
+        if journal.state == "done" and journal.plan.id not in undone:
+            if journal.plan.undoes is not None:
+                undone.add(journal.plan.undoes)
+            yield journal
+
+
+def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:
+    plan = journal.plan
+    parked = [each for each in plan.commits if each.verdict in ("parked", "dropped-by-upstream")]
+    tip = repository.ref(plan.head.branch or RefName(b"HEAD"))
+    if not parked or tip is None:
+        yield from parked
+        return
+    objects = repository.objects
+    history = History(objects, shallow=repository.shallow, grafts=repository.grafts)
+    base = plan.upstream.new_tip if plan.upstream is not None else None
+    since = history.reachable([tip], [base] if base is not None else [], ignore_cut=True)
+    present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}
+    for each in parked:
+        if (each.author, each.subject) not in present:
+            yield each
+
+
+def _files(repository: Repository, journal: Journal, rescue: RescueBranch) -> Iterator[LocalFile]:
+    on_disk = Files(repository.root)
+    for each in journal.plan.files:
+        if each.verdict != "parked":
+            continue
+        status = on_disk.lstat(each.path)
+        regular = status is not None and git_mode(status.st_mode) is not None
+        now = repository.objects.hash_blob(on_disk.read(each.path)) if regular else None
+        kept = rescues.version(repository, rescue, each.path)
+        if now != (kept.oid if kept is not None else None):
+            yield each

@@ -1,0 +1,59 @@
+"""Putting one file where nothing is, for a person who asks for it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreePath
+
+
+def place(root: str, path: TreePath, mode: int, data: bytes) -> bool:
+    """Write a file or link (``mode`` as in a tree) below ``root``, durably and never over another.
+
+    Returns whether the file is there now: False where something else is in its place or in that of one
+    of its folders. Links in the place of folders are not followed.
+    """
+    target = os.path.join(os.fsencode(root), path)
+    try:
+        _make_folders(os.fsencode(root), path)
+        _write(target, mode, data)
+    except (FileExistsError, NotADirectoryError):
+        return _holds(target, mode, data)
+    return True
+
+
+def _make_folders(root: bytes, path: TreePath) -> None:
+    os.makedirs(root, exist_ok=True)
+    folder = root
+    for name in path.split(b"/")[:-1]:
+        folder = os.path.join(folder, name)
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                raise
+
+
+def _write(target: bytes, mode: int, data: bytes) -> None:
+    if mode == MODE_SYMLINK:
+        os.symlink(data, target)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with open(os.open(target, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _holds(target: bytes, mode: int, data: bytes) -> bool:
+    try:
+        status = os.lstat(target)
+    except OSError:
+        return False
+    if mode == MODE_SYMLINK:
+        return stat.S_ISLNK(status.st_mode) and os.readlink(target) == data
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    with open(target, "rb") as file:
+        return file.read() == data

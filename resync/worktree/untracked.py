@@ -1,0 +1,182 @@
+"""Untracked and ignored files: those in the way of a new tree, and all of them.
+
+A run looks only where the new tree will have something that the index has not; the scan of everything is
+for those who ask for it. What is found is read into the object store's memory, to be backed up.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from resync.errors import Refused
+from resync.model import MODE_GITLINK, InTheWay, TreeEntry, TreePath
+from resync.repository.objects import Objects
+from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
+from resync.worktree.ignore import Ignores
+from resync.worktree.index import Index
+from resync.worktree.settings import WorktreeSettings
+
+
+def untracked_in_the_way(
+    objects: Objects,
+    root: str | bytes,
+    index: Index,
+    targets: Iterable[TreePath],
+    settings: WorktreeSettings,
+) -> tuple[InTheWay, ...]:
+    """What is not in the index and stands where files at ``targets`` will be put, by path.
+
+    That is a file or link at the very path, one where the path needs a directory, and all that is in a
+    directory where the path needs a file. An empty directory is nothing. Only these places are looked
+    at, and links are not followed. Raises ``Refused``: ``repository-in-the-way`` for anything with a
+    ``.git`` in it, ``special-file-in-the-way`` for a FIFO, socket or device, ``huge-file`` and
+    ``unreadable-file`` for what cannot be backed up.
+    """
+    search = _Search(objects, root, index, settings)
+    found: dict[TreePath, InTheWay] = {}
+    for target in targets:
+        for path in search.in_the_way(target):
+            if path not in found:
+                found[path] = search.take(path)
+    return tuple(found[path] for path in sorted(found))
+
+
+def find_untracked(
+    objects: Objects, root: str | bytes, index: Index, settings: WorktreeSettings
+) -> tuple[InTheWay, ...]:
+    """Every untracked file that is not ignored, as ``git status --untracked-files=all`` lists them, by path.
+
+    Repositories in the working tree are neither listed nor entered; FIFOs, sockets and devices are not
+    listed. Raises ``Refused``: ``huge-file`` and ``unreadable-file`` for what cannot be backed up.
+    """
+    search = _Search(objects, root, index, settings)
+    return tuple(search.take(path) for path in sorted(search.everything()))
+
+
+class _Search:
+    def __init__(self, objects: Objects, root: str | bytes, index: Index, settings: WorktreeSettings) -> None:
+        self._objects = objects
+        self._files = Files(root)
+        self._settings = settings
+        self._tracked = _Tracked(index, settings)
+        self._ignores = Ignores(self._files, objects, index, settings)
+
+    def in_the_way(self, target: TreePath) -> Iterator[TreePath]:
+        """The paths of files that are not tracked and that a file at ``target`` would have to replace."""
+        slash = target.find(b"/")
+        while slash > 0:
+            parent = TreePath(target[:slash])
+            status = self._files.lstat(parent)
+            if status is None:
+                return
+            if not stat.S_ISDIR(status.st_mode):
+                yield from self._one(parent, status)
+                return
+            if self._files.lstat(TreePath(parent + b"/.git")) is not None:
+                raise _repository(parent)
+            slash = target.find(b"/", slash + 1)
+        status = self._files.lstat(target)
+        if status is None:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            yield from self._one(target, status)
+            return
+        waiting = [target]
+        while waiting:
+            directory = waiting.pop()
+            for each in self._files.list(directory):
+                path = TreePath(directory + b"/" + each.name)
+                if each.name.lower() == b".git":
+                    raise _repository(directory)
+                status = self._files.lstat(path)
+                if status is None:
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append(path)
+                else:
+                    yield from self._one(path, status)
+
+    def everything(self) -> Iterator[TreePath]:
+        """The untracked files and links of the whole working tree that are not ignored."""
+        waiting = [TreePath(b"")]
+        while waiting:
+            directory = waiting.pop()
+            for each in self._files.list(directory):
+                path = TreePath(directory + b"/" + each.name if directory else each.name)
+                if each.name.lower() == b".git":
+                    continue
+                if each.is_dir(follow_symlinks=False):
+                    submodule = self._tracked.mode(path) == MODE_GITLINK
+                    if not (
+                        submodule
+                        or self._ignores.ignored(path, directory=True)
+                        or self._files.is_repository(path)
+                    ):
+                        waiting.append(path)
+                elif (each.is_file(follow_symlinks=False) or each.is_symlink()) and (
+                    self._tracked.mode(path) is None and not self._ignores.ignored(path)
+                ):
+                    yield path
+
+    def take(self, path: TreePath) -> InTheWay:
+        """Read a file or link into memory."""
+        status = self._files.lstat(path)
+        mode = git_mode(status.st_mode) if status is not None else None
+        if status is None or mode is None:
+            raise changed_meanwhile(path)
+        if status.st_size > self._settings.big_file_threshold:
+            raise huge_file(path, self._settings.big_file_threshold)
+        oid = self._objects.add_blob(self._files.read(path))
+        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=self._ignores.ignored(path))
+
+    def _one(self, path: TreePath, status: os.stat_result) -> Iterator[TreePath]:
+        if git_mode(status.st_mode) is None:
+            raise Refused(
+                "special-file-in-the-way",
+                f"{os.fsdecode(path)!r} is a FIFO, socket or device and stands where the new tree has a"
+                " file; it cannot be backed up. Nothing was changed.",
+                _move_away(path),
+            )
+        if self._tracked.mode(path) is None:
+            yield path
+
+
+class _Tracked:
+    """The paths of the index, as the file system compares names."""
+
+    def __init__(self, index: Index, settings: WorktreeSettings) -> None:
+        self._settings = settings
+        self._exact = not (settings.ignore_case or settings.precompose_unicode)
+        self._modes: dict[bytes, int] = {path: stages[0].mode for path, stages in index.unmerged.items()}
+        self._modes.update((path, entry.mode) for path, entry in index.entries.items())
+        if not self._exact:
+            self._modes = {self._folded(path): mode for path, mode in self._modes.items()}
+
+    def mode(self, path: TreePath) -> int | None:
+        """The mode that the index has at the path, None where it has nothing."""
+        return self._modes.get(path if self._exact else self._folded(path))
+
+    def _folded(self, path: bytes) -> bytes:
+        text = path.decode("utf-8", "surrogateescape")
+        if self._settings.precompose_unicode:
+            text = unicodedata.normalize("NFC", text)
+        if self._settings.ignore_case:
+            text = text.casefold()
+        return text.encode("utf-8", "surrogateescape")
+
+
+def _repository(path: TreePath) -> Refused:
+    return Refused(
+        "repository-in-the-way",
+        f"{os.fsdecode(path)!r} is a repository of its own and stands where the new tree has something else."
+        " Nothing was changed.",
+        _move_away(path),
+    )
+
+
+def _move_away(path: TreePath) -> str:
+    return f"mv {shlex.quote(os.fsdecode(path))} .."
