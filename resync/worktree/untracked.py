@@ -110,17 +110,24 @@ class _Search:
                 if each.name.lower() == b".git":
                     continue
                 if each.is_dir(follow_symlinks=False):
-                    submodule = self._tracked.mode(path) == MODE_GITLINK
-                    if not (
-                        submodule
-                        or self._ignores.ignored(path, directory=True)
-                        or self._files.is_repository(path)
-                    ):
+                    if self._is_entered(path):
                         waiting.append(path)
                 elif (each.is_file(follow_symlinks=False) or each.is_symlink()) and (
                     self._tracked.mode(path) is None and not self._ignores.ignored(path)
                 ):
                     yield path
+
+    def _is_entered(self, directory: TreePath) -> bool:
+        """Whether the scan goes into a directory.
+
+        What is in an ignored one is ignored, and a submodule is never entered; nor is a repository,
+        unless the index has paths in it, which git takes for the stronger sign.
+        """
+        if self._tracked.mode(directory) == MODE_GITLINK:
+            return False
+        if self._ignores.ignored(directory, directory=True):
+            return False
+        return self._tracked.anything_below(directory) or not self._files.is_repository(directory)
 
     def take(self, path: TreePath) -> InTheWay:
         """Read a file or link into memory."""
@@ -155,10 +162,21 @@ class _Tracked:
         self._modes.update((path, entry.mode) for path, entry in index.entries.items())
         if not self._exact:
             self._modes = {self._folded(path): mode for path, mode in self._modes.items()}
+        self._directories: set[bytes] | None = None
 
     def mode(self, path: TreePath) -> int | None:
         """The mode that the index has at the path, None where it has nothing."""
         return self._modes.get(path if self._exact else self._folded(path))
+
+    def anything_below(self, directory: TreePath) -> bool:
+        """Whether the index has a path in the directory."""
+        if self._directories is None:
+            self._directories = set()
+            for path in self._modes:
+                while (slash := path.rfind(b"/")) > 0 and path[:slash] not in self._directories:
+                    path = path[:slash]
+                    self._directories.add(path)
+        return (directory if self._exact else self._folded(directory)) in self._directories
 
     def _folded(self, path: bytes) -> bytes:
         text = path.decode("utf-8", "surrogateescape")
