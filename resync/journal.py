@@ -8,6 +8,7 @@ person to read when everything else fails.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import types
@@ -174,10 +175,10 @@ def decode(wanted: Any, value: Any) -> Any:
     if origin is tuple:
         return tuple(decode(typing.get_args(wanted)[0], item) for item in value)
     if isinstance(wanted, type) and issubclass(wanted, tuple):
-        types_of = typing.get_type_hints(wanted)
+        types_of = _hints(wanted)
         return wanted(*(decode(kind, item) for kind, item in zip(types_of.values(), value, strict=True)))
     if is_dataclass(wanted) and isinstance(wanted, type):
-        types_of = typing.get_type_hints(wanted)
+        types_of = _hints(wanted)
         return wanted(
             **{field.name: decode(types_of[field.name], value[field.name]) for field in fields(wanted)}
         )
@@ -188,6 +189,11 @@ def decode(wanted: Any, value: Any) -> Any:
     if not isinstance(value, wanted):
         raise TypeError(f"{value!r} is no {wanted.__name__}")
     return value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _write(path: str, value: object) -> None:

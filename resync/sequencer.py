@@ -151,7 +151,7 @@ class _Run:
         )
         self._index_changes = [change for step in self._switches for change in step.index]
         self._proofs = os.path.join(journal.folder, "locks")
-        self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
+        self._index_lock = LockFile(repository.index_path, self._proofs)
         self._refs = RefTransaction(repository, self._updates, self._proofs)
         self.moved_refs = False
 
@@ -181,12 +181,15 @@ class _Run:
         objects.write_pack(objects.new_from(roots))
         with RefTransaction(self._repository, self._backups, self._proofs) as refs:
             refs.commit(self._who)
+        self._check_backup()
+
+    def _check_backup(self) -> None:
         for update in self._backups:
             if self._repository.ref(update.name) != update.new:
                 raise Refused(
                     "backup-unreadable",
                     f"The backup {update.name.decode('utf-8', 'replace')} does not read back as it was"
-                    " written. Nothing was changed.",
+                    " written.",
                     "git fsck",
                 )
 
@@ -196,6 +199,7 @@ class _Run:
         left = list(self._files.apply())
         left += self._files.disturbed()
         self._files.sync()
+        self._check_backup()
         self.moved_refs = True
         self._refs.commit(self._who)
         left += self._write_index(self._index_changes)

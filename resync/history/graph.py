@@ -20,7 +20,7 @@ from typing import TypeAlias
 from resync.errors import Refused
 from resync.history.commit_graph import CommitGraph
 from resync.model import Oid
-from resync.repository.objects import COMMIT, Objects, missing
+from resync.repository.objects import COMMIT, Objects
 
 # Colours are bits: who reaches a commit. From _TARGET upwards each bit stands for one target.
 _LEFT, _RIGHT, _TARGET = 1, 2, 4
@@ -35,7 +35,7 @@ _Test: TypeAlias = Callable[[int], bool]
 _Node: TypeAlias = tuple[int, Oid, tuple[Oid, ...]]
 """A commit in a walk: its date negated, so that a heap has the newest first, its id and its parents."""
 
-_MANY_TARGETS = 256
+_MANY_TARGETS = 2_048
 """With more targets than this a walk goes to the roots instead of carrying so many bits about."""
 
 
@@ -55,9 +55,9 @@ class History:
     """The commit graph of one repository, read as far as questions need it.
 
     ``shallow`` are the commits whose parents the clone does not have; ``grafts`` gives other parents to
-    commits (from ``info/grafts`` or replace refs). ``commit_graph`` saves reading commits, if there is one.
-    Parents and dates are cached, commits are not.
-    Every method raises ``Refused("missing-object")`` for a commit that is not in the repository.
+    commits (from ``info/grafts`` or replace refs). A ``commit_graph`` saves reading what it has.
+    Parents and dates are cached, commits are not. Every method raises ``Refused`` for a commit that is
+    missing, is no commit or is damaged.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class History:
     def _read_object(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
         kind, raw = self._objects.raw(oid)
         if kind != COMMIT:
-            raise missing(oid)
+            raise Refused("missing-object", f"object {oid.decode()} is not a commit. Nothing was changed.")
         parents, date = parse_links(oid, raw)
         if oid in self._shallow:
             parents = ()

@@ -8,6 +8,7 @@ the lock is ours to take over. A lock that is not provably ours is never removed
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from types import TracebackType
@@ -17,13 +18,18 @@ from resync.repository.objects import fsync_directory
 
 
 class LockFile:
-    """``<path>.lock``, held between ``acquire`` and ``commit`` or ``release``."""
+    """``<path>.lock``, held between ``acquire`` and ``commit`` or ``release``.
 
-    def __init__(self, path: str, proof: str) -> None:
-        """``path`` is the file that is locked; ``proof`` a path in the run's folder for the other link."""
+    The lock is only ever an empty file: new content is written beside the proof and renamed over the
+    locked file from there, so that no live file shares its bytes with a lock.
+    """
+
+    def __init__(self, path: str, proofs: str) -> None:
+        """``path`` is the file that is locked; ``proofs`` a folder of the run for the other link."""
         self.path = path
         self._lock = path + ".lock"
-        self._proof = proof
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        self._proof = os.path.join(proofs, f"{name}-{os.path.basename(path)}")
         self._held = False
 
     def acquire(self) -> None:
@@ -48,26 +54,21 @@ class LockFile:
                 raise self._taken() from None
         self._held = True
 
-    def commit(self, data: bytes, mode: int | None = None) -> None:
+    def commit(self, data: bytes) -> None:
         """Put ``data`` in place of the locked file, durably, and give the lock up.
 
-        ``mode`` are the permission bits of the new file; None takes those of the old one, if any.
+        The new file has the permission bits of the old one, if there is one.
         """
-        if mode is None:
-            try:
-                mode = os.stat(self.path).st_mode & 0o777
-            except FileNotFoundError:
-                mode = None
-        with open(self._lock, "wb") as file:
+        fresh = self._proof + ".new"
+        with open(fresh, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if mode is not None:
-            os.chmod(self._lock, mode)
-        os.replace(self._lock, self.path)
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(fresh, os.stat(self.path).st_mode & 0o777)
+        os.replace(fresh, self.path)
         fsync_directory(os.path.dirname(self.path))
-        self._held = False
-        _remove(self._proof)
+        self.release()
 
     def release(self) -> None:
         """Give the lock up with the locked file as it was."""

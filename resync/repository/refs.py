@@ -32,9 +32,8 @@ class RefTransaction:
         self._repository = repository
         self._updates = tuple(updates)
         self._locks: dict[RefName, LockFile] = {}
-        for number, update in enumerate(self._updates):
-            path = repository.ref_path(update.name)
-            self._locks[update.name] = LockFile(path, os.path.join(proofs, f"ref-{number}"))
+        for update in self._updates:
+            self._locks[update.name] = LockFile(repository.ref_path(update.name), proofs)
 
     def __enter__(self) -> RefTransaction:
         """Raises ``Busy("locked")``, or ``Refused("ref-moved")`` where a ref has another value by now."""

@@ -106,7 +106,10 @@ def _exchange(
             for name, oid in refs.items()
             if name == upstream.branch or is_announcement(RefName(name), patterns)
         }
-        return sorted(oid for oid in wanted if oid not in store)  # type: ignore[operator]
+        missing = sorted(oid for oid in wanted if oid not in store)  # type: ignore[operator]
+        if not missing:
+            raise _NothingWanted(refs)
+        return missing
 
     walker = ObjectStoreGraphWalker(
         set(repository.advertised_heads()),  # type: ignore[arg-type]
@@ -114,22 +117,33 @@ def _exchange(
         shallow=set(repository.shallow),  # type: ignore[arg-type]
     )
     with SpooledTemporaryFile(max_size=64 << 20, dir=os.fspath(store.path)) as pack:
-        result: FetchPackResult = client.fetch_pack(
-            path,
-            wants,  # type: ignore[arg-type]
-            walker,
-            pack.write,
-            progress=lambda message: progress(message.decode("utf-8", "replace")),
-            ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
-        )
-        if pack.tell():
-            pack.seek(0)
-            store.add_thin_pack(pack.read, None)
+        try:
+            result: FetchPackResult = client.fetch_pack(
+                path,
+                wants,  # type: ignore[arg-type]
+                walker,
+                pack.write,
+                progress=lambda message: progress(message.decode("utf-8", "replace")),
+                ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
+            )
+        except _NothingWanted as answer:
+            refs: Mapping[bytes, bytes | None] = answer.refs
+        else:
+            refs = result.refs  # type: ignore[assignment]
+            if pack.tell():
+                pack.seek(0)
+                store.add_thin_pack(pack.read, None)
     return {
-        RefName(name): Oid(oid)
-        for name, oid in result.refs.items()
-        if oid is not None and not name.endswith(b"^{}")
+        RefName(name): Oid(oid) for name, oid in refs.items() if oid is not None and not name.endswith(b"^{}")
     }
+
+
+class _NothingWanted(Exception):
+    """Ends the conversation after the refs: dulwich would go on to make an empty pack, at some cost."""
+
+    def __init__(self, refs: Mapping[bytes, bytes]) -> None:
+        super().__init__()
+        self.refs = refs
 
 
 def _connect(repository: Repository, url: str) -> tuple[GitClient, str]:
