@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from resync.history import History
+from resync.history import CommitGraph, History
 from resync.model import Oid
 from resync.repository.objects import Objects
 
@@ -148,7 +148,12 @@ def open_objects(directory: Path) -> Iterator[Objects]:
 
 
 def compare(
-    directory: Path, objects: Objects, graph: Graph, oids: tuple[Oid, ...], seed: int
+    directory: Path,
+    objects: Objects,
+    graph: Graph,
+    oids: tuple[Oid, ...],
+    seed: int,
+    commit_graph: CommitGraph | None = None,
 ) -> Counter[str]:
     """Ask every question about a few pairs of one graph; assert that closure, git and we agree.
 
@@ -160,7 +165,7 @@ def compare(
     seen: Counter[str] = Counter()
     for _ in range(3):
         # A history for each pair, so that no answer rests on what an earlier question read.
-        history = History(objects)
+        history = History(objects, commit_graph=commit_graph)
         tips = range(max(0, len(oids) - 6), len(oids))
         a, b = chance.choice((chance.choice(range(len(oids))), chance.choice(tips))), chance.choice(tips)
         left, right = oids[a], oids[b]
