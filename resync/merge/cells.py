@@ -64,7 +64,7 @@ class Cells:
         if present is not None and present.conflict is not None and cell.conflict is None:
             cell = cell._replace(conflict=present.conflict, others=present.others)
         self.open[path] = cell
-        self.taken.pop(path, None)
+        self._take_none(path)
 
     def arrive(
         self,
@@ -96,8 +96,14 @@ class Cells:
     def leave(self, path: TreePath) -> None:
         """Let nothing be at a path any more, on any side."""
         self.open.pop(path, None)
-        self.taken.pop(path, None)
+        self._take_none(path)
         self.left.add(path)
+
+    def _take_none(self, path: TreePath) -> None:
+        """Take no file of theirs at a path that is decided on by itself, but still what it replaced away."""
+        entry = self.taken.get(path)
+        if entry is not None and entry.mode != MODE_TREE:
+            self.taken[path] = None
 
 
 def with_side(three: tuple[_T, _T, _T], side: int, value: _T) -> tuple[_T, _T, _T]:

@@ -99,8 +99,7 @@ class _Follower:
         assert ours is not None
         assert theirs is not None
         if file_type(ours.mode) == file_type(theirs.mode):
-            names = (source, at_mine.names[OURS], at_other.names[THEIRS])
-            merged = self._merge(source, (old.stages[BASE], ours, theirs), names)
+            merged = self._merge(source, (old.stages[BASE], ours, theirs), (source, mine, other))
             ours = merged.entry
             theirs = theirs if merged.conflict == "binary" else merged.entry
         self._cells.decide_at(
@@ -131,7 +130,7 @@ class _Follower:
             self._bring(target, old, source)
             self._cells.arrive(target, other, kept, name=source)
         else:
-            names = with_side((source, source, source), side, at_target.names[side])
+            names = with_side((source, source, source), side, target)
             merged = self._merge(target, _on(side, old, new, kept), names)
             conflict: ConflictKind | None = "rename/add" if merged.conflict else None
             self._cells.arrive(target, side, merged.entry, conflict=conflict, others=(source,))

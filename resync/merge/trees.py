@@ -14,7 +14,7 @@ from resync.merge.cells import Cell, Cells, Roots
 from resync.merge.files import BASE, OURS, THEIRS, file_type, merge_entries
 from resync.merge.follow import follow_renames
 from resync.merge.options import GIT_DEFAULTS, MergeOptions
-from resync.merge.walk import Edits, walk
+from resync.merge.walk import Edits, entry_at, walk
 from resync.model import (
     MODE_FILE,
     Conflict,
@@ -164,11 +164,22 @@ class _Decisions:
         conflicts = {conflict.path: conflict for conflict in self._conflicts}
         for path, place in built.moved.items():
             conflicts[place] = self._aside(path, place, conflicts.pop(path, None))
+        for path in self._gone_below(built.tree):
+            conflicts.pop(path, None)
         return MergeResult(
             tree=built.tree,
             conflicts=tuple(conflicts[path] for path in sorted(conflicts)),
             notes=(*notes, *self._notes),
         )
+
+    def _gone_below(self, tree: Oid) -> list[TreePath]:
+        """Old names of renamed files at which there is a directory now: nothing can be recorded there."""
+        return [
+            conflict.path
+            for conflict in self._conflicts
+            if conflict.stages[OURS] is conflict.stages[THEIRS] is None
+            and entry_at(self._cells.objects, tree, conflict.path) is not None
+        ]
 
     def _aside(self, path: TreePath, place: TreePath, known: Conflict | None) -> Conflict:
         """The conflict of a file that had to step aside for a directory."""

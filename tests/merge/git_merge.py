@@ -53,11 +53,16 @@ class GitMerges:
         )
         self._run("-C", str(self.path), "fast-import", "--quiet", stdin=stream)
 
-    def merge(self, n: int, *config: str) -> GitResult:
-        """Git's answer to case ``n``, with configuration as ``name=value``."""
+    def merge(self, n: int, *config: str) -> GitResult | None:
+        """Git's answer to case ``n``, with configuration as ``name=value``; None where git itself fails.
+
+        (2.39 does in some directory renames: ``Assertion `newinfo && !newinfo->merged.clean' failed``.)
+        """
         settings = [part for setting in config for part in ("-c", setting)]
         command = ["merge-tree", "--write-tree", "-z", f"ours-{n}", f"theirs-{n}"]
-        done = self._run("-C", str(self.path), *settings, *command, codes=(0, 1))
+        done = self._run("-C", str(self.path), *settings, *command, codes=(0, 1, -6))
+        if done.returncode < 0:
+            return None
         tree, *rest = done.stdout.split(b"\0")
         stages = set()
         while rest and rest[0]:
@@ -65,6 +70,10 @@ class GitMerges:
             mode, oid, stage = fields.split(b" ")
             stages.add((TreePath(path), int(stage), int(mode, 8), Oid(oid)))
         return GitResult(done.returncode == 0, Oid(tree), frozenset(stages), b" ".join(rest))
+
+    def base_label(self, n: int) -> bytes:
+        """What git writes beside the base's lines in a conflict of case ``n``."""
+        return self._run("-C", str(self.path), "rev-parse", "--short", f"base-{n}").stdout.strip()
 
     def _run(
         self, *arguments: str, stdin: bytes = b"", codes: tuple[int, ...] = (0,)

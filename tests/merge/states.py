@@ -66,12 +66,14 @@ def random_path(source: random.Random) -> bytes:
 def random_text(source: random.Random) -> bytes:
     """Lines that are mostly unlike those of other texts, with some that recur."""
     lines = [
-        source.choice([b"", b"}", b"    return"]) if source.random() < 0.3 else b"line %d" % source.randrange(400)
+        source.choice([b"", b"}", b"    return"])
+        if source.random() < 0.3
+        else b"line %d" % source.randrange(400)
         for _ in range(source.randrange(12))
     ]
     end = b"\r\n" if source.random() < 0.1 else b"\n"
     data = b"".join(line + end for line in lines)
-    return data[: -len(end)] if source.random() < 0.1 else data
+    return data
 
 
 def random_file(source: random.Random) -> File:
@@ -102,7 +104,7 @@ def random_state(source: random.Random) -> State:
     if source.random() < 0.4:  # files with much in common, which compete in renames
         text = random_text(source)
         for _ in range(source.randrange(4)):
-            place(state, random_path(source), (MODE_FILE, text + random_text(source)[:20]))
+            place(state, random_path(source), (MODE_FILE, text + b"line %d\n" % source.randrange(400)))
     return state
 
 
