@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import signal
 import sys
 import time
@@ -154,7 +153,7 @@ def caller() -> Caller:
         folder = os.getcwd()
     except FileNotFoundError:
         folder = ""
-    return Caller(now=now, zone=zone, run=f"{stamp}-{secrets.token_hex(2)}", folder=folder)
+    return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder)
 
 
 def _request(options: argparse.Namespace) -> Request:

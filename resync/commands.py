@@ -1,24 +1,28 @@
-"""The commands: each opens the repository, goes as far along the pipeline as it must, and reports."""
+"""The commands: each opens the repository, goes as far along the pipeline as it must, and reports.
+
+Modules that only some commands need are imported there: ``check`` is asked often and has to be quick.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resync import rescue as rescues
 from resync.console import Console
 from resync.errors import ExitCode, Refused, ResyncError, Unfinished, UsageError
 from resync.journal import Journal, Journals
 from resync.model import MODE_GITLINK, Caller, MoveRefs, Plan, Request, TreePath
-from resync.observe import observe, unusable
 from resync.report import data, text
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
-from resync.waiting import Waiting, waiting
-from resync.worktree.settings import WorktreeSettings, read_settings
+
+if TYPE_CHECKING:
+    from resync.rescue import KeptFile
+    from resync.waiting import Waiting
+    from resync.worktree.settings import WorktreeSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class Session:
 
     def settings(self, repository: Repository) -> WorktreeSettings:
         """What the configuration says about the working tree."""
+        from resync.worktree.settings import read_settings
+
         base = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", ""), ".config")
         return read_settings(
             repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
@@ -48,13 +54,15 @@ class Session:
 
 def check(session: Session, request: Request) -> ExitCode:
     """Was upstream rewritten? Writes objects and resync's own record only."""
+    from resync.observe import observe, unusable
+
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         unfinished = journals.unfinished()
         seen = observe(repository, request, session.caller, console.progress)
         upstream = seen.upstream
-        left_over = waiting(repository, journals)
+        left_over = _waiting(repository, journals)
         code = ExitCode.OK
         error: ResyncError | None = None
         if unfinished is not None:
@@ -99,7 +107,7 @@ def plan(session: Session, request: Request) -> ExitCode:
         rehearsed = rehearse(
             repository, request, session.caller, session.settings(repository), console.progress
         )
-        left_over = waiting(repository, journals)
+        left_over = _waiting(repository, journals)
         due = rehearsed.rescue is not None
         code = ExitCode.DUE if due else ExitCode.WAITING if left_over else ExitCode.OK
         _show_plan(session, rehearsed)
@@ -167,7 +175,7 @@ def _report_done(
     console = session.console
     left = tuple(left)
     journals = Journals(repository)
-    left_over = waiting(repository, journals)
+    left_over = _waiting(repository, journals)
     code = ExitCode.WAITING if left_over or left else ExitCode.OK
     document = data.document(
         command, code, plan=done, done=True, left=left, hint="resync status" if left_over else ""
@@ -182,6 +190,14 @@ def _report_done(
         console.lines(text.undo_line(done))
     console.document(document)
     return code
+
+
+def _waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    if not journals.names():
+        return ()
+    from resync.waiting import waiting
+
+    return waiting(repository, journals)
 
 
 def _waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
@@ -289,7 +305,7 @@ def status(session: Session) -> ExitCode:
     with session.open() as repository:
         journals = Journals(repository)
         unfinished = journals.unfinished()
-        left_over = waiting(repository, journals)
+        left_over = _waiting(repository, journals)
         head = repository.head()
         if unfinished is not None:
             error = _interrupted(unfinished)
@@ -346,6 +362,8 @@ def log(session: Session, run: str | None) -> ExitCode:
 
 def rescue_list(session: Session) -> ExitCode:
     """All rescue branches."""
+    from resync import rescue as rescues
+
     console = session.console
     with session.open() as repository:
         found = rescues.branches(repository, Journals(repository))
@@ -368,6 +386,8 @@ def rescue_list(session: Session) -> ExitCode:
 
 def rescue_show(session: Session, name: str | None) -> ExitCode:
     """What one rescue branch keeps."""
+    from resync import rescue as rescues
+
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
@@ -388,7 +408,7 @@ def rescue_show(session: Session, name: str | None) -> ExitCode:
         return ExitCode.OK
 
 
-def _size(repository: Repository, file: rescues.KeptFile) -> int | None:
+def _size(repository: Repository, file: KeptFile) -> int | None:
     if file.entry is None or file.entry.mode == MODE_GITLINK:
         return None
     return len(repository.objects.blob(file.entry.oid))
@@ -396,6 +416,8 @@ def _size(repository: Repository, file: rescues.KeptFile) -> int | None:
 
 def rescue_restore(session: Session, path: str, name: str | None, folder: str | None) -> ExitCode:
     """Get one file out of a rescue branch; nothing is overwritten."""
+    from resync import rescue as rescues
+
     console = session.console
     with session.open() as repository:
         rescue = rescues.choose(rescues.branches(repository, Journals(repository)), name)

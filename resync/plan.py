@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from resync.carry import Carried
+from resync.checkout import Checkout
 from resync.history import tree_changes
 from resync.model import (
     MODE_GITLINK,
@@ -24,7 +25,6 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.observe import Checkout
 from resync.repository import Objects
 from resync.worktree.index import Index, IndexEntry
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
+from resync.checkout import read_checkout
 from resync.errors import Refused
 from resync.history import tree_changes
 from resync.journal import Journals
@@ -26,7 +27,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.observe import Observation, observe, read_checkout, unusable
+from resync.observe import Observation, observe, unusable
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from resync import plan as planning
 from resync.backup import ORIG_HEAD, move_head, with_backup
+from resync.checkout import Checkout, read_checkout
 from resync.errors import Refused
 from resync.journal import Journal, Journals
 from resync.model import (
@@ -25,7 +26,6 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.observe import Checkout, read_checkout
 from resync.repository import Repository
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
-from resync.journal import Journal
 from resync.model import Evidence, LocalCommit, LocalFile, Oid, Plan, RefUpdate, TreePath, Upstream
-from resync.rescue import KeptFile, RescueBranch
-from resync.waiting import Waiting
+
+if TYPE_CHECKING:
+    from resync.journal import Journal
+    from resync.rescue import KeptFile, RescueBranch
+    from resync.waiting import Waiting
 
 SCHEMA_VERSION = 1
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
-from resync.journal import Journal
 from resync.model import (
     Backup,
     CommitVerdict,
@@ -20,7 +19,10 @@ from resync.model import (
     Upstream,
 )
 from resync.report.words import count, short, shown
-from resync.rescue import KeptFile, RescueBranch
+
+if TYPE_CHECKING:
+    from resync.journal import Journal
+    from resync.rescue import KeptFile, RescueBranch
 
 Tone: TypeAlias = Literal["good", "warning", "bad", "quiet", "strong"]
 Paint: TypeAlias = Callable[[str, Tone], str]

@@ -7,7 +7,7 @@ agrees is used together; the strongest that says something new about this branch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from resync.errors import UsageError
 from resync.history import History
@@ -135,9 +135,14 @@ def judge(
         new_tip,
         tuple(ordered),
         evidence,
-        left=len(history.reachable(tips, [new_tip])),
-        arrived=len(history.reachable([new_tip], tips)),
+        left=_count(history, tips, [new_tip]),
+        arrived=_count(history, [new_tip], tips),
     )
+
+
+def _count(history: History, include: Iterable[Oid], exclude: Iterable[Oid]) -> int:
+    """How many commits were gained or lost, as people count them: merges left out."""
+    return sum(len(history.parents(oid)) < 2 for oid in history.reachable(include, exclude))
 
 
 def _left_behind(

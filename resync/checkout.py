@@ -1,0 +1,66 @@
+"""What is checked out: index and working tree as they were found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from resync.errors import Refused
+from resync.model import Head, Oid, PathState
+from resync.repository import Repository
+from resync.worktree.index import Index, read_index
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.status import read_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """Index and working tree as they were found. ``index_file`` is the blob id of the index's bytes."""
+
+    index: Index
+    index_mtime_ns: int
+    index_file: Oid | None
+    changes: tuple[PathState, ...]
+
+
+def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings) -> Checkout:
+    """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
+
+    Raises ``Refused``: ``operation-in-progress``, ``unmerged-paths``, and what index and status refuse.
+    """
+    operation = repository.operation()
+    if operation is not None:
+        name, way_out = operation
+        raise Refused(
+            "operation-in-progress",
+            f"A {name} is under way in this checkout. Nothing was changed.",
+            way_out,
+        )
+    objects = repository.objects
+    # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
+    data, modified = _index_file(repository)
+    index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
+    if index.unmerged:
+        raise Refused(
+            "unmerged-paths",
+            f"The index has {len(index.unmerged)} unmerged paths of a merge that nobody finished."
+            " Nothing was changed.",
+            "git status",
+        )
+    tree = objects.commit(head.tip).tree
+    changes = read_status(objects, repository.root, index, modified, tree, settings)
+    return Checkout(
+        index=index,
+        index_mtime_ns=modified,
+        index_file=objects.add_blob(data) if data is not None else None,
+        changes=changes,
+    )
+
+
+def _index_file(repository: Repository) -> tuple[bytes | None, int]:
+    """The bytes of the index file and its modification time in nanoseconds; None where there is none."""
+    try:
+        with open(repository.index_path, "rb") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None, 0
