@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from resync.merge.files import file_type
 from resync.merge.options import RenameOptions
-from resync.merge.similarity import FULL, NO_PIECES, Overlaps, Pieces, pieces, score
+from resync.merge.similarity import FULL, NO_PIECES, Overlaps, pieces_of, score
 from resync.model import MODE_FILE, ObjectStore, Oid, TreeEntry, TreePath
 
 Files: TypeAlias = Mapping[TreePath, TreeEntry]
@@ -105,7 +105,6 @@ class _Search:
         self._targets = dict(targets)
         self._options = options
         self._least = options.similarity * FULL // 100
-        self._known: dict[Oid, Pieces] = {}
 
     def leave_out(self, found: Mapping[TreePath, TreePath]) -> None:
         """Drop files that are paired."""
@@ -145,20 +144,25 @@ class _Search:
 
     def best_scores(self) -> tuple[dict[TreePath, TreePath], bool]:
         """Of all pairs the most similar ones, each file once; and whether the limits let all be compared."""
-        sources, targets = list(self._sources), list(self._targets)
-        if len(sources) * len(targets) > self._options.limit**2:
+        sources = list(self._sources)
+        if not sources:
+            return {}, True
+        if len(sources) * len(self._targets) > self._options.limit**2:
             return {}, False
         overlaps = Overlaps(
-            self._pieces(entry.oid) if _is_regular(entry) else NO_PIECES for entry in self._sources.values()
+            pieces_of(self._objects, entry.oid) if _is_regular(entry) else NO_PIECES
+            for entry in self._sources.values()
         )
         source_names = [basename(source) for source in sources]
         ranking: list[tuple[_Rank, TreePath, TreePath]] = []
         for target, entry in self._targets.items():
-            if overlaps.work + len(ranking) * len(sources) > self._options.work:
+            if not _is_regular(entry):
+                continue
+            scores = overlaps.scores(pieces_of(self._objects, entry.oid), self._least)
+            if overlaps.work > self._options.work:
                 return {}, False
-            if _is_regular(entry):
+            if scores is not None:
                 name = basename(target)
-                scores = overlaps.scores(self._pieces(entry.oid), self._least)
                 ranks = [(score, name == other) for score, other in zip(scores, source_names, strict=True)]
                 ranking += (
                     (rank, sources[at], target) for rank, at in _best(ranks) if rank[0] >= self._least
@@ -176,14 +180,7 @@ class _Search:
         """The similarity of two files, for which 0 may stand where it is below ``least``."""
         if not (_is_regular(old) and _is_regular(new)):
             return 0
-        a, b = self._pieces(old.oid), self._pieces(new.oid)
-        return score(a, b, least)
-
-    def _pieces(self, oid: Oid) -> Pieces:
-        known = self._known.get(oid)
-        if known is None:
-            known = self._known[oid] = pieces(self._objects.blob(oid))
-        return known
+        return score(pieces_of(self._objects, old.oid), pieces_of(self._objects, new.oid), least)
 
 
 def _by_name(files: Iterable[TreePath]) -> dict[bytes, list[TreePath]]:

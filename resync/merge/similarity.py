@@ -7,16 +7,22 @@ git's ``diffcore-delta`` describes; git compares hashes of the pieces, we compar
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from resync.merge.files import is_binary
-
-LONGEST_PIECE = 64
+from resync.model import ObjectStore, Oid
 
 FULL = 60_000
 """The score of equal files (git's unit, so that roundings are git's)."""
+
+_PIECE = re.compile(rb"[^\n]{64}|[^\n]{0,63}\n|[^\n]+")
+
+_MOST_REMEMBERED = 200_000
+"""So many pieces are remembered for one object store, some tens of megabytes."""
 
 
 class Pieces(NamedTuple):
@@ -32,30 +38,44 @@ NO_PIECES = Pieces(0, Counter())
 
 def pieces(data: bytes) -> Pieces:
     """Cut a file into pieces."""
-    size = len(data)
-    if not is_binary(data):
-        data = data.replace(b"\r\n", b"\n")
-    counts: Counter[bytes] = Counter()
-    lines = data.split(b"\n")
-    last = lines.pop()
-    counts.update(line + b"\n" for line in lines if len(line) < LONGEST_PIECE)
-    for line in lines:
-        if len(line) >= LONGEST_PIECE:
-            counts.update(_cut(line + b"\n"))
-    if last:
-        counts.update(_cut(last))
-    return Pieces(size, counts)
+    text = data if is_binary(data) else data.replace(b"\r\n", b"\n")
+    return Pieces(len(data), Counter(_PIECE.findall(text)))
 
 
-def _cut(line: bytes) -> list[bytes]:
-    return [line[at : at + LONGEST_PIECE] for at in range(0, len(line), LONGEST_PIECE)]
+class _Known:
+    """The files of one object store that were cut already; a series of merges sees most of them often."""
+
+    def __init__(self) -> None:
+        self.files: dict[Oid, Pieces] = {}
+        self.room = _MOST_REMEMBERED
+
+
+_known: WeakKeyDictionary[ObjectStore, _Known] = WeakKeyDictionary()
+
+
+def pieces_of(objects: ObjectStore, oid: Oid) -> Pieces:
+    """The pieces of a blob, remembered while its store lives. Raises ``Refused`` if there is none."""
+    known = _known.get(objects)
+    if known is None:
+        known = _known[objects] = _Known()
+    found = known.files.get(oid)
+    if found is None:
+        found = pieces(objects.blob(oid))
+        known.room -= len(found.counts) + 1
+        if known.room < 0:
+            known.files.clear()
+            known.room = _MOST_REMEMBERED
+        known.files[oid] = found
+    return found
 
 
 def score(a: Pieces, b: Pieces, least: int) -> int:
     """The similarity of two files, 0 to ``FULL``; 0 where their sizes alone keep it below ``least``."""
+    if not _sizes_allow(a.size, b.size, least):
+        return 0
     few, many = sorted((a.counts, b.counts), key=len)
     common = sum(len(piece) * min(count, many[piece]) for piece, count in few.items() if piece in many)
-    return _scored(common, a.size, b.size, least)
+    return common * FULL // max(a.size, b.size)
 
 
 class Overlaps:
@@ -70,23 +90,27 @@ class Overlaps:
                 self._holders.setdefault(piece, []).append((at, count))
         self.work = 0
 
-    def scores(self, other: Pieces, least: int) -> list[int]:
-        """The similarity of each of the files with another one, as ``score`` has it."""
-        common = [0] * len(self._sizes)
+    def scores(self, other: Pieces, least: int) -> list[int] | None:
+        """The similarity of each of the files with another one, as ``score`` has it; None if all are 0."""
+        allowed = [_sizes_allow(size, other.size, least) for size in self._sizes]
+        self.work += len(allowed)
+        if True not in allowed:
+            return None
+        common = [0] * len(allowed)
         for piece, count in other.counts.items():
-            holders = self._holders.get(piece, ())
-            self.work += 1 + len(holders)
-            length = len(piece)
-            for at, times in holders:
-                common[at] += length * (times if times < count else count)
+            holders = self._holders.get(piece)
+            if holders is not None:
+                self.work += len(holders)
+                length = len(piece)
+                for at, times in holders:
+                    common[at] += length * (times if times < count else count)
+        self.work += len(other.counts)
         return [
-            _scored(bytes_, size, other.size, least) if bytes_ else 0
-            for bytes_, size in zip(common, self._sizes, strict=True)
+            shared * FULL // max(size, other.size) if shared and comparable else 0
+            for shared, size, comparable in zip(common, self._sizes, allowed, strict=True)
         ]
 
 
-def _scored(common: int, a: int, b: int, least: int) -> int:
+def _sizes_allow(a: int, b: int, least: int) -> bool:
     smaller, larger = (a, b) if a < b else (b, a)
-    if not smaller or larger * (FULL - least) < (larger - smaller) * FULL:
-        return 0
-    return common * FULL // larger
+    return smaller > 0 and larger * (FULL - least) >= (larger - smaller) * FULL
