@@ -10,17 +10,15 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from bisect import bisect_left
-from collections.abc import Iterator
 
-from resync.errors import Refused
-from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, PathState, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.attributes import Attributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git
-from resync.worktree.files import Files, git_mode, huge_file, regular_mode
+from resync.worktree.files import Files, git_mode, huge_file
 from resync.worktree.index import Index, IndexEntry
 from resync.worktree.settings import WorktreeSettings
+from resync.worktree.staged import staged_differences
 
 _unpack_stat = struct.Struct(">10I").unpack
 _SECOND = 1_000_000_000
@@ -86,89 +84,6 @@ def read_status(
     return tuple(sorted(states, key=lambda state: state.path))
 
 
-# --- HEAD against the index ------------------------------------------------------------------------
-
-
-def staged_differences(
-    objects: Objects, index: Index, head_tree: Oid | None
-) -> Iterator[tuple[TreePath, TreeEntry | None]]:
-    """Each path that HEAD's tree and the index have not alike, with HEAD's entry (None: HEAD has none).
-
-    A directory is not walked where the index's own cached trees say that it equals HEAD's. A path that
-    was only announced (``git add -N``) counts as not in the index.
-    """
-    entries = index.entries
-    trusted = _trusted_trees(index)
-    skipped: set[bytes] = set()
-    matched: set[bytes] = set()
-    waiting = [(b"", head_tree)] if head_tree is not None else []
-    while waiting:
-        directory, tree = waiting.pop()
-        if trusted.get(directory) == tree:
-            skipped.add(directory)
-            continue
-        prefix = directory + b"/" if directory else b""
-        for name, (mode, oid) in objects.tree(tree).items():
-            path = TreePath(prefix + name)
-            if mode == MODE_TREE:
-                waiting.append((path, oid))
-                continue
-            if stat.S_ISREG(mode):
-                mode = regular_mode(mode)  # old trees hold modes such as 100664
-            entry = entries.get(path)
-            if entry is None or entry.intent_to_add:
-                _check_path(path)
-                yield path, TreeEntry(mode, oid)
-                continue
-            matched.add(path)
-            if entry.oid != oid or entry.mode != mode:
-                yield path, TreeEntry(mode, oid)
-    if b"" in skipped:
-        return
-    for path, entry in entries.items():
-        if path not in matched and not entry.intent_to_add and not _below(path, skipped):
-            yield path, None
-
-
-def _trusted_trees(index: Index) -> dict[bytes, Oid]:
-    """The cached trees whose number of entries is right: a tool that left them stale is not believed."""
-    if not index.cache_tree:
-        return {}
-    paths = list(index.entries)
-    trusted: dict[bytes, Oid] = {}
-    for directory, (oid, count) in index.cache_tree.items():
-        if not directory:
-            found = len(paths)
-        else:  # "0" follows "/": everything below the directory lies between the two
-            found = bisect_left(paths, directory + b"0") - bisect_left(paths, directory + b"/")
-        if found == count:
-            trusted[directory] = oid
-    return trusted
-
-
-def _below(path: bytes, directories: set[bytes]) -> bool:
-    slash = path.rfind(b"/")
-    while slash > 0:
-        if path[:slash] in directories:
-            return True
-        slash = path.rfind(b"/", 0, slash)
-    return False
-
-
-def _check_path(path: TreePath) -> None:
-    for name in path.split(b"/"):
-        if name in (b"", b".", b"..") or name.lower() == b".git":
-            raise Refused(
-                "hostile-tree",
-                f"HEAD has the path {os.fsdecode(path)!r}, which must not be in a working tree."
-                " Nothing was changed.",
-                "git fsck",
-            )
-
-
-# --- the index against the working tree ------------------------------------------------------------
-
-
 class _Look:
     """Compares index entries with what stands on disk."""
 
@@ -184,6 +99,7 @@ class _Look:
         self._attributes = attributes
         self._objects = objects
         self._settings = settings
+        self._check_stat, self._trust_ctime = settings.check_stat, settings.trust_ctime
         self._index_mtime = index_mtime_ns
         self._index_second = index_mtime_ns // _SECOND
         self._empty = objects.hash(BLOB, b"")
@@ -202,9 +118,9 @@ class _Look:
         if kind != entry.mode and (kind is None or self._mode(status, entry) != entry.mode):
             return False
         ctime, ctime_ns, mtime, mtime_ns, _dev, ino, _mode, uid, gid, size = _unpack_stat(entry.stat)
-        if size != status.st_size or (size == 0 and entry.oid != self._empty and kind != MODE_SYMLINK):
+        if size != status.st_size or (size == 0 and entry.oid != self._empty):
             return False
-        full = self._settings.check_stat
+        full = self._check_stat
         modified = status.st_mtime_ns
         if mtime_ns and full:
             if mtime * _SECOND + mtime_ns != modified or modified >= self._index_mtime:
@@ -213,7 +129,7 @@ class _Look:
             return False
         if not full:
             return True
-        if self._settings.trust_ctime:
+        if self._trust_ctime:
             changed = status.st_ctime_ns
             if ctime_ns:
                 if ctime * _SECOND + ctime_ns != changed:
