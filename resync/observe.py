@@ -21,6 +21,7 @@ class Observation:
     ``branch`` says which branch that is; ``fetched`` what the remote said, None where it was not asked.
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
     first; ``arrived`` are those of the new tip that the branch does not have.
+    ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
     history: History
@@ -31,6 +32,7 @@ class Observation:
     upstream: Upstream
     local: tuple[Oid, ...]
     arrived: frozenset[Oid]
+    follows_tags: bool
 
 
 def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
@@ -67,6 +69,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         upstream=upstream,
         local=tuple(local),
         arrived=frozenset(arrived),
+        follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 
 

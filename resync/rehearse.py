@@ -31,7 +31,7 @@ from resync.observe import Observation, observe, unusable
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
-from resync.upstream.fetch import Progress
+from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
@@ -152,7 +152,10 @@ def _plan_of_refs(repository: Repository, seen: Observation, caller: Caller) -> 
 
 
 def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpdate, ...]:
-    """What a fetch would move: the remote-tracking branch, and announcing tags that are not here yet."""
+    """What a fetch would move: the remote-tracking branch, and tags on what was fetched that are new here.
+
+    A tag that stands here stays, whatever the remote has under that name.
+    """
     updates: list[RefUpdate] = []
     if seen.fetched is None:
         return ()
@@ -163,9 +166,14 @@ def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpda
         updates.append(
             RefUpdate(name=seen.branch.tracking, old=seen.tracked, new=tip, message=f"resync: {how}")
         )
-    for name, oid in seen.fetched.announcements.items():
-        if repository.ref(name) is None and oid in repository.objects:
-            updates.append(RefUpdate(name=name, old=None, new=oid, message="resync: announced"))
+    updates += (
+        RefUpdate(name=name, old=None, new=oid, message="resync: followed")
+        for name, oid in seen.fetched.refs.items()
+        if name.startswith(TAGS)
+        and seen.follows_tags
+        and oid in repository.objects
+        and repository.ref(name) is None
+    )
     return tuple(updates)
 
 
