@@ -67,22 +67,22 @@ def _block(message: bytes) -> list[bytes]:
     while title < len(lines) and (lines[title].startswith(_COMMENT) or not _is_blank(lines[title])):
         title += 1
     end = len(lines)
-    while end > title and _is_blank(lines[end - 1]):
+    while end > title and (lines[end - 1].startswith(_COMMENT) or _is_blank(lines[end - 1])):
         end -= 1
     start = end
     while start > title and not _is_blank(lines[start - 1]):
         start -= 1
     known, others, generated = 0, 0, False
-    last_known = False
+    foldable = False
     for line in lines[start:end]:
         if line.startswith(_COMMENT):
-            last_known = False
+            foldable = False
         elif line.startswith(_GENERATED):
-            known, generated, last_known = known + 1, True, True
+            known, generated, foldable = known + 1, True, True
         elif _TRAILER.match(line):
-            known, last_known = known + 1, True
-        elif not (last_known and line[:1] in _SPACE):
-            others, last_known = others + 1, False
+            known, foldable = known + 1, True
+        elif not (foldable and line[:1] in _SPACE):
+            others, foldable = others + 1, False
     if (known and not others) or (generated and known * 3 >= others):
         return lines[start:]
     return []
