@@ -2,8 +2,9 @@
 
 Each run has a folder ``resync/runs/<id>`` in the common git directory (a linked worktree's own would go
 away with it). ``plan.json`` is written before anything else; ``state`` names the last thing that is
-known to have happened; ``outcome.json`` is what the user was told. All are JSON or plain words, for a
-person to read when everything else fails.
+known to have happened, after the run's number: a clock may stand or go back, so runs are ordered by
+number. ``outcome.json`` is what the user was told. All are JSON or plain words, for a person to read
+when everything else fails.
 """
 
 from __future__ import annotations
@@ -59,20 +60,22 @@ class Journals:
         return os.path.join(self._runs, run)
 
     def begin(self, plan: Plan) -> Journal:
-        """Record a run before its first step."""
+        """Record a run before its first step. Call it with the lock of runs held."""
+        number = max((number for number, _, _ in self._states()), default=0) + 1
         folder = self.run_folder(plan.id)
         os.makedirs(folder)
         _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
-        _write_text(os.path.join(folder, "state"), "planned\n")
+        _write_text(os.path.join(folder, "state"), f"{number} planned\n")
         fsync_directory(folder)
         fsync_directory(self._runs)
-        return self.load(plan.id)
+        return Journal(plan=plan, folder=folder, state="planned", outcome=None)
 
     def advance(self, run: str, state: str) -> None:
         """Record durably how far a run came: one of ``STATES``."""
         assert state in STATES
         folder = self.run_folder(run)
-        _write_text(os.path.join(folder, "state"), state + "\n")
+        number, _ = _read_state(folder)
+        _write_text(os.path.join(folder, "state"), f"{number} {state}\n")
         fsync_directory(folder)
 
     def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:
@@ -91,8 +94,7 @@ class Journals:
         try:
             with open(os.path.join(folder, "plan.json"), encoding="ascii") as file:
                 record = json.load(file)
-            with open(os.path.join(folder, "state"), encoding="ascii") as file:
-                state = file.read().strip()
+            _, state = _read_state(folder)
         except FileNotFoundError:
             raise Refused(
                 "unknown-run", f"There is no run {run} here. Nothing was changed.", "resync log"
@@ -118,28 +120,46 @@ class Journals:
 
     def names(self) -> list[str]:
         """The ids of all runs, oldest first."""
-        try:
-            found = os.listdir(self._runs)
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in found if os.path.exists(os.path.join(self._runs, name, "state")))
+        return [name for _, name, _ in self._states()]
 
     def newest_first(self) -> Iterator[Journal]:
         """Every run from the newest on, read as far as the caller goes."""
         for name in reversed(self.names()):
             yield self.load(name)
 
+    def in_state(self, state: str) -> list[str]:
+        """The ids of the runs that came to ``state`` and no further, oldest first."""
+        return [name for _, name, found in self._states() if found == state]
+
     def unfinished(self) -> Journal | None:
         """The run that was interrupted while it changed things, if any."""
-        for name in reversed(self.names()):
+        names = self.in_state("switching")
+        return self.load(names[-1]) if names else None
+
+    def _states(self) -> list[tuple[int, str, str]]:
+        """Number, id and state of every run, in order."""
+        try:
+            names = os.listdir(self._runs)
+        except FileNotFoundError:
+            return []
+        found = []
+        for name in names:
             try:
-                with open(os.path.join(self._runs, name, "state"), encoding="ascii") as file:
-                    state = file.read().strip()
-            except OSError:
-                continue
-            if state == "switching":
-                return self.load(name)
-        return None
+                number, state = _read_state(os.path.join(self._runs, name))
+            except FileNotFoundError:
+                continue  # died before it was recorded
+            except ValueError as error:
+                raise _unreadable(name, str(error)) from None
+            found.append((number, name, state))
+        return sorted(found)
+
+
+def _read_state(folder: str) -> tuple[int, str]:
+    with open(os.path.join(folder, "state"), encoding="ascii") as file:
+        number, state = file.read().split()
+    if state not in STATES:
+        raise ValueError(f"{state!r} is no state of a run")
+    return int(number), state
 
 
 # --- plans as JSON ---------------------------------------------------------------------------------

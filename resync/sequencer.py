@@ -98,11 +98,10 @@ class Sequencer:
 
         Call it with the lock of runs held: nobody else can be planning then.
         """
-        for run in self._journals.names():
+        for run in self._journals.in_state("planned"):
             journal = self._journals.load(run)
-            if journal.state == "planned":
-                _Run(self._repository, journal, self._caller, self._settings).release_locks()
-                self._journals.forget(run)
+            _Run(self._repository, journal, self._caller, self._settings).release_locks()
+            self._journals.forget(run)
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
