@@ -350,6 +350,8 @@ def _read_cache_tree(data: bytes, width: int) -> Mapping[TreePath, tuple[Oid, in
             position += width
         if children > 0:
             waiting.append((path, children))
+    if position != len(data) or data[:1] != b"\0":  # the top has no name
+        raise ValueError
     return found
 
 
