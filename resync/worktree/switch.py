@@ -250,6 +250,9 @@ class FileSwitch:
         if not self._make_parents(change.path):
             return False
         self._remove_empty(full)
+        if change.before.mode == MODE_GITLINK:
+            os.makedirs(full, exist_ok=True)
+            return True
         if not os.path.lexists(quarantined):
             self._write(quarantined, change.before, full)
         try:
