@@ -14,7 +14,6 @@ from resync.checkout import read_checkout
 from resync.errors import Refused
 from resync.history import tree_changes
 from resync.journal import Journals
-from resync.merge import MergeOptions
 from resync.model import (
     MODE_GITLINK,
     Caller,
@@ -32,7 +31,9 @@ from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
 from resync.upstream.fetch import TAGS, Progress
+from resync.worktree.attributes import tree_attributes
 from resync.worktree.form import DiskForm
+from resync.worktree.merging import merge_options
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
 
@@ -187,13 +188,17 @@ def _plan_of_move(
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings)
     who = caller.signed(repository.identity())
-    options = MergeOptions()
+    onto = seen.upstream.new_tip
+    options = merge_options(
+        tree_attributes(objects, objects.commit(onto).tree, settings),
+        lambda name: repository.config_text("merge", name, "driver") is not None,
+    )
     replayed = replay(
         objects,
         seen.history,
         seen.local,
         tip=head.tip,
-        onto=seen.upstream.new_tip,
+        onto=onto,
         upstream=seen.arrived,
         committer=who,
         options=options,
