@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -34,7 +34,8 @@ class WorktreeSettings:
     """git-config(1) as far as it says what a file in the working tree is; the defaults are git's on Linux.
 
     ``attribute_files`` and ``exclude_files`` are paths of files that hold for the whole working tree, the
-    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``.
+    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``. ``merge_drivers``
+    are the names of the configured ones, and ``merge_default`` the one for paths without the attribute.
     """
 
     file_mode: bool = True
@@ -47,6 +48,8 @@ class WorktreeSettings:
     eol: LineEnd = "lf"
     big_file_threshold: int = BIG_FILE
     filters: Mapping[bytes, FilterDriver] = field(default_factory=dict)
+    merge_drivers: frozenset[bytes] = frozenset()
+    merge_default: bytes | None = None
     attribute_files: tuple[str, ...] = ()
     info_attributes: str | None = None
     exclude_files: tuple[str, ...] = ()
@@ -60,8 +63,8 @@ def read_settings(config: Config, *, common_dir: str, user_dir: str) -> Worktree
     ``UsageError("bad-config")`` for a value that git would not accept either.
     """
     info = os.path.join(common_dir, "info")
-    attributes = _path(config, "attributesFile") or os.path.join(user_dir, "attributes")
-    excludes = _path(config, "excludesFile") or os.path.join(user_dir, "ignore")
+    attributes = _path(config, "attributesFile", os.path.join(user_dir, "attributes"))
+    excludes = _path(config, "excludesFile", os.path.join(user_dir, "ignore"))
     return WorktreeSettings(
         file_mode=_boolean(config, (b"core",), "fileMode", True),
         symlinks=_boolean(config, (b"core",), "symlinks", True),
@@ -72,6 +75,8 @@ def read_settings(config: Config, *, common_dir: str, user_dir: str) -> Worktree
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
         filters=_filters(config),
+        merge_drivers=frozenset(section[1] for section in _subsections(config, b"merge")),
+        merge_default=_value(config, (b"merge",), "default"),
         attribute_files=(SYSTEM_ATTRIBUTES, attributes),
         info_attributes=os.path.join(info, "attributes"),
         exclude_files=(excludes, os.path.join(info, "exclude")),
@@ -107,9 +112,10 @@ def _boolean(config: Config, section: tuple[bytes, ...], name: str, default: boo
         ) from None
 
 
-def _path(config: Config, name: str) -> str | None:
+def _path(config: Config, name: str, default: str) -> str:
+    """A path of the user's; an empty one is no file, and not the default."""
     value = _value(config, (b"core",), name)
-    return os.path.expanduser(os.fsdecode(value)) if value else None
+    return default if value is None else os.path.expanduser(os.fsdecode(value))
 
 
 def _auto_crlf(config: Config) -> AutoCrlf:
@@ -134,6 +140,12 @@ def _filters(config: Config) -> Mapping[bytes, FilterDriver]:
             process=_value(config, section, "process"),
             required=_boolean(config, section, "required", False),
         )
-        for section in config.sections()
-        if len(section) == 2 and section[0].lower() == b"filter"
+        for section in _subsections(config, b"filter")
     }
+
+
+def _subsections(config: Config, name: bytes) -> Iterator[tuple[bytes, ...]]:
+    """The sections such as ``[filter "lfs"]``; the first word's case does not count, the second's does."""
+    for section in config.sections():
+        if len(section) == 2 and section[0].lower() == name:
+            yield section
