@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -34,8 +34,7 @@ class WorktreeSettings:
     """git-config(1) as far as it says what a file in the working tree is; the defaults are git's on Linux.
 
     ``attribute_files`` and ``exclude_files`` are paths of files that hold for the whole working tree, the
-    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``. ``merge_drivers``
-    are the names of the configured ones, and ``merge_default`` the one for paths without the attribute.
+    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``.
     """
 
     file_mode: bool = True
@@ -48,8 +47,6 @@ class WorktreeSettings:
     eol: LineEnd = "lf"
     big_file_threshold: int = BIG_FILE
     filters: Mapping[bytes, FilterDriver] = field(default_factory=dict)
-    merge_drivers: frozenset[bytes] = frozenset()
-    merge_default: bytes | None = None
     attribute_files: tuple[str, ...] = ()
     info_attributes: str | None = None
     exclude_files: tuple[str, ...] = ()
@@ -75,8 +72,6 @@ def read_settings(config: Config, *, common_dir: str, user_dir: str) -> Worktree
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
         filters=_filters(config),
-        merge_drivers=frozenset(section[1] for section in _subsections(config, b"merge")),
-        merge_default=_value(config, (b"merge",), "default"),
         attribute_files=(SYSTEM_ATTRIBUTES, attributes),
         info_attributes=os.path.join(info, "attributes"),
         exclude_files=(excludes, os.path.join(info, "exclude")),
@@ -140,12 +135,6 @@ def _filters(config: Config) -> Mapping[bytes, FilterDriver]:
             process=_value(config, section, "process"),
             required=_boolean(config, section, "required", False),
         )
-        for section in _subsections(config, b"filter")
+        for section in config.sections()
+        if len(section) == 2 and section[0].lower() == b"filter"
     }
-
-
-def _subsections(config: Config, name: bytes) -> Iterator[tuple[bytes, ...]]:
-    """The sections such as ``[filter "lfs"]``; the first word's case does not count, the second's does."""
-    for section in config.sections():
-        if len(section) == 2 and section[0].lower() == name:
-            yield section

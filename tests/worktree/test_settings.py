@@ -9,11 +9,6 @@ import pytest
 from dulwich.config import ConfigFile, StackedConfig
 
 from resync.errors import UsageError
-from resync.merge import MergeAttributes
-from resync.model import TreePath
-from resync.worktree.attributes import worktree_attributes
-from resync.worktree.files import Files
-from resync.worktree.merging import merge_attributes
 from resync.worktree.settings import FilterDriver, WorktreeSettings, read_settings
 
 from .conftest import Sandbox
@@ -50,7 +45,6 @@ def test_every_setting() -> None:
         "[Core]\nFileMode=false\nsymlinks=no\nignorecase=1\nprecomposeunicode=on\ntrustctime=off\n"
         "checkStat=Minimal\nautocrlf=Input\neol=CRLF\nattributesFile=~/a\nexcludesFile=\n"
         '[filter "LFS"]\nclean=c %f\nsmudge=s %f\nprocess=p\nrequired\n[filter "x"]\n'
-        '[merge "Mine"]\ndriver=m %O %A %B\n[merge]\ndefault=union\n'
     )
     assert made == WorktreeSettings(
         file_mode=False,
@@ -65,8 +59,6 @@ def test_every_setting() -> None:
             b"LFS": FilterDriver(clean=b"c %f", smudge=b"s %f", process=b"p", required=True),
             b"x": FilterDriver(),
         },
-        merge_drivers=frozenset({b"Mine"}),
-        merge_default=b"union",
         attribute_files=("/etc/gitattributes", os.path.expanduser("~/a")),
         info_attributes="/repo/.git/info/attributes",
         exclude_files=("", "/repo/.git/info/exclude"),
@@ -86,34 +78,3 @@ def test_a_value_that_is_neither_is_refused(key: str) -> None:
     assert f"core.{key}" in refused.value.message
     assert "'perhaps'" in refused.value.message
     assert refused.value.hint == f"git config core.{key} true"
-
-
-@pytest.mark.parametrize(
-    ("line", "config", "expected"),
-    [
-        ("x", "", MergeAttributes()),
-        ("merge", "", MergeAttributes()),
-        ("-merge", "", MergeAttributes(treatment="binary")),
-        ("binary", "", MergeAttributes(treatment="binary")),
-        ("merge=binary", "", MergeAttributes(treatment="binary")),
-        ("merge=union", "", MergeAttributes(treatment="union")),
-        ("merge=text", "", MergeAttributes()),
-        ("merge=mine", "", MergeAttributes(driver=b"mine")),
-        ("merge=union", '[merge "union"]\ndriver=u\n', MergeAttributes(driver=b"union")),
-        ("x", "[merge]\ndefault=union\n", MergeAttributes(treatment="union")),
-        ("merge", "[merge]\ndefault=union\n", MergeAttributes()),
-        ("-diff", "", MergeAttributes()),
-        ("conflict-marker-size=32", "", MergeAttributes(marker_size=32)),
-        ("conflict-marker-size=9x", "", MergeAttributes(marker_size=9)),
-        ("conflict-marker-size=0", "", MergeAttributes()),
-        ("conflict-marker-size=-3", "", MergeAttributes()),
-        ("conflict-marker-size", "", MergeAttributes()),
-        ("conflict-marker-size=999999999", "", MergeAttributes(marker_size=1000)),
-    ],
-)
-def test_merge_attributes(sandbox: Sandbox, line: str, config: str, expected: MergeAttributes) -> None:
-    sandbox.write(".gitattributes", f"file {line}\n".encode())
-    chosen = settings(config)
-    with sandbox.open() as opened:
-        attributes = worktree_attributes(Files(str(sandbox.root)), opened.objects, sandbox.index()[0], chosen)
-        assert merge_attributes(attributes, chosen)(TreePath(b"file")) == expected
