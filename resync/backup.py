@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from resync.model import (
     MODE_GITLINK,
     Backup,
     Head,
+    IndexRecord,
     InTheWay,
     MoveRefs,
     Oid,
@@ -17,6 +18,7 @@ from resync.model import (
     RefName,
     RefUpdate,
     Switch,
+    TreeEntry,
     TreePath,
 )
 from resync.repository import Objects, Repository
@@ -48,7 +50,7 @@ def with_backup(
     kept = {
         "work": saved.rescue,
         "private": saved.private,
-        "files": _files_on_disk(repository.objects, plan),
+        "files": _files_and_index(repository.objects, plan),
         "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
         "upstream": _moved(plan, b"refs/remotes/", "old"),
         "new": plan.new_tip,
@@ -90,19 +92,23 @@ def _rescue_branch(repository: Repository, plan: Plan, oid: Oid) -> RefUpdate:
     return RefUpdate(name=RefName(name), old=None, new=oid, message="resync: backup")
 
 
-def _files_on_disk(objects: Objects, plan: Plan) -> Oid | None:
-    """A tree of every file that changes, as it is on disk before and after.
+def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
+    """A tree of every file that changes, as it is on disk before and after and as it will be staged.
 
-    Most of these bytes are in some commit as well; those of ignored files and of files whose line ends
-    are converted are not, and an interrupted run needs them all.
+    Most of these bytes are in some commit as well. Those of ignored files, of files whose line ends are
+    converted, and of a staged edit below an unstaged one are not, and an interrupted run needs them all.
     """
+    switches = [step for step in plan.steps if isinstance(step, Switch)]
+    sides: dict[bytes, Iterable[tuple[TreePath, TreeEntry | IndexRecord | None]]] = {
+        b"before": ((change.path, change.before) for step in switches for change in step.files),
+        b"after": ((change.path, change.after) for step in switches for change in step.files),
+        b"staged": ((change.path, change.after) for step in switches for change in step.index),
+    }
     entries = {
-        TreePath(b"%s/%s" % (side, change.path)): entry
-        for step in plan.steps
-        if isinstance(step, Switch)
-        for change in step.files
-        for side, entry in ((b"before", change.before), (b"after", change.after))
-        if entry is not None and entry.mode != MODE_GITLINK
+        TreePath(side + b"/" + path): TreeEntry(kept.mode, kept.oid)
+        for side, changes in sides.items()
+        for path, kept in changes
+        if kept is not None and kept.mode != MODE_GITLINK
     }
     return objects.edit_tree(None, entries) if entries else None
 
