@@ -9,21 +9,28 @@ links, submodules and the content of binary files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeAlias
 
-from resync.history.changes import tree_changes
+from resync.history.changes import directory_changes, subtree, tree_changes
 from resync.model import MODE_EXECUTABLE, MODE_FILE, Commit, ObjectStore, Oid, TreeEntry, TreePath
 
 _CONTEXT = 3
 _BINARY_PROBE = 8000
 _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 
-_FILE_COST = 200
-_MOST_MEMORY = 50_000_000
-"""How many bytes the list of one commit's changes may take: a few kilobytes of trees can name billions."""
+_MANY_FILES = 200_000
+_MUCH_TEXT = 30_000_000
+"""More changed files than this, or more bytes in their paths, are no patch: small trees can name billions."""
 
 _Change: TypeAlias = tuple[TreePath, TreeEntry | None, TreeEntry | None]
+"""A file before and after."""
+
+_Directory: TypeAlias = tuple[bytes, Oid | None, Oid | None]
+"""A changed directory: its path with a slash at its end, and its trees before and after."""
+
+_Known: TypeAlias = dict[tuple[Oid, Oid], bytes]
+"""Digests of the differences between two blobs, because twins often share them."""
 
 
 class CommitStore(ObjectStore, Protocol):
@@ -40,106 +47,154 @@ def patch_id(objects: CommitStore, commit: Oid) -> bytes | None:
     too many files (some 200,000). A root commit is compared with the empty tree. Raises ``Refused``
     where an object is missing.
     """
-    changes = _changes(objects, commit)
-    return _digest(objects, changes) if changes else None
+    return _patch_id(objects, commit, {})
 
 
 class PatchIndex:
     """Finds, among many commits, one that makes the same change as a given commit.
 
-    Comparing texts is dear and mostly needless: commits that change different paths are no twins. So on
-    the first question the commits are told apart by the paths and modes that they change, and patch
-    ids are made only of those that agree in them.
+    Comparing texts is dear and mostly needless: commits that change different paths are no twins. So
+    commits are told apart by the paths that they change, and this, too, only as far as questions need:
+    at first by what differs in their top directory, then, among those that agree with a commit that is
+    asked about, one directory deeper. Patch ids are made of those that agree all the way down.
     """
 
     def __init__(self, objects: CommitStore, commits: Iterable[Oid]) -> None:
         """``commits`` are searched in their order: of several twins the first is found."""
         self._objects = objects
         self._commits = tuple(commits)
-        self._by_outline: dict[bytes, list[Oid]] | None = None
+        self._top: _Level | None = None
         self._patch_ids: dict[Oid, bytes | None] = {}
+        self._known: _Known = {}
 
     def find(self, commit: Oid) -> Oid | None:
         """The first commit of the index with the patch of ``commit``; None where there is none."""
-        changes = _changes(self._objects, commit)
-        alike = self._alike(_outline(changes)) if changes else ()
-        if not alike:
+        alike = self._alike(commit)
+        wanted = self._patch_id(commit) if alike else None
+        if wanted is None:
             return None
-        wanted = _digest(self._objects, changes)
         return next((other for other in alike if self._patch_id(other) == wanted), None)
 
-    def _alike(self, outline: bytes) -> Sequence[Oid]:
-        if self._by_outline is None:
-            self._by_outline = {}
-            for commit in self._commits:
-                changes = _changes(self._objects, commit)
-                if changes:
-                    self._by_outline.setdefault(_outline(changes), []).append(commit)
-        return self._by_outline.get(outline, ())
+    def _alike(self, commit: Oid) -> list[Oid]:
+        """The commits of the index that change the same paths, with the same modes."""
+        if self._top is None:
+            self._top = _Level([(other, _top_directory(self._objects, other)) for other in self._commits])
+        level = self._top
+        directories = _top_directory(self._objects, commit)
+        while directories:
+            outline, directories = _look(self._objects, directories)
+            below = level.below(self._objects).get(outline)
+            if below is None:
+                return []
+            level = below
+        return [other for other, _ in level.commits]
 
     def _patch_id(self, commit: Oid) -> bytes | None:
         if commit not in self._patch_ids:
-            self._patch_ids[commit] = patch_id(self._objects, commit)
+            self._patch_ids[commit] = _patch_id(self._objects, commit, self._known)
         return self._patch_ids[commit]
 
 
-def _changes(objects: CommitStore, oid: Oid) -> list[_Change]:
-    """What a commit changes against its parent; nothing where it has no patch id."""
+# --- which paths a commit changes ----------------------------------------------------------------
+
+
+class _Level:
+    """Commits whose changes agree down to some depth, each with the changed directories below it."""
+
+    def __init__(self, commits: list[tuple[Oid, list[_Directory]]]) -> None:
+        self.commits = commits
+        self._below: dict[bytes, _Level] | None = None
+
+    def below(self, objects: CommitStore) -> dict[bytes, _Level]:
+        """The same commits told apart by what differs one directory deeper."""
+        if self._below is None:
+            self._below = {}
+            for commit, directories in self.commits:
+                outline, deeper = _look(objects, directories)
+                self._below.setdefault(outline, _Level([])).commits.append((commit, deeper))
+        return self._below
+
+
+def _top_directory(objects: CommitStore, oid: Oid) -> list[_Directory]:
+    """The trees that a commit's patch is the difference of; nothing where there is no patch."""
     commit = objects.commit(oid)
     if len(commit.parents) > 1:
         return []
     before = objects.commit(commit.parents[0]).tree if commit.parents else None
-    changes = []
-    memory = 0
-    for change in tree_changes(objects, before, commit.tree):
-        memory += _FILE_COST + len(change[0])
-        if memory > _MOST_MEMORY:
-            return []
-        changes.append(change)
+    return [(b"", before, commit.tree)]
+
+
+def _look(objects: ObjectStore, directories: Iterable[_Directory]) -> tuple[bytes, list[_Directory]]:
+    """A digest of what differs in some directories, by names and modes, and the directories below."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    deeper: list[_Directory] = []
+    for prefix, before, after in directories:
+        for path, old, new in directory_changes(objects, prefix, before, after):
+            digest.update(_heading(path, old, new))
+            trees = subtree(old), subtree(new)
+            if trees != (None, None):
+                deeper.append((path + b"/", *trees))
+        if len(deeper) > _MANY_FILES:
+            return digest.digest(), []  # these have no patch id anyway
+    return digest.digest(), deeper
+
+
+def _changes(objects: CommitStore, oid: Oid) -> list[_Change]:
+    """What a commit changes, file by file; nothing where there is no patch."""
+    changes: list[_Change] = []
+    text = 0
+    for _, before, after in _top_directory(objects, oid):
+        for change in tree_changes(objects, before, after):
+            text += len(change[0])
+            if len(changes) == _MANY_FILES or text > _MUCH_TEXT:
+                return []
+            changes.append(change)
     return changes
 
 
-def _outline(changes: Iterable[_Change]) -> bytes:
-    """A digest of which paths change, and their modes before and after."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    for change in changes:
-        digest.update(_heading(*change))
-    return digest.digest()
+# --- how they change -----------------------------------------------------------------------------
 
 
-def _digest(objects: ObjectStore, changes: Iterable[_Change]) -> bytes:
-    """The patch id of a list of changes."""
-    digest = hashlib.sha1(usedforsecurity=False)
+def _patch_id(objects: CommitStore, commit: Oid, known: _Known) -> bytes | None:
+    """The patch id of a commit; what is found of blobs is added to ``known``."""
+    changes = _changes(objects, commit)
+    if not changes:
+        return None
+    pieces: list[bytes] = []
     for path, old, new in changes:
-        digest.update(_heading(path, old, new))
-        for piece in _content(objects, old, new):
-            digest.update(piece)
-    return digest.digest()
+        pieces += (_heading(path, old, new), _content(objects, old, new, known))
+    return _sha1(pieces)
 
 
-def _heading(path: TreePath, old: TreeEntry | None, new: TreeEntry | None) -> bytes:
+def _heading(path: bytes, old: TreeEntry | None, new: TreeEntry | None) -> bytes:
     # Paths hold no NUL, so that no two headings read the same.
     return b"%o %o %s\0" % (old.mode if old else 0, new.mode if new else 0, path)
 
 
-def _content(objects: ObjectStore, old: TreeEntry | None, new: TreeEntry | None) -> Iterator[bytes]:
-    """The pieces of one file's difference: a diff of text, and otherwise the ids of the blobs."""
-    from resync.merge.lines import split_lines
-
-    if old is not None and new is not None and old.mode in _REGULAR and new.mode in _REGULAR:
-        if old.oid == new.oid:
-            return
+def _content(objects: ObjectStore, old: TreeEntry | None, new: TreeEntry | None, known: _Known) -> bytes:
+    """A digest of how one file's content changes: by lines if both sides are text, else by blob ids."""
+    if old is None or new is None or old.mode not in _REGULAR or new.mode not in _REGULAR:
+        return _sha1((old.oid if old else b"", b" ", new.oid if new else b""))
+    blobs = old.oid, new.oid
+    if blobs not in known:
         before, after = objects.blob(old.oid), objects.blob(new.oid)
-        if b"\0" not in before[:_BINARY_PROBE] and b"\0" not in after[:_BINARY_PROBE]:
-            yield from _hunks(split_lines(before), split_lines(after))
-            return
-    yield b"=%s %s\n" % (old.oid if old else b"", new.oid if new else b"")
+        if b"\0" in before[:_BINARY_PROBE] or b"\0" in after[:_BINARY_PROBE]:
+            known[blobs] = _sha1((old.oid, b" ", new.oid))
+        else:
+            known[blobs] = _sha1(_hunks(before, after))
+    return known[blobs]
 
 
-def _hunks(a: list[bytes], b: list[bytes]) -> Iterator[bytes]:
+def _sha1(pieces: Iterable[bytes]) -> bytes:
+    return hashlib.sha1(b"".join(pieces), usedforsecurity=False).digest()
+
+
+def _hunks(before: bytes, after: bytes) -> Iterator[bytes]:
     """The lines of a diff with three lines of context, hunks told apart but not placed."""
-    from resync.merge.lines import diff
+    # Imported here because most uses of this package compare no texts, and the engine takes its time.
+    from resync.merge.lines import diff, split_lines
 
+    a, b = split_lines(before), split_lines(after)
     end: int | None = None
     for a_start, a_end, b_start, b_end in diff(a, b):
         if end is not None and a_start - end <= 2 * _CONTEXT:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Time and memory of history questions on 100,000 linear commits, beside git: bench/history.py [COMMITS].
+"""Time and memory of the questions that resync.history answers, beside git: bench/history.py [COMMITS].
 
-Makes a repository with a line of commits and two other lines of 1,000: one leaves it 1,000 commits
-before its end, one near its start. Merge bases, left and right set are asked in one process, which is
-timed whole; of three runs the best counts.
+First patch ids on the real event, where its bundle is at hand: which of 145 commits are among 1,001
+others? Then the graph: a line of 100,000 commits and two others of 1,000, of which one leaves it 1,000
+commits before its end and one near its start; merge bases, left and right set are asked together.
+Every answer comes from a process of its own that is timed whole; of three runs the best counts.
 """
 
 from __future__ import annotations
@@ -14,10 +15,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+BUNDLE = Path(__file__).resolve().parents[3] / "shared" / "kolla-event" / "kolla-event.bundle"
 SIDE = 1_000
-ANSWER = """
+TWINS = """
+import json, resource, sys, time
+from dulwich.repo import Repo
+from resync.history import History, PatchIndex
+from resync.repository.objects import Objects
+with Repo(sys.argv[1]) as repository:
+    old, new = (repository.refs[name.encode()] for name in sys.argv[2:])
+    objects = Objects(repository.object_store)
+    history = History(objects)
+    left, right = history.reachable([old], [new]), history.topological(history.reachable([new], [old]))
+    started = time.perf_counter()
+    index = PatchIndex(objects, right)
+    answer = sum(index.find(oid) is not None for oid in left)
+    spent = time.perf_counter() - started
+print(json.dumps([answer, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
+RANGES = """
 import json, resource, sys, time
 from dulwich.repo import Repo
 from resync.history import History, read_commit_graph
@@ -29,22 +49,38 @@ with Repo(sys.argv[1]) as repository:
     history = History(Objects(repository.object_store), commit_graph=graph)
     answer = [len(history.merge_bases(old, new))]
     answer += [len(history.reachable([old], [new])), len(history.reachable([new], [old]))]
-    walked = time.perf_counter() - started
-print(json.dumps([answer, walked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+    spent = time.perf_counter() - started
+print(json.dumps([answer, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
 """
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    print(f"{'':30}  ours: process, answer, memory        git")
+    with tempfile.TemporaryDirectory() as name:
+        twins(Path(name))
     with tempfile.TemporaryDirectory() as name:
         repository = Path(name)
         make(repository, count)
-        print(f"{count} commits           ours: process, walk, memory          git")
         for graph in ("no commit-graph", "commit-graph"):
             if graph == "commit-graph":
                 git(repository, "commit-graph", "write", "--reachable")
             for branch in ("recent", "ancient"):
-                compare(repository, branch, f"{branch} fork, {graph}")
+                ranges(repository, branch, f"{branch} fork, {graph}")
+
+
+def twins(repository: Path) -> None:
+    """Ask for the event's commits that are upstream already."""
+    if not BUNDLE.exists():
+        print(f"no patch ids: the event's history is not at {BUNDLE}")
+        return
+    git(repository, "init", "-q", "--bare", ".")
+    git(repository, "fetch", "-q", str(BUNDLE), "refs/*:refs/*")
+    names = ["refs/resync/old", "refs/resync/new"]
+    marked = ("rev-list", "--no-merges", "--cherry-mark", "--left-right", "--count", "...".join(names))
+    theirs, counts = best(lambda: git(repository, *marked))
+    answer = report("145 commits among 1,001", repository, TWINS, names, theirs)
+    assert 2 * answer == int(counts.split()[2])
 
 
 def make(repository: Path, count: int) -> None:
@@ -66,23 +102,29 @@ def commit(branch: str, number: int, mark: int) -> str:
     return f"commit refs/heads/{branch}\n{marked}{who}\ndata {len(message)}\n{message}\n\n"
 
 
-def compare(repository: Path, branch: str, title: str) -> None:
-    """Ask us and git, and print one line."""
+def ranges(repository: Path, branch: str, title: str) -> None:
+    """Ask for merge bases and both sides of a branch and the line that it left."""
     names = [f"refs/heads/{branch}", "refs/heads/main"]
-    ours, (answer, walked, memory) = best(
-        lambda: json.loads(run(repository, sys.executable, "-c", ANSWER, ".", *names))
-    )
     theirs, (bases, sides) = best(
         lambda: (
             git(repository, "merge-base", "--all", *names),
             git(repository, "rev-list", "--left-right", "--count", "...".join(names)),
         )
     )
+    answer = report(title, repository, RANGES, names, theirs)
     assert answer == [len(bases.split()), *map(int, sides.split())]
-    print(f"{title:30} {ours:6.2f} s  {walked:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
 
 
-def best(action):
+def report(title: str, repository: Path, program: str, names: list[str], theirs: float) -> Any:
+    """Run our side, print one line for both, and return our answer."""
+    ours, (answer, spent, memory) = best(
+        lambda: json.loads(run(repository, sys.executable, "-c", program, ".", *names))
+    )
+    print(f"{title:30} {ours:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
+    return answer
+
+
+def best(action: Callable[[], Any]) -> tuple[float, Any]:
     """The shortest time of three, and what the action gave."""
     times = []
     for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from resync.model import MODE_FILE, MODE_TREE, Oid, TreeEntry
 from resync.repository.objects import Objects
@@ -11,11 +12,14 @@ Files = Mapping[str, bytes | TreeEntry]
 """Path to the bytes of an ordinary file, or to an entry as it is."""
 
 
-def new_objects() -> Objects:
+_AnyObjects = TypeVar("_AnyObjects", bound=Objects)
+
+
+def new_objects(kind: type[_AnyObjects] = Objects) -> _AnyObjects:
     """A repository that exists in memory only."""
     from dulwich.object_store import MemoryObjectStore
 
-    return Objects(MemoryObjectStore())
+    return kind(MemoryObjectStore())
 
 
 def add_files(objects: Objects, files: Files) -> Oid:

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resync.history import PatchIndex, patch_id
-from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, TreeEntry
+from resync.model import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    MODE_TREE,
+    Oid,
+    Tree,
+    TreeEntry,
+)
 from resync.repository.objects import Objects
 
 from .commits import Files, add_change, add_commit, add_files, new_objects
@@ -19,6 +28,21 @@ from .graphs import git, open_objects
 
 BODY = b"".join(b"line %d\n" % number for number in range(40))
 EDITED = BODY.replace(b"line 20\n", b"    line twenty\n")
+
+
+class Counting(Objects):
+    """Counts what is read."""
+
+    blobs = 0
+    trees = 0
+
+    def blob(self, oid: Oid) -> bytes:
+        self.blobs += 1
+        return super().blob(oid)
+
+    def tree(self, oid: Oid) -> Tree:
+        self.trees += 1
+        return super().tree(oid)
 
 
 def ids(*changes: tuple[Files, Files]) -> list[bytes | None]:
@@ -144,34 +168,37 @@ def test_commits_without_a_patch() -> None:
         assert PatchIndex(objects, [commit]).find(commit) is None
 
 
-def test_a_tree_bomb_has_no_patch_id() -> None:
-    objects = new_objects()
+def tree_bomb(objects: Objects) -> Oid:
+    """A tree of 10^31 files."""
     tree = add_files(objects, {f"{number}": b"x" for number in range(10)})
     for _ in range(30):
         entry = TreeEntry(MODE_TREE, tree)
         tree = objects.add_tree({b"%d" % number: entry for number in range(10)})
+    return tree
+
+
+def test_a_tree_bomb_has_no_patch_id() -> None:
+    objects = new_objects()
+    bomb, twin = (add_commit(objects, tree_bomb(objects), message=text) for text in (b"1", b"2"))
     started = time.monotonic()
-    assert patch_id(objects, add_commit(objects, tree)) is None
+    assert patch_id(objects, bomb) is None
+    assert PatchIndex(objects, [bomb]).find(twin) is None
     assert time.monotonic() - started < 20
+
+
+def test_a_tree_bomb_upstream_is_hardly_read() -> None:
+    objects = new_objects(Counting)
+    index = PatchIndex(objects, [add_commit(objects, tree_bomb(objects))])
+    mine = add_change(objects, {}, {f"{number}/f": b"x" for number in range(10)})
+    assert index.find(mine) is None
+    assert objects.trees < 40
 
 
 # --- the index -----------------------------------------------------------------------------------
 
 
-class Counting(Objects):
-    """Counts the blobs that are read."""
-
-    blobs = 0
-
-    def blob(self, oid: Oid) -> bytes:
-        self.blobs += 1
-        return super().blob(oid)
-
-
 def test_texts_are_compared_only_where_the_paths_agree() -> None:
-    from dulwich.object_store import MemoryObjectStore
-
-    objects = Counting(MemoryObjectStore())
+    objects = new_objects(Counting)
     twin = add_change(objects, {"a": BODY}, {"a": EDITED})
     others = [add_change(objects, {f"{number}": BODY}, {f"{number}": EDITED}) for number in range(50)]
     index = PatchIndex(objects, [*others, twin])
