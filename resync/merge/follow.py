@@ -194,7 +194,9 @@ class _Follower:
             )
             self._cells.depart(path, side)
             self._cells.arrive(goal, side, entry, name=path, conflict=doubt, others=(path,))
-            if path in sources:
+            if sources.get(path) == goal:
+                del renames[goal]  # taken along to where it came from: not renamed any more
+            elif path in sources:
                 renames[sources[path]] = goal
 
     def _in_the_way(self, side: int, goal: TreePath, source: TreePath | None) -> bool:

@@ -24,15 +24,23 @@ _STEP = 64
 """How many lines of a run are compared at once."""
 
 
+class _Allowance:
+    """The steps that may still be taken; a line indexed is one, and so is a line of each run looked at."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self, lines: int) -> None:
+        self.steps = min(30 * lines, 5_000_000) + 200_000
+
+
 def changed_ranges(a: Sequence[int], b: Sequence[int]) -> list[Range]:
     """The changed ranges between two texts of interned lines, in order, none touching the next.
 
-    Time is bounded for every input: the lines that all rounds together may index are counted, and when
-    they are used up the rest is compared by Myers' algorithm under a bound of its own.
+    Time is bounded for every input: the steps of all rounds together are counted, and when they are used
+    up the rest is compared by Myers' algorithm under a bound of its own.
     """
     changed: list[Range] = []
-    budget = Budget(len(a) + len(b))
-    indexed_limit = 50 * (len(a) + len(b)) + 100_000
+    allowance, budget = _Allowance(len(a) + len(b)), Budget(len(a) + len(b))
     waiting: list[Range] = [(0, len(a), 0, len(b))]
     while waiting:
         region = waiting.pop()
@@ -41,11 +49,8 @@ def changed_ranges(a: Sequence[int], b: Sequence[int]) -> list[Range]:
             if a_start != a_end or b_start != b_end:
                 changed.append(region)
             continue
-        indexed_limit -= a_end - a_start + b_end - b_start
-        if indexed_limit < 0:
-            changed += compare(a, b, region, budget)
-            continue
-        common, run = _best_run(a, b, region)
+        allowance.steps -= a_end - a_start + b_end - b_start
+        common, run = (True, None) if allowance.steps < 0 else _best_run(a, b, region, allowance)
         if run is not None:
             a_from, a_to, b_from, b_to = run
             waiting.append((a_to, a_end, b_to, b_end))
@@ -57,7 +62,9 @@ def changed_ranges(a: Sequence[int], b: Sequence[int]) -> list[Range]:
     return changed
 
 
-def _best_run(a: Sequence[int], b: Sequence[int], region: Range) -> tuple[bool, Range | None]:
+def _best_run(
+    a: Sequence[int], b: Sequence[int], region: Range, allowance: _Allowance
+) -> tuple[bool, Range | None]:
     """Whether a region has common lines, and the run of them to split it at.
 
     Lines of ``b`` are candidates in their order. A run beats the best so far when it is longer or holds
@@ -76,7 +83,7 @@ def _best_run(a: Sequence[int], b: Sequence[int], region: Range) -> tuple[bool, 
     best_length, rarest = 1, MAX_CHAIN + 1
     common = False
     j = b_start
-    while j < b_end:
+    while j < b_end and allowance.steps >= 0:
         following = j + 1
         occurrences = places.get(b[j])
         if occurrences is not None:
@@ -103,6 +110,7 @@ def _best_run(a: Sequence[int], b: Sequence[int], region: Range) -> tuple[bool, 
                         a_to += same
                         b_to += same
                     reached = a_to
+                    allowance.steps -= a_to - a_from
                     following = max(following, b_to)
                     if a_to - a_from > best_length or rarity < rarest:
                         best = (a_from, a_to, b_from, b_to)

@@ -24,7 +24,7 @@ class Budget:
     __slots__ = ("steps",)
 
     def __init__(self, lines: int) -> None:
-        self.steps = 2_000_000 + 20 * lines
+        self.steps = min(20 * lines, 2_000_000) + 500_000
 
 
 def compare(a: Sequence[int], b: Sequence[int], region: _Range, budget: Budget) -> list[_Range]:

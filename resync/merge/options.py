@@ -58,15 +58,15 @@ class RenameOptions:
 
     ``similarity`` is in percent. ``limit`` is git's ``merge.renameLimit``: where the sources times the
     destinations that are left to compare each with each exceed its square, they are not compared. ``work``
-    bounds that comparison further, in pieces of files looked at (some ten million a second): a count and
-    not a clock, because a merge that is rehearsed has to come out the same when it is done.
+    bounds that comparison further, in comparisons of sizes and pieces (some five million a second): a count
+    and not a clock, because a merge that is rehearsed has to come out the same when it is done.
     ``directories`` is git's ``merge.directoryRenames``.
     """
 
     enabled: bool = True
     similarity: int = 50
     limit: int = 7000
-    work: int = 50_000_000
+    work: int = 30_000_000
     directories: Literal["conflict", "apply", "ignore"] = "conflict"
 
 

@@ -153,7 +153,7 @@ class _Search:
             pieces_of(self._objects, entry.oid) if _is_regular(entry) else NO_PIECES
             for entry in self._sources.values()
         )
-        source_names = [basename(source) for source in sources]
+        names = [basename(source) for source in sources]
         ranking: list[tuple[_Rank, TreePath, TreePath]] = []
         for target, entry in self._targets.items():
             if not _is_regular(entry):
@@ -161,12 +161,11 @@ class _Search:
             scores = overlaps.scores(pieces_of(self._objects, entry.oid), self._least)
             if overlaps.work > self._options.work:
                 return {}, False
-            if scores is not None:
-                name = basename(target)
-                ranks = [(score, name == other) for score, other in zip(scores, source_names, strict=True)]
-                ranking += (
-                    (rank, sources[at], target) for rank, at in _best(ranks) if rank[0] >= self._least
-                )
+            ranking += (
+                (rank, sources[at], target)
+                for rank, at in _best(scores, names, basename(target))
+                if rank[0] >= self._least
+            )
         ranking.sort(key=itemgetter(0), reverse=True)
         found: dict[TreePath, TreePath] = {}
         taken: set[TreePath] = set()
@@ -190,17 +189,17 @@ def _by_name(files: Iterable[TreePath]) -> dict[bytes, list[TreePath]]:
     return names
 
 
-def _best(ranks: list[_Rank]) -> list[tuple[_Rank, int]]:
-    """The few best ranks and where they stand, in the order in which git remembers them: a better one takes
-    the place of the (first) worst."""
-    best = [(rank, at) for at, rank in enumerate(ranks[:_BEST_PER_TARGET])]
-    if not best:
-        return best
+def _best(scores: Mapping[int, int], names: list[bytes], name: bytes) -> list[tuple[_Rank, int]]:
+    """The few best sources for one target, in the order in which git remembers them: the first ones, of
+    which the (first) worst gives its place to a better one."""
+    best = [((scores.get(at, 0), names[at] == name), at) for at in range(min(len(names), _BEST_PER_TARGET))]
     worst = min(best, key=itemgetter(0))
-    for at, rank in enumerate(ranks):
-        if rank > worst[0] and at >= _BEST_PER_TARGET:
-            best[best.index(worst)] = (rank, at)
-            worst = min(best, key=itemgetter(0))
+    for at, scored in scores.items():
+        if scored >= worst[0][0] and at >= _BEST_PER_TARGET:
+            rank = (scored, names[at] == name)
+            if rank > worst[0]:
+                best[best.index(worst)] = (rank, at)
+                worst = min(best, key=itemgetter(0))
     return best
 
 

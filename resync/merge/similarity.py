@@ -71,15 +71,16 @@ def pieces_of(objects: ObjectStore, oid: Oid) -> Pieces:
 
 def score(a: Pieces, b: Pieces, least: int) -> int:
     """The similarity of two files, 0 to ``FULL``; 0 where their sizes alone keep it below ``least``."""
-    if not _sizes_allow(a.size, b.size, least):
+    smaller, larger = sorted((a.size, b.size))
+    if not smaller or smaller * FULL < larger * least:
         return 0
     few, many = sorted((a.counts, b.counts), key=len)
     common = sum(len(piece) * min(count, many[piece]) for piece, count in few.items() if piece in many)
-    return common * FULL // max(a.size, b.size)
+    return common * FULL // larger
 
 
 class Overlaps:
-    """Many files, to be compared with one after the other; ``work`` counts the pieces looked at."""
+    """Many files, to be compared with one after the other; ``work`` counts what was looked at."""
 
     def __init__(self, files: Iterable[Pieces]) -> None:
         self._sizes: list[int] = []
@@ -90,13 +91,14 @@ class Overlaps:
                 self._holders.setdefault(piece, []).append((at, count))
         self.work = 0
 
-    def scores(self, other: Pieces, least: int) -> list[int] | None:
-        """The similarity of each of the files with another one, as ``score`` has it; None if all are 0."""
-        allowed = [_sizes_allow(size, other.size, least) for size in self._sizes]
-        self.work += len(allowed)
-        if True not in allowed:
-            return None
-        common = [0] * len(allowed)
+    def scores(self, other: Pieces, least: int) -> dict[int, int]:
+        """The similarity of each of the files with another one, as ``score`` has it, where it is not 0."""
+        size = other.size
+        smallest, largest = -(-size * least // FULL), size * FULL // max(least, 1)
+        self.work += len(self._sizes)
+        if not any(smallest <= candidate <= largest for candidate in self._sizes):
+            return {}
+        common = [0] * len(self._sizes)
         for piece, count in other.counts.items():
             holders = self._holders.get(piece)
             if holders is not None:
@@ -105,12 +107,8 @@ class Overlaps:
                 for at, times in holders:
                     common[at] += length * (times if times < count else count)
         self.work += len(other.counts)
-        return [
-            shared * FULL // max(size, other.size) if shared and comparable else 0
-            for shared, size, comparable in zip(common, self._sizes, allowed, strict=True)
-        ]
-
-
-def _sizes_allow(a: int, b: int, least: int) -> bool:
-    smaller, larger = (a, b) if a < b else (b, a)
-    return smaller > 0 and larger * (FULL - least) >= (larger - smaller) * FULL
+        return {
+            at: shared * FULL // (candidate if candidate > size else size)
+            for at, (shared, candidate) in enumerate(zip(common, self._sizes, strict=True))
+            if shared and smallest <= candidate <= largest
+        }
