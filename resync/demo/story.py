@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from resync import commands
@@ -151,7 +151,7 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     console.lines(["", console.paint(step.words, "strong"), console.paint(f"$ {step.typed}", "good")])
     stage = _Stage(console, quiet=step.quiet)
     now = kolla.REWRITE + number * _BETWEEN_STEPS
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     session = Session(
         path=clone,
         env={"HOME": os.path.dirname(clone)},
@@ -189,6 +189,9 @@ class _Stage(Console):
     def error(self, lines: Iterable[str]) -> None:
         # In the story a refusal is part of the output, and it must not overtake the lines before it.
         self._console.lines(lines)
+
+    def progress(self, message: str) -> None:
+        self._console.progress(message)
 
     def document(self, document: Mapping[str, Any]) -> None:
         pass
