@@ -52,16 +52,9 @@ class Files:
         something else since it was looked at.
         """
         with _refusing(path):
-            try:
-                descriptor = self._open(path)
-            except OSError as error:
-                if error.errno in (
-                    errno.ELOOP,
-                    errno.EMLINK,
-                ):  # EMLINK: FreeBSD's word for a link not followed
-                    return os.readlink(self._prefix + path)
-                raise
-            with open(descriptor, "rb") as file:
+            if os.path.islink(self._prefix + path):
+                return os.readlink(self._prefix + path)
+            with open(self._open(path), "rb") as file:
                 return file.read()
 
     def hash_blob(self, path: TreePath, hex_length: int) -> Oid:

@@ -19,6 +19,7 @@ from resync.worktree.files import Files, git_mode, huge_file
 from resync.worktree.index import Index, IndexEntry
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.staged import staged_differences
+from resync.worktree.submodules import repository_head
 
 _unpack_stat = struct.Struct(">10I").unpack
 _SECOND = 1_000_000_000
@@ -184,7 +185,7 @@ class _Look:
     def _directory(self, path: TreePath, entry: IndexEntry | None) -> TreeEntry | None:
         """A repository is a gitlink to its HEAD; an empty submodule is one that was never initialised."""
         submodule = entry is not None and entry.mode == MODE_GITLINK
-        head = _repository_head(self.files.full(path)) if self.files.is_repository(path) else None
+        head = repository_head(self.files.full(path), path) if self.files.is_repository(path) else None
         if head is not None:
             return TreeEntry(MODE_GITLINK, head)
         return TreeEntry(entry.mode, entry.oid) if submodule and entry is not None else None
@@ -197,15 +198,3 @@ class _Look:
             if oid == entry.oid:
                 return TreeEntry(mode, oid), oid
         raise huge_file(path, self._settings.big_file_threshold)
-
-
-def _repository_head(directory: bytes) -> Oid | None:
-    """The commit that HEAD of the repository in that directory names, or None where it names none."""
-    from dulwich.errors import NotGitRepository
-    from dulwich.repo import Repo
-
-    try:
-        with Repo(os.fsdecode(directory)) as repository:
-            return Oid(repository.refs[b"HEAD"])  # type: ignore[index]  # dulwich's own NewType for names
-    except (KeyError, NotGitRepository, ValueError):
-        return None

@@ -322,3 +322,36 @@ def test_sha256(tmp_path: Path) -> None:
                 opened.objects, str(sandbox.root), each, modified, opened.head_tree(), opened.settings()
             )
             assert state.worktree == TreeEntry(MODE_FILE, blob_id(sandbox, b"edited"))
+
+
+# --- submodules ---
+
+
+def test_a_submodule_is_known_by_its_head_alone(sandbox: Sandbox) -> None:
+    """As a folder with a ``.git`` file, in a linked worktree, packed, and with a broken configuration."""
+    sandbox.git("init", "-q", str(sandbox.home / "origin"))
+    for message in ("one", "two"):
+        sandbox.git("-C", str(sandbox.home / "origin"), "commit", "-q", "--allow-empty", "-m", message)
+    one, two = (
+        Oid(sandbox.git("-C", str(sandbox.home / "origin"), "rev-parse", name).strip())
+        for name in ("HEAD^", "HEAD")
+    )
+    origin = str(sandbox.home / "origin")
+    sandbox.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", origin, "file")
+    assert (sandbox.root / "file/.git").is_file()
+    sandbox.git("-C", origin, "worktree", "add", "-q", "-b", "side", str(sandbox.root / "linked"))
+    sandbox.git("clone", "-q", origin, "packed")
+    sandbox.git("-c", "advice.addEmbeddedRepo=false", "add", "-A")
+    sandbox.git("commit", "-q", "-m", "x")
+    assert status(sandbox) == []
+    for name in ("file", "linked", "packed"):
+        sandbox.git("-C", name, "reset", "-q", "--hard", "HEAD^")
+        sandbox.git("-C", name, "pack-refs", "--all")
+    (sandbox.root / "packed/.git/config").write_bytes(b"[broken\n")
+    states = status(sandbox)
+    assert [(state.path, state.index, state.worktree, state.raw) for state in states] == [
+        (name, TreeEntry(0o160000, two), TreeEntry(0o160000, one), None)
+        for name in (b"file", b"linked", b"packed")
+    ]
+    (sandbox.root / "file/.git").write_bytes(b"nonsense\n")
+    assert paths(status(sandbox)) == [b"linked", b"packed"]
