@@ -1,0 +1,110 @@
+"""The upstream of the event: Kolla's stable/liberty before and after it was deleted and recreated."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import EVENT, World
+
+BRANCH = "stable/liberty"
+ANNOUNCEMENT = "refs/tags/liberty-early-demise"
+_BUNDLE = EVENT / "kolla-event.bundle"
+_PICKS = EVENT / "merge-cases.tsv"
+
+
+class Entry(NamedTuple):
+    """A file of a tree, as ``git ls-tree`` prints it."""
+
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Both tips with every file of theirs, and ``blobs``, the bytes of all of them."""
+
+    old: str
+    new: str
+    announcement: str
+    old_files: Mapping[str, Entry]
+    new_files: Mapping[str, Entry]
+    blobs: Mapping[str, bytes] = field(repr=False)
+
+
+def begin(world: World) -> Event:
+    """Put upstream where it was before the event, and clone it the way that people did."""
+    up = world.upstream
+    if not up.exists():
+        world.git("init", "-q", "--bare", str(up), at=world.base)
+    world.git("fetch", "-q", str(_BUNDLE), "refs/*:refs/event/*", at=up)
+    old, new, announcement = world.git(
+        "rev-parse",
+        "refs/event/resync/old",
+        "refs/event/resync/new",
+        "refs/event/tags/liberty-early-demise",
+        at=up,
+    ).splitlines()
+    world.git("update-ref", f"refs/heads/{BRANCH}", old, at=up)
+    world.git("update-ref", "refs/heads/stable/mitaka", "refs/event/heads/stable/mitaka", at=up)
+    world.git("update-ref", "refs/tags/1.0.0", "refs/event/tags/1.0.0", at=up)
+    world.git("symbolic-ref", "HEAD", f"refs/heads/{BRANCH}", at=up)
+    # Over the wire, or the clone would have all of the new line's objects already.
+    world.git("clone", "-q", "--no-local", str(up), str(world.clone), at=world.base)
+    old_files, new_files = listing(world, old, at=up), listing(world, new, at=up)
+    oids = {entry.oid for files in (old_files, new_files) for entry in files.values()}
+    return Event(
+        old=old,
+        new=new,
+        announcement=announcement,
+        old_files=old_files,
+        new_files=new_files,
+        blobs=read_objects(world, oids, at=up),
+    )
+
+
+def rewrite(world: World, event: Event) -> None:
+    """What upstream did: the old tip tagged, the branch deleted and recreated from the next one."""
+    up = world.upstream
+    world.git("update-ref", ANNOUNCEMENT, event.announcement, at=up)
+    world.git("update-ref", "-d", f"refs/heads/{BRANCH}", at=up)
+    world.git("update-ref", f"refs/heads/{BRANCH}", event.new, at=up)
+
+
+def listing(world: World, tree: str, at: Path | None = None) -> dict[str, Entry]:
+    """Every file below a tree, by path."""
+    found = {}
+    for line in world.git("ls-tree", "-r", "-z", tree, at=at).split("\0")[:-1]:
+        meta, _, path = line.partition("\t")
+        mode, _, oid = meta.split(" ")
+        found[path] = Entry(mode, oid)
+    return found
+
+
+def read_objects(world: World, oids: Iterable[str], at: Path | None = None) -> dict[str, bytes]:
+    """The raw bytes of objects (``World.git`` would take a line end off them), by id."""
+    wanted = list(dict.fromkeys(oids))
+    printed = subprocess.run(
+        ["git", "cat-file", "--batch"],
+        cwd=at or world.clone,
+        env=world.env,
+        input="".join(oid + "\n" for oid in wanted).encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+    found = {}
+    for oid in wanted:
+        header, _, printed = printed.partition(b"\n")
+        size = int(header.split(b" ")[2])
+        found[oid], printed = printed[:size], printed[size + 1 :]
+    return found
+
+
+def clean_picks(onto: str) -> list[str]:
+    """The commits of the history that are known to pick cleanly on ``onto``, in the list's order."""
+    lines = _PICKS.read_text().splitlines()
+    cases = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [theirs for _, ours, theirs, verdict, _ in cases if ours == onto and verdict == "clean"]
