@@ -37,7 +37,10 @@ class Objects:
     # --- reading ---
 
     def raw(self, oid: Oid) -> tuple[int, bytes]:
-        """Type number and content of the object ``oid``; raises ``Refused`` where it is missing."""
+        """Type number and content of the object ``oid``.
+
+        Raises ``Refused``: ``missing-object``, or ``damaged-object`` where its bytes are not those of one.
+        """
         found = self._new.get(oid)
         if found is not None:
             return found
@@ -45,6 +48,13 @@ class Objects:
             return self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
         except KeyError:
             raise missing(oid) from None
+        except _signs_of_damage() as error:
+            raise Refused(
+                "damaged-object",
+                f"Object {oid.decode()} is damaged and cannot be read ({error or type(error).__name__})."
+                " Nothing was changed.",
+                "git fsck",
+            ) from error
 
     def __contains__(self, oid: Oid) -> bool:
         return oid in self._new or oid in self._store  # type: ignore[operator]
@@ -82,7 +92,7 @@ class Objects:
         if found != kind:
             raise Refused(
                 "missing-object",
-                f"object {oid.decode()} is a {_TYPE_NAMES[found].decode()} where a"
+                f"Object {oid.decode()} is a {_TYPE_NAMES[found].decode()} where a"
                 f" {_TYPE_NAMES[kind].decode()} belongs; the repository is damaged. Nothing was changed.",
                 "git fsck",
             )
@@ -242,11 +252,20 @@ class Objects:
         return len(wanted)
 
 
+def _signs_of_damage() -> tuple[type[Exception], ...]:
+    """What dulwich raises for an object file or a pack that is cut off, emptied or overwritten."""
+    import zlib
+
+    from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
+
+    return (ApplyDeltaError, ChecksumMismatch, FileFormatException, zlib.error, AssertionError, ValueError)
+
+
 def missing(oid: Oid) -> Refused:
     """The refusal for an object that is not there."""
     return Refused(
         "missing-object",
-        f"object {oid.decode()} is missing from the repository. Nothing was changed.",
+        f"Object {oid.decode()} is missing from the repository. Nothing was changed.",
         "git fsck",
     )
 
