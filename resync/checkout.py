@@ -28,14 +28,7 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
 
     Raises ``Refused``: ``operation-in-progress``, ``unmerged-paths``, and what index and status refuse.
     """
-    operation = repository.operation()
-    if operation is not None:
-        name, way_out = operation
-        raise Refused(
-            "operation-in-progress",
-            f"A {name} is under way in this checkout. Nothing was changed.",
-            way_out,
-        )
+    refuse_operation(repository)
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
     data, modified = _index_file(repository)
@@ -43,7 +36,7 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
     if index.unmerged:
         raise Refused(
             "unmerged-paths",
-            f"The index has {len(index.unmerged)} unmerged paths of a merge that nobody finished."
+            f"The index has unmerged paths ({len(index.unmerged)}) of a merge that nobody finished."
             " Nothing was changed.",
             "git status",
         )
@@ -55,6 +48,18 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
         index_file=objects.add_blob(data) if data is not None else None,
         changes=changes,
     )
+
+
+def refuse_operation(repository: Repository) -> None:
+    """Raise ``Refused("operation-in-progress")`` while git is in the middle of a merge, a rebase and so on."""
+    operation = repository.operation()
+    if operation is not None:
+        name, way_out = operation
+        raise Refused(
+            "operation-in-progress",
+            f"A git {name} is under way in this checkout. Nothing was changed.",
+            way_out,
+        )
 
 
 def _index_file(repository: Repository) -> tuple[bytes | None, int]:

@@ -21,6 +21,19 @@ exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 
 waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
 130 Ctrl-C"""
 
+# Options whose value is the next word, so that a value is not taken for a command.
+_WITH_VALUE = (
+    "--upstream",
+    "--onto",
+    "--old-tip",
+    "--expect",
+    "--dirty",
+    "--color",
+    "--repo",
+    "--to",
+    "--from",
+)
+
 _COMMANDS = ("run", "check", "plan", "status", "continue", "abort", "undo", "log", "rescue", "demo")
 
 
@@ -31,14 +44,17 @@ def run_command(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, _interrupt)
-    options = _parse(arguments)
-    console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
+    command = next((word for word in arguments if word in _COMMANDS), "run")
+    console = Console(as_json="--json" in arguments, quiet=False, color="auto", env=os.environ)
     try:
+        options = _parse(arguments)
+        command = options.command
+        console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
         code = _dispatch(options, console)
         sys.stdout.flush()
         return int(code)
     except ResyncError as error:
-        _report(error, options.command, console)
+        _report(error, command, console)
         return int(error.exit_code)
     except KeyboardInterrupt:
         console.error(["resync: interrupted; resync status tells where things stand"])
@@ -49,7 +65,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return int(ExitCode.OK)
     except Exception as error:
         bug = _bug(error)
-        _report(bug, options.command, console)
+        _report(bug, command, console)
         return int(ExitCode.BUG)
 
 
@@ -67,7 +83,15 @@ def _report(error: ResyncError, command: str, console: object) -> None:
         console.important([error.message])
     else:
         console.error(text.error_lines(error, console.paint))
-    console.document(data.document(command, ExitCode(error.exit_code), error=error))
+    console.document(
+        data.document(
+            command,
+            ExitCode(error.exit_code),
+            checkout=error.checkout,
+            branch=error.branch,
+            error=error,
+        )
+    )
 
 
 def _bug(error: Exception) -> ResyncError:
@@ -174,16 +198,36 @@ def _request(options: argparse.Namespace) -> Request:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments; a call without a command is a ``run``, here."""
-    parser = _parser()
+    """Parse the arguments; a call without a command is a ``run``, here.
+
+    The command need not come first: what stands before it may be said for every command.
+    """
     words = list(arguments)
-    if not any(word in _COMMANDS for word in words) and not {"-h", "--help", "--version"} & set(words):
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        if words[position] in ("-h", "--help", "--version"):
+            return _parser().parse_args(words)
+        position += 2 if words[position] in _WITH_VALUE else 1
+    if position < len(words) and words[position] in _COMMANDS:
+        words.insert(0, words.pop(position))
+    else:
         words.insert(0, "run")
-    return parser.parse_args(words)
+    return _parser().parse_args(words)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as every other error is said, and not by leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(
+            "bad-arguments",
+            f"{message[:1].upper()}{message[1:]}. Nothing was changed.",
+            f"{self.prog} --help",
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = _Parser(add_help=False)
     everywhere.add_argument("--json", action="store_true", help="print one JSON object")
     everywhere.add_argument("--quiet", "-q", action="store_true", help="print only what needs a person")
     everywhere.add_argument("--verbose", "-v", action="store_true", help="print all of the evidence")
@@ -191,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
     everywhere.set_defaults(path=None)
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="resync",
         description=_DESCRIPTION,
         epilog=_EPILOG,

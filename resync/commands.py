@@ -6,7 +6,8 @@ Modules that only some commands need are imported there: ``check`` is asked ofte
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,16 @@ class Session:
     console: Console
     verbose: bool
 
-    def open(self) -> Repository:
-        """The repository that the command is about."""
-        return Repository.open(self.path, self.env)
+    @contextmanager
+    def open(self) -> Iterator[Repository]:
+        """The repository that the command is about; errors inside learn which one it is."""
+        with Repository.open(os.path.abspath(self.path), self.env) as repository:
+            try:
+                yield repository
+            except ResyncError as error:
+                error.checkout = repository.root
+                error.branch = repository.branch_name()
+                raise
 
     def settings(self, repository: Repository) -> WorktreeSettings:
         """What the configuration says about the working tree."""

@@ -27,7 +27,8 @@ class ResyncError(Exception):
     """A refusal or failure that is told to the user in words.
 
     ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text;
-    ``hint`` is what to type or do next, or empty.
+    ``hint`` is what to type or do next, or empty. ``checkout`` and ``branch`` are filled in by whoever
+    knows which repository it is about.
     """
 
     exit_code = ExitCode.REFUSED
@@ -37,6 +38,8 @@ class ResyncError(Exception):
         self.kind = kind
         self.message = message
         self.hint = hint
+        self.checkout: str | None = None
+        self.branch: bytes | None = None
 
 
 class Refused(ResyncError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resync.checkout import refuse_operation
 from resync.errors import Refused
 from resync.history import History
 from resync.model import Caller, Head, Oid, Request, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
+from resync.repository.repo import BRANCHES
 from resync.upstream.evidence import collect, judge, remembered, resolve
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
@@ -38,9 +40,13 @@ class Observation:
 def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
     """Find the upstream, ask the remote, weigh the evidence. Writes objects and resync's own record.
 
-    Raises ``Refused`` (``unborn-head``, ``no-upstream``), ``UsageError`` and ``Busy`` as its parts do.
+    Raises ``Refused`` (``unborn-head``, ``no-upstream``, ``operation-in-progress`` with a detached HEAD),
+    ``UsageError`` and ``Busy`` as its parts do.
     """
     head = repository.head()
+    if head.branch is None:
+        # A rebase detaches HEAD: then it is not the configuration that lacks an upstream.
+        refuse_operation(repository)
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     fetched = fetch(repository, branch, progress) if request.fetch else None
@@ -78,7 +84,7 @@ def _known_tip(branch: UpstreamBranch, tracked: Oid | None) -> Oid:
         raise Refused(
             "never-fetched",
             f"Without asking {branch.remote}, resync knows nothing of its branch"
-            f" {branch.branch.decode('utf-8', 'replace')}. Nothing was changed.",
+            f" {branch.branch.removeprefix(BRANCHES).decode('utf-8', 'replace')}. Nothing was changed.",
             "run the same command without --no-fetch",
         )
     return tracked

@@ -34,6 +34,7 @@ from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
+from resync.worktree.names import check_paths
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
 
@@ -88,7 +89,7 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
     if upstream.kind == "rewound" and request.unattended and not sure:
         raise Refused(
             "rewound-upstream",
-            f"{upstream.name} went back by {upstream.left} commits, as a lagging mirror would."
+            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
             " Nothing was changed.",
             "if that is meant: resync run --expect OID",
         )
@@ -121,7 +122,7 @@ def _refuse_edits(plan: Plan, request: Request) -> None:
             "would-park",
             f"{_count(parked)} in the way of upstream's changes and would be moved to the rescue branch"
             f" ({_list(parked)}). Nothing was changed.",
-            "look at it in a terminal: resync; or allow it: --dirty park",
+            "resync plan to look at it; resync run --yes --dirty park to allow it",
         )
 
 
@@ -209,6 +210,8 @@ def _plan_of_move(
         objects, repository.root, checkout.index, checkout.changes, carried.new_worktree, settings
     )
     on_disk, targets = _compare(objects, carried, form)
+    # Before anything is looked for at these paths: they may lead out of the working tree.
+    check_paths(repository.root, targets)
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, targets, settings)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
     plan = Plan(

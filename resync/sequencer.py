@@ -14,10 +14,21 @@ from dataclasses import dataclass
 
 from resync.errors import Refused, ResyncError, Unfinished
 from resync.journal import Journal, Journals
-from resync.model import Backup, Caller, IndexChange, MoveRefs, Oid, Plan, RefUpdate, Switch, TreePath
+from resync.model import (
+    Backup,
+    Caller,
+    IndexChange,
+    MoveRefs,
+    Oid,
+    Plan,
+    RefName,
+    RefUpdate,
+    Switch,
+    TreePath,
+)
 from resync.repository import Repository
 from resync.repository.locks import LockFile
-from resync.repository.refs import RefTransaction, write_now
+from resync.repository.refs import RefTransaction, lock_of, write_now
 from resync.worktree.index import load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
@@ -150,15 +161,28 @@ class _Run:
         )
         self._index_changes = [change for step in self._switches for change in step.index]
         self._proofs = os.path.join(journal.folder, "locks")
-        self._index_lock = LockFile(repository.index_path, self._proofs)
+        self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
+        self._head_lock = lock_of(repository, RefName(b"HEAD"), self._proofs)
         self._refs = RefTransaction(repository, self._updates, self._proofs)
+        self._backup_refs = RefTransaction(repository, self._backups, self._proofs)
         self.moved_refs = False
 
     def lock(self, stack: ExitStack) -> None:
-        """Take the locks of index and refs until the stack is left."""
+        """Take the locks of index, HEAD and refs until the stack is left."""
         self._index_lock.acquire()
         stack.callback(self._index_lock.release)
+        if self._plan.head.branch is not None:
+            # A detached HEAD is among the refs; else it has to go on naming the branch.
+            self._head_lock.acquire()
+            stack.callback(self._head_lock.release)
         stack.enter_context(self._refs)
+        branch = self._repository.head().branch
+        if branch != self._plan.head.branch:
+            raise Refused(
+                "ref-moved",
+                "Something else was checked out while resync was planning. Nothing was changed.",
+                "resync",
+            )
 
     def check(self) -> None:
         """Refuse where the checkout is no longer as it was planned with; prepare the new files."""
@@ -178,7 +202,7 @@ class _Run:
         roots = [update.new for update in (*self._backups, *self._updates) if update.new is not None]
         roots += [change.after.oid for step in self._switches for change in step.files if change.after]
         objects.write_pack(objects.new_from(roots))
-        with RefTransaction(self._repository, self._backups, self._proofs) as refs:
+        with self._backup_refs as refs:
             refs.commit(self._who)
         self._check_backup()
 
@@ -217,11 +241,14 @@ class _Run:
     def release_locks(self) -> None:
         """Remove the locks that an earlier process left, where they are provably this run's."""
         self._index_lock.release_ours()
+        self._head_lock.release_ours()
         self._refs.release_ours()
+        self._backup_refs.release_ours()
 
     def abandon(self) -> None:
         """Leave the locks on the disk, so that nobody works on a half-switched checkout."""
         self._index_lock.abandon()
+        self._head_lock.abandon()
         self._refs.abandon()
 
     def _write_index(self, changes: Sequence[IndexChange]) -> tuple[TreePath, ...]:

@@ -177,7 +177,9 @@ def quoted(argument: str) -> str:
 
 def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
-    if any(isinstance(step, Backup) for step in plan.steps):
+    if plan.undoes is not None:
+        yield "To take this undo back: resync undo"
+    elif any(isinstance(step, Backup) for step in plan.steps):
         yield "To have everything back as it was: resync undo"
 
 

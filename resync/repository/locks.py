@@ -8,7 +8,6 @@ the lock is ours to take over. A lock that is not provably ours is never removed
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from types import TracebackType
@@ -24,12 +23,11 @@ class LockFile:
     locked file from there, so that no live file shares its bytes with a lock.
     """
 
-    def __init__(self, path: str, proofs: str) -> None:
-        """``path`` is the file that is locked; ``proofs`` a folder of the run for the other link."""
+    def __init__(self, path: str, proof: str) -> None:
+        """``path`` is the file that is locked; ``proof`` is the path of the other link, used for no other."""
         self.path = path
         self._lock = path + ".lock"
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        self._proof = os.path.join(proofs, f"{name}-{os.path.basename(path)}")
+        self._proof = proof
         self._held = False
 
     def acquire(self) -> None:

@@ -7,6 +7,7 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -33,7 +34,7 @@ class RefTransaction:
         self._updates = tuple(updates)
         self._locks: dict[RefName, LockFile] = {}
         for update in self._updates:
-            self._locks[update.name] = LockFile(repository.ref_path(update.name), proofs)
+            self._locks[update.name] = lock_of(repository, update.name, proofs)
 
     def __enter__(self) -> RefTransaction:
         """Raises ``Busy("locked")``, or ``Refused("ref-moved")`` where a ref has another value by now."""
@@ -135,6 +136,11 @@ class RefTransaction:
         if setting in ("false", "no", "off", "0"):
             return False
         return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+
+
+def lock_of(repository: Repository, name: RefName, proofs: str) -> LockFile:
+    """The lock of one ref; its proof is named so that it is found again where the repository was moved."""
+    return LockFile(repository.ref_path(name), os.path.join(proofs, hashlib.sha256(name).hexdigest()[:32]))
 
 
 def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) -> None:

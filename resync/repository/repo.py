@@ -69,7 +69,11 @@ class Repository:
         from dulwich.repo import Repo, UnsupportedExtension, UnsupportedVersion
 
         if not os.path.isdir(path):
-            raise UsageError("no-such-folder", f"There is no folder {path}. Nothing was changed.")
+            raise UsageError(
+                "no-such-folder",
+                f"There is neither a folder nor a command {os.path.basename(path)!r}. Nothing was changed.",
+                "resync --help",
+            )
         try:
             if env.get("GIT_DIR"):
                 repo = Repo(
@@ -93,6 +97,13 @@ class Repository:
                 "not-a-repository",
                 f"{path} is not in a git repository. Nothing was changed.",
                 "cd into your checkout, or name it: resync --repo PATH",
+            ) from None
+        except ValueError as error:
+            raise UsageError(
+                "bad-config",
+                f"The configuration of the repository at {path} cannot be read ({error})."
+                " Nothing was changed.",
+                "git config --list --show-origin",
             ) from None
         except (UnsupportedExtension, UnsupportedVersion) as error:
             raise Refused(
@@ -156,6 +167,13 @@ class Repository:
                 "git pull",
             )
         return Head(branch=branch, tip=tip)
+
+    def branch_name(self) -> bytes | None:
+        """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
+        symbolic = self._repo.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
+        if symbolic is None or not symbolic.startswith(b"ref: "):
+            return None
+        return symbolic.removeprefix(b"ref: ").strip().removeprefix(BRANCHES)
 
     def ref(self, name: RefName) -> Oid | None:
         """What the ref finally points at (an annotated tag is not peeled), or None."""
@@ -227,7 +245,14 @@ class Repository:
     @cached_property
     def config(self) -> StackedConfig:
         """The configuration as git stacks it: repository, user, system."""
-        return self._repo.get_config_stack()
+        try:
+            return self._repo.get_config_stack()
+        except ValueError as error:
+            raise UsageError(
+                "bad-config",
+                f"A git configuration file cannot be read ({error}). Nothing was changed.",
+                "git config --list --show-origin",
+            ) from None
 
     def config_text(self, *name: str) -> str | None:
         """One setting, as ``config_text("branch", "main", "remote")``; the last value wins. None: unset."""

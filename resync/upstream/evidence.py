@@ -111,9 +111,11 @@ def judge(
     behind = _left_behind(history, evidence, head, tracked, new_tip)
     if not behind:
         kind: UpstreamKind
+        # That the new tip itself is known says nothing about what was there before it.
+        older = any(each.oid != new_tip for each in evidence)
         if history.is_ancestor(new_tip, head):
             kind = "up-to-date"
-        elif evidence or history.is_ancestor(head, new_tip):
+        elif older or history.is_ancestor(head, new_tip):
             kind = "advanced"
         else:
             kind = "unknown"

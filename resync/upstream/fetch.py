@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from resync.errors import Busy, ResyncError
+from resync.errors import Busy, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
 from resync.upstream.find import UpstreamBranch
@@ -26,6 +26,8 @@ TAGS = b"refs/tags/"
 
 # Tags by which projects say that they end or replace a branch; resync.announcement adds to them.
 ANNOUNCEMENTS = ("*-early-demise", "*-eol")
+
+_SCHEMES = ("file", "git", "git+ssh", "http", "https", "ssh", "ssh+git")
 
 Progress = Callable[[str], None]
 
@@ -148,7 +150,17 @@ class _NothingWanted(Exception):
 
 def _connect(repository: Repository, url: str) -> tuple[GitClient, str]:
     from dulwich.client import LocalGitClient, get_transport_and_path
+    from dulwich.config import apply_instead_of
 
+    address = apply_instead_of(repository.config, url)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)", address)
+    if scheme is not None and scheme[1].lower() not in _SCHEMES:
+        raise UsageError(
+            "unsupported-address",
+            f"resync cannot fetch from {without_secrets(address)}: it does not speak {scheme[1]!r}."
+            " Nothing was changed.",
+            "git fetch, then resync --no-fetch",
+        )
     client, path = get_transport_and_path(url, config=repository.config, operation="pull", quiet=True)
     if isinstance(client, LocalGitClient):
         # git reads a relative address from the top of the working tree.
@@ -177,6 +189,12 @@ def _is_transport_error(error: Exception) -> bool:
     )
 
 
-def _words(error: Exception) -> str:
-    words = " ".join(str(error).split())
-    return words if words else type(error).__name__
+def _words(error: BaseException) -> str:
+    """The innermost reason: libraries wrap it in sentences about their own objects."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        reason = getattr(inner, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
+    return " ".join(str(error).split()) or type(error).__name__

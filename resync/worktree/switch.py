@@ -90,13 +90,26 @@ class FileSwitch:
             found = self._found(change.path)
             if change.before is not None and change.before.mode == MODE_GITLINK:
                 self._check_submodule(change)
-            elif not self._same(found, change.before):
+            elif not self._same(found, change.before) and not self._makes_room(change, found):
                 raise Refused(
                     "changed-meanwhile",
                     f"{os.fsdecode(change.path)!r} was changed by somebody else while resync was planning."
                     " Nothing was changed.",
                     "resync",
                 )
+
+    def _makes_room(self, change: FileChange, found: TreeEntry | None) -> bool:
+        """Whether a folder stands in a new file's place and all that is in it goes away in this switch."""
+        if change.before is not None or found != _DIRECTORY:
+            return False
+        going = {each.path for _, each in self._ordered if each.after is None}
+        full = self._full(change.path)
+        return all(
+            os.path.relpath(os.path.join(folder, name), self._root).replace(os.fsencode(os.sep), b"/")
+            in going
+            for folder, _, names in os.walk(full)
+            for name in names
+        )
 
     def _check_submodule(self, change: FileChange) -> None:
         """A submodule's folder makes room for a file only if it is empty; else it stays, as with git."""
