@@ -71,18 +71,20 @@ def check(session: Session, request: Request) -> ExitCode:
         seen = observe(repository, request, session.caller, console.progress)
         upstream = seen.upstream
         left_over = _waiting(repository, journals)
+        refusal = unusable(upstream)
         code = ExitCode.OK
         error: ResyncError | None = None
         if unfinished is not None:
             code, error = ExitCode.UNFINISHED, _interrupted(unfinished)
-        elif unusable(upstream) is not None:
-            code, error = ExitCode.REFUSED, unusable(upstream)
+        elif refusal is not None:
+            code, error = ExitCode.REFUSED, refusal
         elif upstream.kind not in ("up-to-date", "advanced"):
             code = ExitCode.DUE
         elif left_over:
             code = ExitCode.WAITING
         hint = "resync" if code == ExitCode.DUE else "resync status" if left_over else ""
-        console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
+        if refusal is None or session.verbose:
+            console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
         if code == ExitCode.DUE:
             yours = count(len(seen.local), "commit") if seen.local else "no commits"
             console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
@@ -148,13 +150,13 @@ def run(session: Session, request: Request) -> ExitCode:
     from resync.sequencer import Sequencer
 
     console = session.console
-    if not request.unattended and not console.interactive:
-        raise UsageError(
-            "not-a-terminal",
-            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-            "resync plan to see what would be done; resync run --yes to do it",
-        )
     with session.open() as repository:
+        if not request.unattended and not console.interactive:
+            raise UsageError(
+                "not-a-terminal",
+                "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+                "resync plan to see what would be done; resync run --yes to do it",
+            )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -193,6 +195,8 @@ def _report_done(
         console.lines([""])
         console.lines(text.done_lines(done, console.paint))
         console.important(text.left_lines(left, console.paint))
+    elif done.upstream is not None and done.upstream.kind == "advanced":
+        console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(_waiting_lines(left_over, session))
     if _moves(done):
         console.lines(text.undo_line(done))
@@ -277,13 +281,13 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
     from resync.sequencer import Sequencer
 
     console = session.console
-    if not yes and not console.interactive:
-        raise UsageError(
-            "not-a-terminal",
-            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-            "resync undo --yes",
-        )
     with session.open() as repository:
+        if not yes and not console.interactive:
+            raise UsageError(
+                "not-a-terminal",
+                "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+                "resync undo --yes",
+            )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)

@@ -59,8 +59,7 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
     """What upstream did, and how that is known."""
     yield paint(_headline(upstream), "strong")
     if upstream.kind in ("rewritten", "rewound", "unrelated", "deleted") and upstream.evidence:
-        agreeing = [each for each in upstream.evidence if each.oid == upstream.old_tip]
-        yield f"  old tip {short(upstream.old_tip)}: " + ", ".join(dict.fromkeys(map(_reason, agreeing)))
+        yield f"  old tip {short(upstream.old_tip)}: {_reasons(upstream, verbose)}"
         if upstream.new_tip is not None:
             yield f"  new tip {short(upstream.new_tip)}"
     if verbose:
@@ -80,6 +79,16 @@ def _headline(upstream: Upstream) -> str:
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",
     }[upstream.kind]
+
+
+def _reasons(upstream: Upstream, verbose: bool) -> str:
+    """Why the old tip is believed to be one: the strongest reason, and the announcement if there is one."""
+    agreeing = [each for each in upstream.evidence if each.oid == upstream.old_tip]
+    if verbose:
+        chosen = agreeing
+    else:
+        chosen = [each for each in agreeing if each is agreeing[0] or each.kind == "announcement-tag"][:2]
+    return ", ".join(dict.fromkeys(map(_reason, chosen)))
 
 
 def _reason(evidence: Evidence) -> str:
