@@ -73,19 +73,15 @@ class History:
         self._grafts = grafts or {}
         # Git, too, does without the file where parents are not what the commits themselves say.
         self._commit_graph = None if shallow or grafts else commit_graph
-        self._nodes: dict[Oid, _Node] = {}
+        self.nodes: dict[Oid, _Node] = {}
 
     def parents(self, oid: Oid) -> tuple[Oid, ...]:
         """The parents of ``oid`` in order: those that a graft gives, none for a shallow commit."""
-        return self.node(oid)[2]
+        return (self.nodes.get(oid) or self.read(oid))[2]
 
     def date(self, oid: Oid) -> int:
         """The committer date of ``oid`` in seconds since the epoch, 0 where it makes no sense."""
-        return -self.node(oid)[0]
-
-    def node(self, oid: Oid) -> _Node:
-        """What walks need of ``oid``, as it lies in their queues."""
-        return self._nodes.get(oid) or self._read(oid)
+        return -(self.nodes.get(oid) or self.read(oid))[0]
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
         """Whether ``descendant`` reaches ``ancestor``; a commit reaches itself.
@@ -144,8 +140,7 @@ class History:
         # Written out, not with _included: a range may be the whole of a long history.
         found = {oid for oid, colours in walk.colours.items() if colours & _BOTH == _LEFT}
         # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
-        nodes = self._nodes
-        lowest = [oid for oid in found if found.isdisjoint(nodes[oid][2])]
+        lowest = [oid for oid in found if found.isdisjoint(self.nodes[oid][2])]
         unsettled = walk.aim(lowest)
         walk.run(unsettled)
         if not ignore_cut:
@@ -201,10 +196,11 @@ class History:
             if oid in walk.colours and unsettled(walk.colours[oid]):
                 raise HistoryCut
 
-    def _read(self, oid: Oid) -> _Node:
+    def read(self, oid: Oid) -> _Node:
+        """Read what walks need of ``oid`` into ``nodes``."""
         links = self._commit_graph.links(oid) if self._commit_graph else None
         parents, date = links or self._read_object(oid)
-        node = self._nodes[oid] = (-date, oid, parents)
+        node = self.nodes[oid] = (-date, oid, parents)
         return node
 
     def _read_object(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
@@ -236,7 +232,7 @@ class _Walk:
         self.colours[oid] = self.colours.get(oid, 0) | colour
         if oid not in self._queued:
             self._queued.add(oid)
-            heappush(self._queue, self._history.node(oid))
+            heappush(self._queue, self._history.nodes.get(oid) or self._history.read(oid))
 
     def aim(self, targets: Collection[Oid]) -> _Test:
         """Give each target a colour of its own; return the test for what could still reach one.
@@ -254,13 +250,14 @@ class _Walk:
     def run(self, unsettled: _Test, goal: Oid | None = None) -> None:
         """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` is right's too."""
         colours, queue, queued = self.colours, self._queue, self._queued
-        node = self._history.node
-        open_ends = sum(unsettled(colours[oid]) for oid in queued)
+        nodes, read = self._history.nodes, self._history.read
+        is_open = _Memory(unsettled)
+        open_ends = sum(is_open[colours[oid]] for oid in queued)
         while open_ends:
             _, oid, parents = heappop(queue)
             queued.remove(oid)
             mine = colours[oid]
-            open_ends -= unsettled(mine)
+            open_ends -= is_open[mine]
             for parent in parents:
                 before = colours.get(parent, 0)
                 after = before | mine
@@ -268,13 +265,24 @@ class _Walk:
                     continue
                 colours[parent] = after
                 if before and parent in queued:
-                    open_ends += unsettled(after) - unsettled(before)
+                    open_ends += is_open[after] - is_open[before]
                 else:
-                    heappush(queue, node(parent))
+                    heappush(queue, nodes.get(parent) or read(parent))
                     queued.add(parent)
-                    open_ends += unsettled(after)
+                    open_ends += is_open[after]
             if goal is not None and colours[goal] & _RIGHT:
                 return
+
+
+class _Memory(dict[int, bool]):
+    """Answers of a test: a walk asks about a few combinations of colours a million times."""
+
+    def __init__(self, test: _Test) -> None:
+        self._test = test
+
+    def __missing__(self, colours: int) -> bool:
+        answer = self[colours] = self._test(colours)
+        return answer
 
 
 def _not_common(colours: int) -> bool:

@@ -157,7 +157,8 @@ def compare(
 ) -> Counter[str]:
     """Ask every question about a few pairs of one graph; assert that closure, git and we agree.
 
-    Returns the counts of what was compared.
+    Where dates are skewed git's own left and right sets can be wrong; then the closure decides. Returns
+    the counts of what was compared.
     """
     chance = random.Random(seed)
     closures = graph.closures()
@@ -188,8 +189,14 @@ def compare(
         assert {number_of[oid] for oid in lefts} == closures[a] - closures[b]
         assert {number_of[oid] for oid in rights} == closures[b] - closures[a]
         listed = git(directory, "rev-list", "--left-right", f"{names[0]}...{names[1]}").split()
-        assert set(listed) == {b"<" + oid for oid in lefts} | {b">" + oid for oid in rights}
-        seen[f"sets, dates {graph.kind}"] += 1
+        sides = {b"<" + oid for oid in lefts} | {b">" + oid for oid in rights}
+        if set(listed) == sides:
+            seen[f"sets, dates {graph.kind}"] += 1
+        else:
+            # Git stops looking a few commits after the dates say so, and may keep what it should drop.
+            assert set(listed) > sides
+            assert graph.kind not in ("in order", "equal")
+            seen[f"sets where git is wrong, dates {graph.kind}"] += 1
 
         some = [oids[number] for number in chance.choices(range(len(oids)), k=4)]
         several = {number_of[oid] for oid in some}
