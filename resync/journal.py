@@ -183,7 +183,7 @@ def decode(wanted: Any, value: Any) -> Any:
     """The inverse of ``encode`` for a type of the model; raises ``ValueError`` or ``TypeError``."""
     wanted = getattr(wanted, "__supertype__", wanted)
     if wanted is bytes:
-        return value.encode("utf-8", "surrogateescape")
+        return _checked(str, value).encode("utf-8", "surrogateescape")
     origin = typing.get_origin(wanted)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(wanted) if option is not type(None)]
@@ -193,10 +193,11 @@ def decode(wanted: Any, value: Any) -> Any:
             return decode(_STEPS[value["step"]], value)
         return decode(options[0], value)
     if origin is tuple:
-        return tuple(decode(typing.get_args(wanted)[0], item) for item in value)
+        return tuple(decode(typing.get_args(wanted)[0], item) for item in _checked(list, value))
     if isinstance(wanted, type) and issubclass(wanted, tuple):
         types_of = _hints(wanted)
-        return wanted(*(decode(kind, item) for kind, item in zip(types_of.values(), value, strict=True)))
+        items = zip(types_of.values(), _checked(list, value), strict=True)
+        return wanted(*(decode(kind, item) for kind, item in items))
     if is_dataclass(wanted) and isinstance(wanted, type):
         types_of = _hints(wanted)
         return wanted(
@@ -206,6 +207,10 @@ def decode(wanted: Any, value: Any) -> Any:
         if value not in typing.get_args(wanted):
             raise ValueError(f"{value!r} is none of {typing.get_args(wanted)}")
         return value
+    return _checked(wanted, value)
+
+
+def _checked(wanted: type, value: Any) -> Any:
     if not isinstance(value, wanted):
         raise TypeError(f"{value!r} is no {wanted.__name__}")
     return value
