@@ -30,6 +30,7 @@ class Sandbox:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TEMPLATE_DIR": "",
             "GIT_AUTHOR_NAME": "A U Thor",
             "GIT_AUTHOR_EMAIL": "author@example.com",
             "GIT_AUTHOR_DATE": "1461092552 +0000",

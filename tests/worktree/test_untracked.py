@@ -211,7 +211,6 @@ def random_checkout(sandbox: Sandbox, chance: random.Random) -> None:
 def test_random_ignore_rules(sandbox: Sandbox) -> None:
     chance = random.Random(4)
     listed = hidden = 0
-    shutil.rmtree(sandbox.root / ".git/hooks")
     shutil.copytree(sandbox.root, sandbox.home / "repository")
     sandbox.git("-C", str(sandbox.home / "repository"), "commit", "-q", "--allow-empty", "-m", "x")
     for number in range(80):
