@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeAlias
 
+from resync.errors import Refused
 from resync.history.changes import directory_changes, subtree, tree_changes
 from resync.model import MODE_EXECUTABLE, MODE_FILE, Commit, ObjectStore, Oid, TreeEntry, TreePath
 
@@ -43,9 +44,9 @@ class CommitStore(ObjectStore, Protocol):
 def patch_id(objects: CommitStore, commit: Oid) -> bytes | None:
     """The patch id (20 bytes) of ``commit``, the same for every commit that makes the same change.
 
-    None where a commit has no patch to compare: a merge, one that changes nothing, and one that changes
-    too many files (some 200,000). A root commit is compared with the empty tree. Raises ``Refused``
-    where an object is missing.
+    None where a commit has no patch to compare: a merge, one that changes nothing, one whose parent a
+    shallow clone does not have, and one that changes too many files (some 200,000). A root commit is
+    compared with the empty tree. Raises ``Refused`` where another object is missing.
     """
     return _patch_id(objects, commit, {})
 
@@ -118,10 +119,15 @@ class _Level:
 def _top_directory(objects: CommitStore, oid: Oid) -> list[_Directory]:
     """The trees that a commit's patch is the difference of; nothing where there is no patch."""
     commit = objects.commit(oid)
+    if not commit.parents:
+        return [(b"", None, commit.tree)]
     if len(commit.parents) > 1:
         return []
-    before = objects.commit(commit.parents[0]).tree if commit.parents else None
-    return [(b"", before, commit.tree)]
+    try:
+        parent = objects.commit(commit.parents[0])
+    except Refused:  # a shallow clone ends here
+        return []
+    return [(b"", parent.tree, commit.tree)]
 
 
 def _look(objects: ObjectStore, directories: Iterable[_Directory]) -> tuple[bytes, list[_Directory]]:
@@ -175,6 +181,8 @@ def _content(objects: ObjectStore, old: TreeEntry | None, new: TreeEntry | None,
     """A digest of how one file's content changes: by lines if both sides are text, else by blob ids."""
     if old is None or new is None or old.mode not in _REGULAR or new.mode not in _REGULAR:
         return _sha1((old.oid if old else b"", b" ", new.oid if new else b""))
+    if old.oid == new.oid:
+        return _sha1(())  # only the mode changes, whatever the file holds
     blobs = old.oid, new.oid
     if blobs not in known:
         before, after = objects.blob(old.oid), objects.blob(new.oid)

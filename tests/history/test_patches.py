@@ -163,9 +163,12 @@ def test_commits_without_a_patch() -> None:
     empty = add_commit(objects, tree, one)
     merge = add_commit(objects, add_files(objects, {"f": EDITED}), one, other)
     empty_root = add_commit(objects, add_files(objects, {}))
-    for commit in (empty, merge, empty_root):
+    cut = add_commit(objects, tree, Oid(b"9" * 40))
+    for commit in (empty, merge, empty_root, cut):
         assert patch_id(objects, commit) is None
         assert PatchIndex(objects, [commit]).find(commit) is None
+    index = PatchIndex(objects, [empty, merge, empty_root, cut, one])
+    assert index.find(other) == one
 
 
 def tree_bomb(objects: Objects) -> Oid:
