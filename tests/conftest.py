@@ -210,3 +210,28 @@ def world(tmp_path: Path, hermetic: Path) -> World:
     )
     made.git("init", "-q", "--bare", "-b", "main", str(made.upstream), at=tmp_path)
     return made
+
+
+@pytest.fixture(scope="session")
+def _rewritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The world of ``tests/rewritten.py``, made once; ``rewritten_world`` hands out copies."""
+    from tests.rewritten import rewritten
+
+    base = tmp_path_factory.mktemp("rewritten")
+    home = base / "home"
+    home.mkdir()
+    made = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
+    made.git("init", "-q", "--bare", "-b", "main", str(made.upstream), at=base)
+    rewritten(made)
+    # Relative, so that a copy has its own upstream.
+    made.git("config", "remote.origin.url", "../up.git")
+    made.git("config", "remote.origin.url", "../up.git", at=base / "work")
+    return base
+
+
+@pytest.fixture
+def rewritten_world(_rewritten: Path, tmp_path: Path, hermetic: Path) -> World:
+    """A clone with work of every kind whose upstream was rewritten (see ``tests/rewritten.py``)."""
+    base = tmp_path / "world"
+    shutil.copytree(_rewritten, base, symlinks=True)
+    return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(hermetic))

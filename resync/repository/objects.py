@@ -49,15 +49,13 @@ class Objects:
         except KeyError:
             raise missing(oid) from None
         except _signs_of_damage() as error:
-            raise Refused(
-                "damaged-object",
-                f"Object {oid.decode()} is damaged and cannot be read ({error or type(error).__name__})."
-                " Nothing was changed.",
-                "git fsck",
-            ) from error
+            raise _damaged(oid, error) from error
 
     def __contains__(self, oid: Oid) -> bool:
-        return oid in self._new or oid in self._store  # type: ignore[operator]
+        try:
+            return oid in self._new or oid in self._store  # type: ignore[operator]
+        except _signs_of_damage() as error:
+            raise _damaged(oid, error) from error
 
     def tree(self, oid: Oid) -> Tree:
         found = self._trees.get(oid)
@@ -259,6 +257,15 @@ def _signs_of_damage() -> tuple[type[Exception], ...]:
     from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
 
     return (ApplyDeltaError, ChecksumMismatch, FileFormatException, zlib.error, AssertionError, ValueError)
+
+
+def _damaged(oid: Oid, error: Exception) -> Refused:
+    return Refused(
+        "damaged-object",
+        f"Object {oid.decode()} is damaged and cannot be read ({error or type(error).__name__})."
+        " Nothing was changed.",
+        "git fsck",
+    )
 
 
 def missing(oid: Oid) -> Refused:

@@ -108,7 +108,7 @@ def _exchange(
             for name, oid in refs.items()
             if name == upstream.branch or is_announcement(RefName(name), patterns)
         }
-        missing = sorted(oid for oid in wanted if oid not in store)  # type: ignore[operator]
+        missing = sorted(oid for oid in wanted if Oid(oid) not in repository.objects)
         if not missing:
             raise _NothingWanted(refs)
         return missing
