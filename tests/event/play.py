@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import Done, World
+from tests.conftest import CLOCK, Done, World
 from tests.event import dirt, local_commits, upstream
 from tests.event.dirt import Dirt, Recorded, record
 from tests.event.edits import Edits
@@ -63,9 +63,9 @@ def play(world: World, seed: int, path: Path) -> Played:
     shutil.copytree(world.clone, copy, symlinks=True)
     again = world.resync("run", "--yes", "--json", env=env)
     after_again = record(world)
-    undo = world.resync("undo", "--yes", "--json", env=env)
+    undo = world.resync("undo", "--yes", "--json", env=_later(env, 60))
     undone = record(world)
-    redo = world.resync("undo", "--yes", "--json", env=env)
+    redo = world.resync("undo", "--yes", "--json", env=_later(env, 120))
     return Played(
         event=event,
         dirt=dirty,
@@ -86,3 +86,8 @@ def play(world: World, seed: int, path: Path) -> Played:
         picked=picked,
         carried=carried,
     )
+
+
+def _later(env: dict[str, str], seconds: int) -> dict[str, str]:
+    """The environment of a command that is called some time after the others."""
+    return {**env, "GIT_COMMITTER_DATE": f"{CLOCK + seconds} +0000"}

@@ -40,7 +40,7 @@ def begin(world: World) -> Event:
     up = world.upstream
     if not up.exists():
         world.git("init", "-q", "--bare", str(up), at=world.base)
-    world.git("fetch", "-q", str(_BUNDLE), "refs/*:refs/event/*", at=up)
+    world.git("fetch", "-q", "--no-tags", str(_BUNDLE), "refs/*:refs/event/*", at=up)
     old, new, announcement = world.git(
         "rev-parse",
         "refs/event/resync/old",
