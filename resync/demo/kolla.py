@@ -34,7 +34,7 @@ _YOURSELF = "{} <{}>".format(*YOU)
 _DAY = 86_400
 _RELEASE = 1_444_900_000  # 15 October 2015
 _WORK = _RELEASE + 110 * _DAY
-REWRITE = 1_461_059_000  # 19 April 2016, in the morning
+REWRITE = 1_461_060_000  # 19 April 2016, ten in the morning, UTC
 
 # --- upstream ----------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from resync import commands
@@ -29,7 +28,6 @@ from resync.repository.repo import BRANCHES
 
 _UNATTENDED = Request(unattended=True)
 _PARKING = Request(unattended=True, dirty="park")
-_BETWEEN_STEPS = 600  # seconds of the story's time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +148,10 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
         step.upstream(upstream)
     console.lines(["", console.paint(step.words, "strong"), console.paint(f"$ {step.typed}", "good")])
     stage = _Stage(console, quiet=step.quiet)
-    now = kolla.REWRITE + number * _BETWEEN_STEPS
-    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     session = Session(
         path=clone,
         env={"HOME": os.path.dirname(clone)},
-        caller=Caller(now=now, zone=0, run=f"{stamp}-{number:04x}", folder=clone),
+        caller=_caller(number, clone),
         console=stage,
         verbose=False,
     )
@@ -167,6 +163,12 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     if code != ExitCode.OK:
         console.lines([console.paint(f"(exit status {int(code)})", "quiet")])
     return code
+
+
+def _caller(number: int, folder: str) -> Caller:
+    """Whoever types the command of a step: on the story's own clock, where every step takes a minute."""
+    run = f"20160419T10{number:02}00Z-{number:04x}"
+    return Caller(now=kolla.REWRITE + 60 * number, zone=0, run=run, folder=folder)
 
 
 class _Stage(Console):
