@@ -30,7 +30,7 @@ class _Allowance:
     __slots__ = ("steps",)
 
     def __init__(self, lines: int) -> None:
-        self.steps = min(30 * lines, 5_000_000) + 200_000
+        self.steps = min(30 * lines, 8_000_000) + 200_000
 
 
 def changed_ranges(a: Sequence[int], b: Sequence[int]) -> list[Range]:

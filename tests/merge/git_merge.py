@@ -34,7 +34,7 @@ def version() -> tuple[int, ...]:
 
 
 class GitMerges:
-    """Many merges in one bare repository; merge N has its sides at the branches ``ours-N`` and ``theirs-N``."""
+    """Many merges in one bare repository; merge N is of the branches ``ours-N`` and ``theirs-N``."""
 
     def __init__(self, folder: Path, cases: Sequence[tuple[State, State, State]]) -> None:
         self.path = folder / "oracle.git"
@@ -74,6 +74,20 @@ class GitMerges:
     def base_label(self, n: int) -> bytes:
         """What git writes beside the base's lines in a conflict of case ``n``."""
         return self._run("-C", str(self.path), "rev-parse", "--short", f"base-{n}").stdout.strip()
+
+    def state(self, tree: Oid) -> State:
+        """The files of a tree."""
+        listing = self._run("-C", str(self.path), "ls-tree", "-r", "-z", tree.decode()).stdout
+        entries = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry]
+        wanted = b"".join(fields.split(b" ")[2] + b"\n" for fields, _ in entries)
+        contents = self._run("-C", str(self.path), "cat-file", "--batch", stdin=wanted).stdout
+        state: State = {}
+        for fields, path in entries:
+            header, _, contents = contents.partition(b"\n")
+            size = int(header.split(b" ")[2])
+            state[path] = int(fields.split(b" ")[0], 8), contents[:size]
+            contents = contents[size + 1 :]
+        return state
 
     def _run(
         self, *arguments: str, stdin: bytes = b"", codes: tuple[int, ...] = (0,)

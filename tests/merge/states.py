@@ -72,18 +72,17 @@ def random_text(source: random.Random) -> bytes:
         for _ in range(source.randrange(12))
     ]
     end = b"\r\n" if source.random() < 0.1 else b"\n"
-    data = b"".join(line + end for line in lines)
-    return data
+    return b"".join(line + end for line in lines)
 
 
 def random_file(source: random.Random) -> File:
     """A file, now and then executable, binary, a link or a submodule."""
     kind = source.random()
-    if kind < 0.06:
+    if kind < 0.08:
         return MODE_SYMLINK, source.choice([b"a.py", b"lib/c", b"../x"])
-    if kind < 0.09:
+    if kind < 0.12:
         return MODE_GITLINK, b"%040x" % source.randrange(1, 4)
-    if kind < 0.14:
+    if kind < 0.17:
         return MODE_FILE, b"\0bin %d" % source.randrange(6)
     return source.choice([MODE_FILE, MODE_FILE, MODE_FILE, MODE_EXECUTABLE]), random_text(source)
 
@@ -130,10 +129,12 @@ def changed(source: random.Random, state: State) -> State:
             continue
         mode, data = after[path]
         if deed < 0.45:
-            if mode in (MODE_FILE, MODE_EXECUTABLE):
-                after[path] = mode, edited(source, data)
+            if mode == MODE_SYMLINK:
+                after[path] = mode, source.choice([b"a.py", b"lib/c", b"../x", b"y"])
+            elif mode == MODE_GITLINK:
+                after[path] = mode, b"%040x" % source.randrange(1, 6)
             else:
-                after[path] = random_file(source)
+                after[path] = mode, edited(source, data)
         elif deed < 0.55:
             del after[path]
         elif deed < 0.62 and mode in (MODE_FILE, MODE_EXECUTABLE):
