@@ -24,12 +24,13 @@ files = st.lists(st.sampled_from([b"a\n", b"bb\r\n", b"c" * 70, b"\n", b"\0"]), 
 
 def renamed(
     base: State, side: State, relevant: set[bytes] | None = None, other: State | None = None
-) -> State:
+) -> dict[bytes, bytes]:
     objects = memory()
     trees = [put(objects, state) for state in (base, side, base if other is None else other)]
     removed, added = side_changes(objects, *trees)
     wanted = [TreePath(path) for path in (base if relevant is None else relevant)]
-    return dict(find_renames(objects, removed, added, wanted, RenameOptions()).targets)  # type: ignore[arg-type]
+    found = find_renames(objects, removed, added, wanted, RenameOptions())
+    return {**found.targets}
 
 
 def regular(**contents: bytes) -> State:
