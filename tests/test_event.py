@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import EVENT, World, needs_git
-from tests.event import upstream
+from tests.event import local_commits, upstream
 from tests.event.compare import compare, same_checkout
 from tests.event.dirt import record
+from tests.event.edits import Edits
+from tests.event.oracle import Oracle
 from tests.event.play import play
 
 pytestmark = [
@@ -40,6 +43,27 @@ def test_event(world: World, seed: int) -> None:
         assert reached[f"commit {verdict}"] > 0
     for verdict in ("kept", "restored", "adopted", "parked"):
         assert reached[f"staged {verdict}"] + reached[f"unstaged {verdict}"] > 0
+
+
+def test_after_git_has_pruned_and_fetched(world: World) -> None:
+    """With the remote-tracking branch's own history gone, the plan is the same: other evidence speaks."""
+    event = upstream.begin(world)
+    commits = local_commits.make(world, event, Edits(world, event, random.Random("fetched")))
+    upstream.rewrite(world, event)
+    world.git("update-ref", "-d", f"refs/heads/{upstream.BRANCH}", at=world.upstream)
+    world.git("fetch", "-q", "--prune")
+    upstream.rewrite(world, event)
+    world.git("fetch", "-q")
+    assert world.git("rev-parse", f"origin/{upstream.BRANCH}") == event.new
+
+    picked = Oracle(world, event).pick(commits, world.git("rev-parse", "HEAD"))
+    planned = world.resync("plan", "--json").json
+    assert planned["exit_code"] == 5
+    assert planned["upstream"]["old_tip"] == event.old
+    assert {each["kind"] for each in planned["upstream"]["evidence"]} == {"reflog", "announcement-tag"}
+    assert [(each["oid"], each["verdict"]) for each in planned["commits"]] == [
+        (each.oid, each.verdict) for each in picked
+    ]
 
 
 def test_run_from_a_folder_that_vanishes(world: World) -> None:

@@ -24,6 +24,7 @@ def compare(world: World, played: Played) -> Counter[str]:
     commits_as_git_picks_them(played)
     headers_are_kept(world, played)
     edits_as_git_merges_them(played)
+    other_files_are_not_touched(played)
     everything_is_backed_up(world, played)
     stash_brings_the_old_state_back(world, played)
     repository_is_sound(world, played)
@@ -121,8 +122,14 @@ def edits_as_git_merges_them(played: Played) -> None:
         dirt.other: ("untracked", "parked"),
         dirt.ignored: ("ignored", "parked"),
     }
-    for path in dirt.apart:
-        assert played.after.files[path] == played.before.files[path]
+
+
+def other_files_are_not_touched(played: Played) -> None:
+    """A file that ends as it began was not written in between."""
+    before, after = played.before, played.after
+    same = {path for path, state in before.files.items() if after.files.get(path) == state}
+    assert same > {*played.dirt.apart, played.dirt.same}
+    assert {path: before.written[path] for path in same} == {path: after.written[path] for path in same}
 
 
 def everything_is_backed_up(world: World, played: Played) -> None:

@@ -33,7 +33,8 @@ class Dirt:
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """A checkout as it is at one moment. ``index`` and ``worktree`` are trees of the tracked files;
-    ``flags`` are the index entries with theirs; ``files`` are modes and bytes on the disk."""
+    ``flags`` are the index entries with theirs; ``files`` are modes and bytes on the disk, ``written``
+    inode and modification time of each, which tell whether a file was written anew."""
 
     tip: str
     refs: dict[str, str]
@@ -44,6 +45,7 @@ class Recorded:
     status: str
     index_file: bytes = field(repr=False)
     files: dict[str, tuple[int, bytes]] = field(repr=False)
+    written: dict[str, tuple[int, int]] = field(repr=False)
 
 
 def make(world: World, event: Event, edits: Edits, seed: int) -> Dirt:
@@ -141,6 +143,8 @@ def record(world: World, at: Path | None = None) -> Recorded:
     index = world.git("write-tree", at=at, env=copied)
     world.git("update-index", "-q", "--really-refresh", at=at, env=copied, check=False)
     world.git("add", "--update", ".", at=at, env=copied)
+    files = snapshot_files(at)
+    status = {path: (at / path).lstat() for path in files}
     return Recorded(
         tip=world.git("rev-parse", "HEAD", at=at),
         refs={**refs, "HEAD": (at / ".git" / "HEAD").read_text()},
@@ -150,7 +154,8 @@ def record(world: World, at: Path | None = None) -> Recorded:
         flags=world.git("ls-files", "-s", "-t", "-v", at=at),
         status=world.git("status", "--porcelain", "-uall", "-z", at=at, env=env),
         index_file=index_file,
-        files=snapshot_files(at),
+        files=files,
+        written={path: (each.st_ino, each.st_mtime_ns) for path, each in status.items()},
     )
 
 

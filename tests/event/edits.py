@@ -90,11 +90,6 @@ class Edits:
         """Those that only the old tree has."""
         return (path for path in self._old if path not in self._new)
 
-    def renamed(self) -> Iterator[str]:
-        """Those that only the old tree has, and whose bytes the new tree has under a new name."""
-        elsewhere = {entry.oid for path, entry in self._new.items() if path not in self._old}
-        return (path for path in self.gone() if self._old[path].oid in elsewhere)
-
     def arriving(self) -> Iterator[str]:
         """Those that only the new tree has, in folders that the old one has too."""
         folders = {os.path.dirname(path) for path in self._old}

@@ -65,7 +65,7 @@ def _change(world: World, event: Event, edits: Edits, kind: str, number: int) ->
         case "gone":
             _write(world, edits.anywhere(edits.pick(edits.gone())))
         case "renamed-upstream":
-            _write(world, edits.anywhere(edits.pick(edits.renamed())))
+            _write(world, edits.anywhere(edits.pick(event.renamed)))
         case "upstream-content":
             _write(world, edits.upstreams())
         case "upstream-patch":

@@ -25,13 +25,15 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Both tips with every file of theirs, and ``blobs``, the bytes of all of them."""
+    """Both tips with every file of theirs; ``renamed`` are the old names of those that git finds again
+    under another name, ``blobs`` the bytes of all files by id."""
 
     old: str
     new: str
     announcement: str
     old_files: Mapping[str, Entry]
     new_files: Mapping[str, Entry]
+    renamed: tuple[str, ...]
     blobs: Mapping[str, bytes] = field(repr=False)
 
 
@@ -55,6 +57,8 @@ def begin(world: World) -> Event:
     # Over the wire, or the clone would have all of the new line's objects already.
     world.git("clone", "-q", "--no-local", str(up), str(world.clone), at=world.base)
     old_files, new_files = listing(world, old, at=up), listing(world, new, at=up)
+    # A letter, the old name and the new one, each ended by a NUL.
+    renamed = world.git("diff", "--name-status", "-M", "--diff-filter=R", "-z", old, new, at=up).split("\0")
     oids = {entry.oid for files in (old_files, new_files) for entry in files.values()}
     return Event(
         old=old,
@@ -62,6 +66,7 @@ def begin(world: World) -> Event:
         announcement=announcement,
         old_files=old_files,
         new_files=new_files,
+        renamed=tuple(renamed[1::3]),
         blobs=read_objects(world, oids, at=up),
     )
 
