@@ -196,15 +196,11 @@ class FileSwitch:
             self._remove_empty(full)
             return change.after is None or self._install(number, change.path)
         taken = os.path.lexists(quarantined)
-        if taken and found is not None and _same_file(full, quarantined):
-            # Killed while it was being put back, when it had both names.
-            os.unlink(quarantined)
-            taken = False
         if found is not None and found != _DIRECTORY:
             if not self._same(found, change.before):
                 return False
             if taken:
-                # The way back was interrupted after the old file had its place again.
+                # Stopped while it was being put back, it has both names, or a copy has the other.
                 if not self._same(_look(quarantined, self._objects), change.before):
                     return False
                 os.unlink(quarantined)
@@ -263,11 +259,8 @@ class FileSwitch:
                 return True
             if not self._same(found, change.after):
                 return False
-            # Two names of one file, where apply was interrupted: a rename between them would do nothing.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._staged(number))
-            with contextlib.suppress(FileNotFoundError):
-                # Killed while it was installed, it still has this name too; renaming would do nothing.
+                # Stopped while it was installed, it still has this name too; renaming would do nothing.
                 os.unlink(self._staged(number))
             os.rename(full, self._staged(number))
             if not self._same(_look(self._staged(number), self._objects), change.after):
@@ -386,10 +379,6 @@ def _look(full: bytes, objects: Objects) -> TreeEntry | None:
         with open(full, "rb") as file:
             data = file.read()
     return TreeEntry(mode, objects.hash_blob(data))
-
-
-def _same_file(one: bytes, other: bytes) -> bool:
-    return os.path.samestat(os.lstat(one), os.lstat(other))
 
 
 def _link(source: bytes, target: bytes) -> None:
