@@ -7,13 +7,13 @@ path; one side renamed a whole directory, and the other put files into it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from resync.merge.cells import Cell, Cells, with_side
 from resync.merge.directories import DirectoryRenames, find_directory_renames, moved_along
 from resync.merge.files import BASE, OURS, THEIRS, FileMerge, Names, Stages, file_type, merge_entries
 from resync.merge.options import MergeOptions
-from resync.merge.renames import find_renames
+from resync.merge.renames import dirname, find_renames
 from resync.merge.walk import SideChanges, Walk, side_changes
 from resync.model import MODE_FILE, ConflictKind, TreeEntry, TreePath
 
@@ -178,8 +178,9 @@ class _Follower:
             along = moved_along(path, moves.targets)
             if along is not None and moves.targets[along[0]] not in own_moves:
                 goals.setdefault(along[1], []).append(path)
-            for directory in moves.split:
-                if along is None and path.startswith(directory + b"/"):
+        for directory in moves.split:
+            for path in _nearest(directory, added):
+                if moved_along(path, moves.targets) is None:
                     self._doubt(path, side, TreePath(directory))
         for goal, paths in goals.items():
             if len(paths) > 1 or self._in_the_way(side, goal, sources.get(paths[0])):
@@ -211,6 +212,15 @@ class _Follower:
         entry = self._cells.at(path).stages[side]
         assert entry is not None
         self._cells.arrive(path, side, entry, conflict="directory-rename", others=(goal,))
+
+
+def _nearest(directory: bytes, added: Iterable[TreePath]) -> list[TreePath]:
+    """The added files inside a directory, or in the nearest one above that has any."""
+    while True:
+        inside = sorted(path for path in added if path.startswith(directory + b"/"))
+        if inside or not directory:
+            return inside
+        directory = dirname(directory)
 
 
 def _opposite(side: int) -> int:

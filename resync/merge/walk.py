@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from resync.errors import Refused
 from resync.merge.files import BASE, OURS, THEIRS, Stages
 from resync.merge.order import hash_order
 from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
 
-Edits = dict[TreePath, "TreeEntry | None"]
+Edits: TypeAlias = "dict[TreePath, TreeEntry | None]"
 """What is to be put at paths of ours' tree, a whole tree perhaps; None removes."""
 
 _EMPTY: Tree = {}

@@ -380,6 +380,18 @@ def test_renamed_directories_as_configured(directories: str, path: bytes, clean:
         assert state == {b"e/a": text(*LONG), path: text("new")}
 
 
+def test_a_directory_split_evenly_is_a_conflict_of_what_was_added() -> None:
+    base = {b"d/a": text(*LONG), b"d/b": text(*reversed(LONG))}
+    ours = {b"e/a": text(*LONG), b"f/b": text(*reversed(LONG))}
+    theirs = {**base, b"d/new": text("new")}
+    for sides in ((ours, theirs), (theirs, ours)):
+        result, state = merged(base, *sides)
+        assert [(conflict.kind, conflict.path) for conflict in result.conflicts] == [
+            ("directory-rename", b"d/new")
+        ]
+        assert state == {**ours, b"d/new": text("new")}
+
+
 def test_a_search_cut_short_says_so() -> None:
     base = {b"d%d" % n: text(*LONG, str(n)) for n in range(3)}
     ours = {b"e%d" % n: text(*LONG, str(n), "x") for n in range(3)}
