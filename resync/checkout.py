@@ -28,7 +28,7 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
 
     Raises ``Refused``: ``operation-in-progress``, ``unmerged-paths``, and what index and status refuse.
     """
-    refuse_operation(repository)
+    repository.refuse_operation()
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
     data, modified = _index_file(repository)
@@ -48,18 +48,6 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
         index_file=objects.add_blob(data) if data is not None else None,
         changes=changes,
     )
-
-
-def refuse_operation(repository: Repository) -> None:
-    """Raise ``Refused("operation-in-progress")`` while git is in the middle of a merge, a rebase and so on."""
-    operation = repository.operation()
-    if operation is not None:
-        name, way_out = operation
-        raise Refused(
-            "operation-in-progress",
-            f"A git {name} is under way in this checkout. Nothing was changed.",
-            way_out,
-        )
 
 
 def _index_file(repository: Repository) -> tuple[bytes | None, int]:

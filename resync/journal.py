@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from resync.errors import Refused
 from resync.model import Backup, MoveRefs, Plan, Switch
 from resync.repository import Repository
-from resync.repository.objects import fsync_directory
+from resync.repository.packs import fsync_directory
 
 VERSION = 1
 
@@ -43,6 +43,11 @@ class Journal:
     outcome: Mapping[str, Any] | None
 
     @property
+    def lock_folder(self) -> str:
+        """Where the run keeps the proofs of its locks."""
+        return _lock_folder(self.folder)
+
+    @property
     def unfinished(self) -> bool:
         """Whether files or refs may be half-way."""
         return self.state == "switching"
@@ -59,11 +64,15 @@ class Journals:
         """The folder of one run, whether it exists or not."""
         return os.path.join(self._runs, run)
 
+    def lock_folder(self, run: str) -> str:
+        """Where one run keeps the proofs of its locks."""
+        return _lock_folder(self.run_folder(run))
+
     def begin(self, plan: Plan) -> Journal:
         """Record a run before its first step. Call it with the lock of runs held."""
         number = max((number for number, _, _ in self._states()), default=0) + 1
         folder = self.run_folder(plan.id)
-        os.makedirs(folder)
+        os.makedirs(_lock_folder(folder))
         _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
         _write_text(os.path.join(folder, "state"), f"{number} planned\n")
         fsync_directory(folder)
@@ -152,6 +161,10 @@ class Journals:
                 raise _unreadable(name, str(error)) from None
             found.append((number, name, state))
         return sorted(found)
+
+
+def _lock_folder(folder: str) -> str:
+    return os.path.join(folder, "locks")
 
 
 def _read_state(folder: str) -> tuple[int, str]:

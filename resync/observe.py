@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resync.checkout import refuse_operation
 from resync.errors import Refused
-from resync.history import History
+from resync.history import History, open_history
 from resync.model import Caller, Head, Oid, Request, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
@@ -46,12 +45,12 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     head = repository.head()
     if head.branch is None:
         # A rebase detaches HEAD: then it is not the configuration that lacks an upstream.
-        refuse_operation(repository)
+        repository.refuse_operation()
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     fetched = fetch(repository, branch, progress) if request.fetch else None
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
-    history = History(repository.objects, shallow=repository.shallow, grafts=repository.grafts)
+    history = open_history(repository)
     evidence = collect(
         repository, branch, head, given=given, announcements=fetched.announcements if fetched else {}
     )

@@ -27,12 +27,14 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Repository
-from resync.repository.locks import LockFile
-from resync.repository.refs import RefTransaction, lock_of, write_now
+from resync.repository.locks import LockFile, release_left
+from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
 from resync.worktree.index import load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.switch import FileSwitch
+
+_A_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +107,19 @@ class Sequencer:
     # --- an interrupted run ---
 
     def sweep(self) -> None:
-        """Clear away runs that died before they changed anything, with the locks that are provably theirs.
+        """Clear away what runs left that died before or after they changed things: the locks that are
+        provably theirs, and the record of those that changed nothing.
 
         Call it with the lock of runs held: nobody else can be planning then.
         """
+        unfinished = self._journals.in_state("switching")
+        for run in self._journals.names():
+            if run not in unfinished:
+                release_left(self._journals.lock_folder(run))
         for run in self._journals.in_state("planned"):
-            journal = self._journals.load(run)
-            _Run(self._repository, journal, self._caller, self._settings).release_locks()
             self._journals.forget(run)
+        clear_locks(self._repository)
+        self._repository.objects.clear_dead(self._caller.now - _A_DAY)
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
@@ -160,7 +167,7 @@ class _Run:
             keep=caller.folder,
         )
         self._index_changes = [change for step in self._switches for change in step.index]
-        self._proofs = os.path.join(journal.folder, "locks")
+        self._proofs = journal.lock_folder
         self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
         self._head_lock = lock_of(repository, RefName(b"HEAD"), self._proofs)
         self._refs = RefTransaction(repository, self._updates, self._proofs)
@@ -237,13 +244,6 @@ class _Run:
             self._refs.take_back(self._who, "resync: aborted")
             left += self._write_index([change.inverse() for change in self._index_changes])
         return tuple(dict.fromkeys(left))
-
-    def release_locks(self) -> None:
-        """Remove the locks that an earlier process left, where they are provably this run's."""
-        self._index_lock.release_ours()
-        self._head_lock.release_ours()
-        self._refs.release_ours()
-        self._backup_refs.release_ours()
 
     def abandon(self) -> None:
         """Leave the locks on the disk, so that nobody works on a half-switched checkout."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resync import rescue as rescues
-from resync.history import History
+from resync.history import open_history
 from resync.journal import Journal, Journals
 from resync.model import LocalCommit, LocalFile, RefName
 from resync.repository import Repository
@@ -63,7 +63,7 @@ def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:
         yield from parked
         return
     objects = repository.objects
-    history = History(objects, shallow=repository.shallow, grafts=repository.grafts)
+    history = open_history(repository)
     base = plan.upstream.new_tip if plan.upstream is not None else None
     since = history.reachable([tip], [base] if base is not None else [], ignore_cut=True)
     present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}

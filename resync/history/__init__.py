@@ -4,6 +4,7 @@ from resync.history.changes import tree_changes
 from resync.history.commit_graph import CommitGraph, read_commit_graph
 from resync.history.graph import History, HistoryCut
 from resync.history.message import change_id, cherry_picked_from, trailers
+from resync.history.opened import open_history
 from resync.history.patches import PatchIndex, patch_id
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "PatchIndex",
     "change_id",
     "cherry_picked_from",
+    "open_history",
     "patch_id",
     "read_commit_graph",
     "trailers",

@@ -13,14 +13,16 @@ import time
 from types import TracebackType
 
 from resync.errors import Busy, Refused
-from resync.repository.objects import fsync_directory
+from resync.repository.packs import fsync_directory
+
+_LONGEST_PATH = 65536
 
 
 class LockFile:
     """``<path>.lock``, held between ``acquire`` and ``commit`` or ``release``.
 
-    The lock is only ever an empty file: new content is written beside the proof and renamed over the
-    locked file from there, so that no live file shares its bytes with a lock.
+    The lock never becomes the file: new content is written beside the proof and renamed over the locked
+    file from there, so that no live file shares its bytes with a lock.
     """
 
     def __init__(self, path: str, proof: str) -> None:
@@ -37,8 +39,9 @@ class LockFile:
         """
         os.makedirs(os.path.dirname(self._proof), exist_ok=True)
         os.makedirs(os.path.dirname(self._lock), exist_ok=True)
-        with open(self._proof, "ab"):
-            pass
+        with open(self._proof, "wb") as file:
+            # Where the lock is, for whoever has to clear up after us; the repository may have moved by then.
+            file.write(os.fsencode(os.path.relpath(self.path, os.path.dirname(self._proof))))
         try:
             try:
                 os.link(self._proof, self._lock)
@@ -75,12 +78,6 @@ class LockFile:
             _remove(self._lock)
             _remove(self._proof)
 
-    def release_ours(self) -> None:
-        """Remove the lock if it is provably of this run: an earlier process of it died."""
-        if self._is_ours():
-            _remove(self._lock)
-        _remove(self._proof)
-
     def abandon(self) -> None:
         """Leave the lock where it is: the run is half-way, and nobody else may touch the file."""
         self._held = False
@@ -93,7 +90,7 @@ class LockFile:
     def _is_ours(self) -> bool:
         try:
             return os.path.samefile(self._proof, self._lock)
-        except FileNotFoundError:
+        except (OSError, ValueError):
             return False
 
     def _taken(self) -> Busy:
@@ -107,6 +104,27 @@ class LockFile:
             " Nothing was changed.",
             f"wait for it to end; if you are sure that none runs any more: rm {self._lock}",
         )
+
+
+def release_left(proofs: str) -> None:
+    """Remove the locks that a dead process left, with their proofs in the folder ``proofs``.
+
+    Only locks that are provably of that process go. Call it where no live one can hold them.
+    """
+    try:
+        names = os.listdir(proofs)
+    except FileNotFoundError:
+        return
+    for name in names:
+        proof = os.path.join(proofs, name)
+        if not os.path.isfile(proof):
+            continue
+        with open(proof, "rb") as file:
+            path = os.path.join(os.fsencode(proofs), file.read(_LONGEST_PATH))
+        lock = LockFile(os.fsdecode(path), proof)
+        if lock._is_ours():
+            _remove(lock._lock)
+            _remove(proof)
 
 
 class RunLock:

@@ -8,18 +8,33 @@ whole run, which is what makes a replay cheap (the same trees are read again for
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from resync.errors import Refused
-from resync.model import MODE_GITLINK, MODE_TREE, Commit, Oid, Tree, TreeEntry, TreePath
+from resync.model import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    MODE_TREE,
+    Commit,
+    Oid,
+    Tree,
+    TreeEntry,
+    TreePath,
+)
+from resync.repository.packs import clear_dead, incoming
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
     from dulwich.objects import ShaFile
+    from dulwich.pack import Pack
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
+_MODES = {b"%o" % mode: mode for mode in (MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK, MODE_TREE)}
+_entry = tuple.__new__  # trees have millions of entries: without the keyword handling of TreeEntry itself
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 
 
@@ -33,6 +48,10 @@ class Objects:
         self._commits: dict[Oid, Commit] = {}
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
+        self._packs: tuple[Pack, ...] = ()
+        # A tree is a row of: mode, a blank, the name, a NUL, the raw id.
+        self._fixed = 2 + self.hex_length // 2
+        self._tree_line = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{%d})" % (self.hex_length // 2), re.DOTALL)
 
     # --- reading ---
 
@@ -45,11 +64,29 @@ class Objects:
         if found is not None:
             return found
         try:
-            return self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
+            return self._from_pack(oid) or self._from_store(oid)
         except KeyError:
             raise missing(oid) from None
         except _signs_of_damage() as error:
             raise _damaged(oid, error) from error
+
+    def _from_pack(self, oid: Oid) -> tuple[int, bytes] | None:
+        """The object out of the packs that are known. The store's own way stats the disk at every call."""
+        try:
+            name = bytes.fromhex(oid.decode("ascii"))
+        except ValueError:
+            raise KeyError(oid) from None
+        for pack in self._packs:
+            try:
+                return pack.get_raw(name)  # type: ignore[arg-type]
+            except (KeyError, OSError):
+                continue  # not in it, or repacked away meanwhile
+        return None
+
+    def _from_store(self, oid: Oid) -> tuple[int, bytes]:
+        found = self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
+        self._packs = tuple(self._store.packs)
+        return found
 
     def __contains__(self, oid: Oid) -> bool:
         try:
@@ -97,23 +134,18 @@ class Objects:
         return data
 
     def _parse_tree(self, data: bytes) -> Tree:
-        entries: dict[bytes, TreeEntry] = {}
-        width = self.hex_length // 2
-        position, end = 0, len(data)
-        while position < end:
-            space = data.index(b" ", position)
-            nul = data.index(b"\0", space)
-            after = nul + 1 + width
-            name = data[space + 1 : nul]
-            if name in entries or b"/" in name or not name:
-                raise Refused(
-                    "hostile-tree",
-                    f"A tree has the name {os.fsdecode(name)!r} twice or in a form that no tree may have."
-                    " Nothing was changed.",
-                    "git fsck",
-                )
-            entries[name] = TreeEntry(int(data[position:space], 8), Oid(data[nul + 1 : after].hex().encode()))
-            position = after
+        found = self._tree_line.findall(data)
+        entries = {
+            name: _entry(TreeEntry, (_MODES.get(mode) or int(mode, 8), raw.hex().encode()))
+            for mode, name, raw in found
+        }
+        covered = sum(len(mode) + len(name) for mode, name, _ in found) + len(found) * self._fixed
+        if len(entries) != len(found) or covered != len(data):
+            raise Refused(
+                "hostile-tree",
+                "A tree has a name twice, or one that no tree may have, or is damaged. Nothing was changed.",
+                "git fsck",
+            )
         return entries
 
     # --- adding, in memory ---
@@ -236,9 +268,8 @@ class Objects:
         packable: list[tuple[ShaFile, str | None]] = [
             (ShaFile.from_raw_string(kind, data), None) for kind, data in wanted.values()
         ]
-        self._store.fsync_object_files = True
-        self._store.add_objects(packable)
-        fsync_directory(self._store.pack_dir)
+        with incoming(self._store) as made:
+            made.add_objects(packable)
         for oid, expected in wanted.items():
             if self._store.get_raw(oid) != expected:  # type: ignore[arg-type]
                 raise Refused(
@@ -248,6 +279,10 @@ class Objects:
                     "git fsck",
                 )
         return len(wanted)
+
+    def clear_dead(self, older_than: float) -> None:
+        """Remove what processes left that died while they wrote a pack, before ``older_than`` (seconds)."""
+        clear_dead(self._store, older_than)
 
 
 def _signs_of_damage() -> tuple[type[Exception], ...]:
@@ -301,17 +336,6 @@ def parse_commit(oid: Oid, raw: bytes) -> Commit:
         message=message,
         raw=raw,
     )
-
-
-def fsync_directory(path: str | os.PathLike[str]) -> None:
-    """Make the names in a directory durable; a no-op where directories cannot be opened (Windows)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _tree_order(item: tuple[bytes, TreeEntry]) -> bytes:

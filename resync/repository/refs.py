@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import time
 from collections.abc import Sequence
 from types import TracebackType
 
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName, RefUpdate
-from resync.repository.locks import LockFile
-from resync.repository.objects import fsync_directory
+from resync.repository.locks import LockFile, RunLock, release_left
+from resync.repository.packs import fsync_directory
 from resync.repository.repo import BRANCHES, Repository
 
 
@@ -83,11 +81,6 @@ class RefTransaction:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
 
-    def release_ours(self) -> None:
-        """Remove locks that a dead process of this run left (see ``LockFile.release_ours``)."""
-        for lock in self._locks.values():
-            lock.release_ours()
-
     def abandon(self) -> None:
         """Leave the locks where they are (see ``LockFile.abandon``)."""
         for lock in self._locks.values():
@@ -147,12 +140,21 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
     """Write what the refs reach and is only in memory, then move them: for refs that need no journal."""
     objects = repository.objects
     objects.write_pack(objects.new_from(update.new for update in updates if update.new is not None))
-    proofs = os.path.join(repository.common_dir, "resync", "locks", f"{os.getpid()}-{time.time_ns()}")
-    try:
-        with RefTransaction(repository, updates, proofs) as refs:
-            refs.commit(who)
-    finally:
-        shutil.rmtree(proofs, ignore_errors=True)
+    folder = _plain_folder(repository)
+    # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
+    with RunLock(folder), RefTransaction(repository, updates, folder) as refs:
+        refs.commit(who)
+
+
+def clear_locks(repository: Repository) -> None:
+    """Remove the locks that a killed ``write_now`` left."""
+    folder = _plain_folder(repository)
+    with RunLock(folder):
+        release_left(folder)
+
+
+def _plain_folder(repository: Repository) -> str:
+    return os.path.join(repository.common_dir, "resync", "refs")
 
 
 def _moved(update: RefUpdate) -> Refused | Busy:

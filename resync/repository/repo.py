@@ -221,6 +221,17 @@ class Repository:
                 return operation, way_out
         return None
 
+    def refuse_operation(self) -> None:
+        """Raise ``Refused("operation-in-progress")`` where git is amid a merge, a rebase or the like."""
+        operation = self.operation()
+        if operation is not None:
+            name, way_out = operation
+            raise Refused(
+                "operation-in-progress",
+                f"A git {name} is under way in this checkout. Nothing was changed.",
+                way_out,
+            )
+
     @cached_property
     def shallow(self) -> frozenset[Oid]:
         """The commits at which a shallow clone is cut: their parents are not here."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from resync.errors import Busy, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
+from resync.repository.packs import incoming
 from resync.upstream.find import UpstreamBranch
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ def _exchange(
 
     client, path = _connect(repository, upstream.url)
     store = repository.dulwich.object_store
-    # What was fetched is what a later backup rests on; it must survive a power cut as well.
-    store.fsync_object_files = True
 
     def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
         wanted = {
@@ -134,7 +133,8 @@ def _exchange(
             refs = result.refs  # type: ignore[assignment]
             if pack.tell():
                 pack.seek(0)
-                store.add_thin_pack(pack.read, None)
+                with incoming(store) as made:
+                    made.add_thin_pack(pack.read, None)
     return {
         RefName(name): Oid(oid) for name, oid in refs.items() if oid is not None and not name.endswith(b"^{}")
     }
