@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from dulwich.object_store import MemoryObjectStore
+from hypothesis import settings
 
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, TreeEntry
 from resync.repository.objects import Objects
@@ -16,6 +17,10 @@ File: TypeAlias = tuple[int, bytes]
 
 State: TypeAlias = dict[bytes, File]
 """Path to file; no path is a directory of another."""
+
+
+law = settings(deadline=None)
+"""For properties: how long an example takes says nothing on a machine that is busy."""
 
 
 def memory() -> Objects:

@@ -16,7 +16,7 @@ from resync.merge.myers import Budget, compare
 from resync.model import MODE_FILE
 
 from .git_merge import GitMerges, version
-from .states import State
+from .states import State, law
 
 few_lines = st.lists(st.sampled_from([b"a\n", b"b\n", b"c\n", b"\n", b"}\n", b"d\r\n"]), max_size=25)
 texts = st.one_of(
@@ -27,6 +27,7 @@ texts = st.one_of(
 )
 
 
+@law
 @given(st.binary())
 def test_lines_are_the_whole_text(data: bytes) -> None:
     lines = split_lines(data)
@@ -47,11 +48,13 @@ def assert_turns_into(a: list[bytes], b: list[bytes], ranges: list[tuple[int, in
     assert made + a[a_at:] == b
 
 
+@law
 @given(few_lines, few_lines)
 def test_a_diff_turns_one_text_into_the_other(a: list[bytes], b: list[bytes]) -> None:
     assert_turns_into(a, b, diff(a, b))
 
 
+@law
 @given(few_lines, few_lines, st.integers(0, 20))
 def test_the_fallback_does_too_with_any_budget(a: list[bytes], b: list[bytes], steps: int) -> None:
     budget = Budget(0)
@@ -61,6 +64,7 @@ def test_the_fallback_does_too_with_any_budget(a: list[bytes], b: list[bytes], s
     assert_turns_into(a, b, ranges)
 
 
+@law
 @given(few_lines)
 def test_a_text_does_not_differ_from_itself(a: list[bytes]) -> None:
     assert diff(a, a) == []
@@ -86,6 +90,7 @@ def test_very_frequent_lines_are_left_to_the_fallback() -> None:
 # --- laws of merging ---------------------------------------------------------------------------------
 
 
+@law
 @given(texts, texts, st.sampled_from(["merge", "diff3", "zdiff3"]))
 def test_one_side_unchanged_gives_the_other(base: bytes, side: bytes, style: Style) -> None:
     assert merge_text(base, base, side, style=style) == merge_text(base, side, base, style=style)
@@ -93,12 +98,14 @@ def test_one_side_unchanged_gives_the_other(base: bytes, side: bytes, style: Sty
     assert (merged.data, merged.conflicts) == (side, 0)
 
 
+@law
 @given(texts, texts)
 def test_equal_edits_agree(base: bytes, side: bytes) -> None:
     merged = merge_text(base, side, side)
     assert (merged.data, merged.conflicts) == (side, 0)
 
 
+@law
 @given(texts, texts, texts)
 def test_verdicts_are_symmetric(base: bytes, ours: bytes, theirs: bytes) -> None:
     one, other = merge_text(base, ours, theirs), merge_text(base, theirs, ours)
@@ -107,6 +114,7 @@ def test_verdicts_are_symmetric(base: bytes, ours: bytes, theirs: bytes) -> None
         assert one.data == other.data
 
 
+@law
 @given(texts, texts, texts)
 def test_merging_what_is_already_in_changes_nothing(base: bytes, ours: bytes, theirs: bytes) -> None:
     merged = merge_text(base, ours, theirs)
@@ -116,6 +124,7 @@ def test_merging_what_is_already_in_changes_nothing(base: bytes, ours: bytes, th
         assert again.conflicts or again.data == merged.data
 
 
+@law
 @given(texts, texts, texts, st.sampled_from(["merge", "diff3", "zdiff3"]))
 def test_every_line_comes_from_an_input_or_is_a_marker(
     base: bytes, ours: bytes, theirs: bytes, style: Style
@@ -129,6 +138,7 @@ def test_every_line_comes_from_an_input_or_is_a_marker(
     assert set(signs) <= {b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"}
 
 
+@law
 @given(texts, texts, texts)
 def test_union_never_conflicts_and_keeps_the_lines_of_both(base: bytes, ours: bytes, theirs: bytes) -> None:
     merged = merge_text(base, ours, theirs, union=True)

@@ -16,7 +16,7 @@ from resync.merge.similarity import FULL, Overlaps, pieces, score
 from resync.merge.walk import side_changes
 from resync.model import MODE_FILE, MODE_GITLINK, TreePath
 
-from .states import State, memory, put
+from .states import State, law, memory, put
 
 LONG = b"".join(b"line %d\n" % n for n in range(20))
 files = st.lists(st.sampled_from([b"a\n", b"bb\r\n", b"c" * 70, b"\n", b"\0"]), max_size=8).map(b"".join)
@@ -79,6 +79,7 @@ def test_directories_that_the_other_side_left_alone_come_last() -> None:
     assert renamed(base, side, other=other) == {b"source": b"a/new"}
 
 
+@law
 @given(st.lists(st.binary(max_size=6), unique=True, max_size=300))
 def test_the_hash_order_loses_nothing(names: list[bytes]) -> None:
     assert sorted(hash_order(names)) == sorted(names)
@@ -89,6 +90,7 @@ def test_the_hash_order_goes_by_fnv1() -> None:
     assert hash_order([b"a", b"b", b"c"]) == [b"c", b"b", b"a"]
 
 
+@law
 @given(files, st.lists(files, max_size=5), st.sampled_from([0, FULL // 2, FULL * 3 // 4]))
 def test_many_comparisons_are_as_single_ones(one: bytes, others: list[bytes], least: int) -> None:
     cut = [pieces(data) for data in others]
@@ -96,6 +98,7 @@ def test_many_comparisons_are_as_single_ones(one: bytes, others: list[bytes], le
     assert [scores.get(at, 0) for at in range(len(cut))] == [score(file, pieces(one), least) for file in cut]
 
 
+@law
 @given(files)
 def test_a_file_is_like_itself(data: bytes) -> None:
     whole = (

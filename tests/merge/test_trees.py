@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resync.errors import Refused
@@ -26,7 +26,7 @@ from resync.model import (
 )
 
 from .git_merge import GitMerges, version
-from .states import File, State, changed, get, memory, put, random_state
+from .states import File, State, changed, get, law, memory, put, random_state
 
 
 def merged(
@@ -55,6 +55,7 @@ def random_history(source: random.Random) -> tuple[State, State, State]:
 # --- laws ------------------------------------------------------------------------------------------------
 
 
+@law
 @given(histories)
 def test_one_side_unchanged_gives_the_other(history: tuple[State, State, State]) -> None:
     base, side, _ = history
@@ -64,6 +65,7 @@ def test_one_side_unchanged_gives_the_other(history: tuple[State, State, State])
         assert state == side
 
 
+@law
 @given(histories)
 def test_verdicts_are_symmetric(history: tuple[State, State, State]) -> None:
     base, ours, theirs = history
@@ -74,6 +76,7 @@ def test_verdicts_are_symmetric(history: tuple[State, State, State]) -> None:
         assert state == mirrored
 
 
+@law
 @given(histories)
 def test_merging_what_is_already_in_changes_nothing(history: tuple[State, State, State]) -> None:
     base, ours, theirs = history
@@ -84,6 +87,7 @@ def test_merging_what_is_already_in_changes_nothing(history: tuple[State, State,
         assert same == state
 
 
+@law
 @given(histories)
 def test_a_clean_merge_holds_only_lines_of_its_inputs(history: tuple[State, State, State]) -> None:
     result, state = merged(*history)
@@ -92,6 +96,7 @@ def test_a_clean_merge_holds_only_lines_of_its_inputs(history: tuple[State, Stat
         assert {line for _, data in state.values() for line in data.split(b"\n")} <= known
 
 
+@law
 @given(histories)
 def test_every_conflict_can_be_recorded_in_an_index(history: tuple[State, State, State]) -> None:
     result, state = merged(*history)
@@ -422,7 +427,7 @@ def test_missing_and_damaged_objects_are_refused() -> None:
         merge_trees(objects, tree, tree, slash)
 
 
-@settings(max_examples=50)
+@law
 @given(st.lists(st.binary(max_size=40), min_size=3, max_size=3))
 def test_any_bytes_merge_or_conflict(contents: list[bytes]) -> None:
     base, ours, theirs = ({b"\xff\n": (MODE_FILE, data)} for data in contents)
