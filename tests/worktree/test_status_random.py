@@ -127,8 +127,10 @@ class Maker:
             self.sandbox.git("update-index", "-z", "--index-info", stdin=b"".join(self.index_lines))
         for option, paths in self.marks.items():
             if option == "add-n":
+                paths = [path for path in paths if self.parents_are_real(path)]
+            if option == "add-n" and paths:
                 self.sandbox.git("-c", "core.safecrlf=false", "add", "-N", "--", *paths)
-            else:
+            elif paths:
                 self.sandbox.git("update-index", "-z", option, "--stdin", stdin=b"\0".join(paths))
 
     def make(self, kinds: dict[str, Kind], kind: str, path: bytes) -> None:
