@@ -1,6 +1,7 @@
 """The founding event, end to end and against git: Kolla's own history, random local work on top.
 
-``tests/event`` plays it and compares; ``scripts/event-sweep`` does so for as many seeds as one likes.
+``tests/event`` plays it and compares. ``RESYNC_EVENT_SEEDS`` sets how many seeds are played here;
+``scripts/event-sweep`` plays as many as one likes and counts the verdicts.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ def edits_as_git_merges_them(played: Played) -> None:
     dirt = played.dirt
     assert set(carried.staged) == set(dirt.staged)
     assert set(carried.unstaged) == set(dirt.unstaged)
-    rest = {each["path"]: (each["state"], each["verdict"]) for each in files if "staged" not in each["state"]}
-    assert rest == {
+    in_the_way = [each for each in files if each["state"] in ("untracked", "ignored")]
+    assert {each["path"]: (each["state"], each["verdict"]) for each in in_the_way} == {
         dirt.same: ("untracked", "adopted"),
         dirt.other: ("untracked", "parked"),
         dirt.ignored: ("ignored", "parked"),
@@ -185,8 +185,7 @@ def stash_brings_the_old_state_back(world: World, played: Played) -> None:
     world.git("checkout", "-q", "--detach", before.tip, at=fresh)
     world.git("stash", "apply", "-q", "--index", played.run.json["rescue"]["oid"], at=fresh)
     assert world.git("ls-files", "--stage", at=fresh) == before.entries
-    tracked = {path for path in before.files if path not in _never_backed_up(played)}
-    for path in tracked:
+    for path in before.files.keys() - _never_backed_up(played):
         mode, data = before.files[path]
         full = fresh / path
         found = os.readlink(full).encode() if full.is_symlink() else full.read_bytes()
