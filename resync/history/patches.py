@@ -136,10 +136,14 @@ def _look(objects: ObjectStore, directories: Iterable[_Directory]) -> tuple[byte
     deeper: list[_Directory] = []
     for prefix, before, after in directories:
         for path, old, new in directory_changes(objects, prefix, before, after):
-            digest.update(_heading(path, old, new))
             trees = subtree(old), subtree(new)
-            if trees != (None, None):
-                deeper.append((path + b"/", *trees))
+            if trees == (None, None):
+                digest.update(_heading(path, old, new))
+                continue
+            # A patch shows files only, and the same one may find the directory there or make it.
+            files = old if trees[0] is None else None, new if trees[1] is None else None
+            digest.update(_heading(path + b"/", *files))
+            deeper.append((path + b"/", *trees))
         if len(deeper) > _MANY_FILES:
             return digest.digest(), []  # these have no patch id anyway
     return digest.digest(), deeper

@@ -224,6 +224,42 @@ def test_of_several_twins_the_first_is_found() -> None:
     assert PatchIndex(objects, [near]).find(twins[0]) is None
 
 
+def test_a_twin_is_found_whether_or_not_its_directory_was_there_before() -> None:
+    objects = new_objects()
+    alone = add_change(objects, {"x": b""}, {"x": b"", "dir/sub/f": BODY})
+    beside = add_change(objects, {"dir/g": b""}, {"dir/g": b"", "dir/sub/f": BODY})
+    removed = add_change(objects, {"x": b"", "dir/sub/f": BODY}, {"x": b""})
+    for mine, theirs in ((alone, beside), (beside, alone)):
+        assert PatchIndex(objects, [removed, theirs]).find(mine) == theirs
+
+
+SIDE = st.dictionaries(st.sampled_from(("d", "d/e", "d/e/f", "d/g", "h")), st.binary(max_size=1))
+BYSTANDERS = st.dictionaries(st.sampled_from(("d/x", "d/e/x", "y")), st.just(b""))
+
+
+@settings(max_examples=300, deadline=None)
+@given(before=SIDE, after=SIDE, other_after=SIDE, bystanders=st.lists(BYSTANDERS, min_size=2, max_size=4))
+def test_the_index_finds_what_has_the_same_patch_id(
+    before: Files, after: Files, other_after: Files, bystanders: list[Files]
+) -> None:
+    objects = new_objects()
+    commits = [
+        add_change(objects, _possible({**before, **beside}), _possible({**end, **beside}))
+        for beside in bystanders
+        for end in (after, other_after)
+    ]
+    for commit in commits:
+        mine = patch_id(objects, commit)
+        twins = [each for each in commits if each != commit and patch_id(objects, each) == mine is not None]
+        others = [each for each in commits if each != commit]
+        assert PatchIndex(objects, others).find(commit) == next(iter(twins), None)
+
+
+def _possible(files: Files) -> Files:
+    """Only the files that no other file stands above."""
+    return {path: data for path, data in files.items() if not any(path.startswith(up + "/") for up in files)}
+
+
 def test_the_event_as_git_finds_it(event: Path) -> None:
     def between(newer: str, older: str) -> list[Oid]:
         listed = git(event, "rev-list", "--no-merges", f"refs/resync/{newer}", f"^refs/resync/{older}")
