@@ -58,13 +58,17 @@ def choose(journals: Journals, run: str | None) -> Journal:
 
 
 def held_tip(journals: Journals) -> Oid | None:
-    """The upstream tip that the last run, being an undo, turned away from; None where nothing is held."""
+    """The upstream tip that was turned away from: that of the last run, where it stands undone; else None."""
+    undone: set[str] = set()
     for journal in journals.newest_first():
-        if journal.state == "done":
-            if journal.plan.undoes is None:
-                return None
-            undone = journals.load(journal.plan.undoes).plan
-            return undone.upstream.new_tip if undone.upstream is not None else None
+        plan = journal.plan
+        if journal.state != "done":
+            continue
+        if plan.undoes is None:
+            return plan.upstream.new_tip if plan.id in undone and plan.upstream is not None else None
+        # An undo that was itself undone takes nothing back any more.
+        if plan.id not in undone:
+            undone.add(plan.undoes)
     return None
 
 
