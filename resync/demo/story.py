@@ -55,7 +55,8 @@ STEPS = (
         run=lambda session: commands.check(session, Request()),
     ),
     Step(
-        words="What would become of your work? Looking changes nothing.",
+        words="What would become of your work? Looking changes nothing.\n"
+        "(parked: does not fit any more and stays on a rescue branch; adopted: upstream has the same)",
         typed="resync plan",
         run=lambda session: commands.plan(session, Request()),
     ),
@@ -146,7 +147,8 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     """Tell one step, run its command, and return the command's exit status."""
     if step.upstream is not None:
         step.upstream(upstream)
-    console.lines(["", console.paint(step.words, "strong"), console.paint(f"$ {step.typed}", "good")])
+    words = [console.paint(line, "strong") for line in step.words.splitlines()]
+    console.lines(["", *words, console.paint(f"$ {step.typed}", "good")])
     stage = _Stage(console, quiet=step.quiet)
     session = Session(
         path=clone,
@@ -201,7 +203,8 @@ class _Stage(Console):
 
 def _opening(folder: str, console: Console) -> Iterator[str]:
     branch = LIBERTY.removeprefix(BRANCHES).decode()
-    yield console.paint("A small upstream like OpenStack Kolla's, and your clone of it", "strong")
+    yield console.paint(f"In April 2016, OpenStack Kolla replaced its branch {branch}.", "strong")
+    yield "This is a small upstream that does the same, and your clone of it:"
     yield f"  both are in {shown(folder)}"
     yield (
         f"  on {branch} you have {len(kolla.YOUR_COMMITS)} commits of your own,"
