@@ -5,12 +5,13 @@ What has changed since is found and saved first; then branch, index and files go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from resync import plan as planning
-from resync.backup import ORIG_HEAD, move_head, with_backup
+from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
 from resync.checkout import Checkout, read_checkout
 from resync.errors import Refused
+from resync.history import tree_changes
 from resync.journal import Journal, Journals
 from resync.model import (
     MODE_GITLINK,
@@ -18,15 +19,18 @@ from resync.model import (
     FileChange,
     Head,
     IndexChange,
+    IndexRecord,
     MoveRefs,
     Oid,
     Plan,
+    RefName,
     RefUpdate,
     Switch,
     TreeEntry,
     TreePath,
 )
 from resync.repository import Repository
+from resync.rescue import read
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
@@ -107,6 +111,10 @@ def rehearse_undo(
     changes = [change for step in undone.steps if isinstance(step, Switch) for change in step.files]
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
+    if head.tip != undone.new_tip:
+        newer = back.newer(undone, {change.path for change in changes})
+        changes += (file for file, _ in newer)
+        records += (entry for _, entry in newer)
     files = back.files(changes)
     switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
@@ -122,6 +130,16 @@ def rehearse_undo(
         undoes=undone.id,
     )
     return with_backup(repository, plan, checkout.changes, back.in_the_way, who, visible=True)
+
+
+def missing_backup(undone: Plan) -> Refused:
+    """The refusal to undo a run whose backup somebody has removed."""
+    return Refused(
+        "backup-missing",
+        f"The backup of run {undone.id} is gone from refs/resync/{undone.id}, so the run cannot be undone."
+        " Nothing was changed.",
+        "resync rescue list",
+    )
 
 
 class _Back:
@@ -164,6 +182,34 @@ class _Back:
             else:
                 back[change.path] = FileChange(path=change.path, before=now, after=change.before)
         return tuple(back[path] for path in sorted(back))
+
+    def newer(self, undone: Plan, touched: Collection[TreePath]) -> list[tuple[FileChange, IndexChange]]:
+        """What commits made since the run have changed at paths that the run did not touch, as changes from
+        how those paths were before the run: its backup has them."""
+        objects = self._repository.objects
+        name = RefName(RUN_REFS + undone.id.encode() + b"/work")
+        oid = self._repository.ref(name)
+        if oid is None:
+            raise missing_backup(undone)
+        kept = read(self._repository, name, oid, undone.id)
+        tip = objects.commit(kept.tip).tree
+        staged, unstaged = kept.staged or tip, kept.unstaged or tip
+        then, now = (objects.commit(each).tree for each in (undone.new_tip, self._head.tip))
+        found = []
+        for path, _, _ in tree_changes(objects, then, now):
+            if path in touched:
+                continue
+            clean, indexed, entry = (objects.entry(tree, path) for tree in (tip, staged, unstaged))
+            if entry is not None and entry == clean:
+                entry = self._form.after(path, entry)
+            record = IndexRecord(mode=indexed.mode, oid=indexed.oid) if indexed is not None else None
+            found.append(
+                (
+                    FileChange(path=path, before=entry, after=None),
+                    IndexChange(path=path, before=record, after=None),
+                )
+            )
+        return found
 
     def _now(self, change: FileChange) -> TreeEntry | None:
         if change.after is not None and change.after.mode == MODE_GITLINK:

@@ -722,7 +722,7 @@ def test_hostile_tree(rewritten_world: World, names: tuple[bytes, ...]) -> None:
         PARK,
         1,
         "hostile-tree",
-        "A tree has the name * twice or in a form that no tree may have. Nothing was changed.",
+        "The tree * has a name twice, or one that no tree may have, or is damaged. Nothing was changed.",
         "git fsck",
     )
 

@@ -179,3 +179,16 @@ def test_on_a_terminal_it_asks(rewritten_world: World, answer: str, back: bool) 
     after = state(world)
     world.terminal("undo", answer=answer)
     assert state(world) == (before if back else after)
+
+
+def test_newer_commits_go_with_their_files(rewritten_world: World) -> None:
+    world = rewritten_world
+    before = state(world)
+    run(world)
+    world.write("newer.txt", "newer\n")
+    world.git("add", "newer.txt")
+    world.git("commit", "-q", "-m", "Newer", "--", "newer.txt")
+    newer = world.git("rev-parse", "HEAD")
+    undo(world, "--discard-newer")
+    assert state(world) == before
+    assert "rescue/" in world.git("branch", "--contains", newer)

@@ -97,7 +97,7 @@ class Objects:
     def tree(self, oid: Oid) -> Tree:
         found = self._trees.get(oid)
         if found is None:
-            found = self._trees[oid] = self._parse_tree(self._typed(oid, TREE))
+            found = self._trees[oid] = self._parse_tree(oid, self._typed(oid, TREE))
         return found
 
     def blob(self, oid: Oid) -> bytes:
@@ -133,7 +133,7 @@ class Objects:
             )
         return data
 
-    def _parse_tree(self, data: bytes) -> Tree:
+    def _parse_tree(self, oid: Oid, data: bytes) -> Tree:
         found = self._tree_line.findall(data)
         entries = {
             name: _entry(TreeEntry, (_MODES.get(mode) or int(mode, 8), raw.hex().encode()))
@@ -143,7 +143,8 @@ class Objects:
         if len(entries) != len(found) or covered != len(data):
             raise Refused(
                 "hostile-tree",
-                "A tree has a name twice, or one that no tree may have, or is damaged. Nothing was changed.",
+                f"The tree {oid.decode()} has a name twice, or one that no tree may have, or is damaged."
+                " Nothing was changed.",
                 "git fsck",
             )
         return entries
