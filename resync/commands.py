@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resync.console import Console
@@ -328,7 +329,9 @@ def status(session: Session) -> ExitCode:
         else:
             console.lines(["No run is unfinished, and no parked work waits."])
             code, hint = ExitCode.OK, ""
-        console.important(_waiting_lines(left_over, session))
+        console.important(
+            islice(_waiting_lines(left_over, session), 0 if unfinished is not None else 1, None)
+        )
         console.document(
             data.document(
                 "status",

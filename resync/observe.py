@@ -14,6 +14,9 @@ from resync.upstream.evidence import collect, judge, remembered, resolve
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
 
+# Evidence that the very branch was there once, and not only its commits.
+_SEEN_HERE = ("record", "tracking", "given")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -99,6 +102,8 @@ def _remember(
 ) -> None:
     """Append to resync's own record what is now known to have been upstream's (what a person only
     claimed with ``--old-tip`` or chose with ``--onto`` is not)."""
+    if upstream.kind == "deleted" and tracked is None:
+        return
     tips = [each.oid for each in upstream.evidence if each.kind != "given"]
     tips += [tracked] if tracked is not None else []
     who = caller.signed(repository.identity())
@@ -109,6 +114,14 @@ def _remember(
 
 def unusable(upstream: Upstream) -> Refused | None:
     """Why nothing can be carried over to what upstream is now; None where it can."""
+    if upstream.kind == "deleted" and not any(each.kind in _SEEN_HERE for each in upstream.evidence):
+        branch = upstream.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
+        return Refused(
+            "no-such-branch",
+            f"{upstream.remote} has no branch {branch}, and never had as far as resync knows."
+            " Nothing was changed.",
+            f"git ls-remote --heads {upstream.remote}",
+        )
     if upstream.kind == "deleted":
         return Refused(
             "upstream-deleted",

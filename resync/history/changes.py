@@ -48,7 +48,7 @@ def directory_changes(
     if len(prefix) > _LONGEST_PATH:
         raise Refused(
             "path-too-long",
-            f"a tree has a path of more than {_LONGEST_PATH} bytes, which no file system takes."
+            f"A tree has a path of more than {_LONGEST_PATH} bytes, which no file system takes."
             " Nothing was changed.",
         )
     empty: Tree = {}

@@ -45,7 +45,7 @@ class HistoryCut(Refused):
     def __init__(self) -> None:
         super().__init__(
             "shallow-history",
-            "this clone is shallow, and the answer depends on commits that it does not have."
+            "This clone is shallow, and the answer depends on commits that it does not have."
             " Nothing was changed.",
             "git fetch --unshallow",
         )

@@ -70,7 +70,7 @@ def _visit(objects: ObjectStore, visit: _Visit, found: Walk, waiting: list[_Visi
         if b"/" in name:
             raise Refused(
                 "damaged-tree",
-                f"a tree has a slash in a name, at {path!r}; no git writes that. Nothing was changed.",
+                f"A tree has a slash in a name, at {path!r}; no git writes that. Nothing was changed.",
                 "git fsck",
             )
         if o == b:

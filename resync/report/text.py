@@ -69,7 +69,7 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
 
 def _headline(upstream: Upstream) -> str:
     name = shown(upstream.name)
-    went = f"{count(upstream.left, 'commit')} left, {upstream.arrived:,} arrived"
+    went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
@@ -141,6 +141,9 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
             yield _file_line(file, width, paint)
+    if plan.waiting:
+        yield ""
+        yield "(parked: it cannot be put back by itself; it waits for you, safe on the rescue branch)"
     for note in plan.notes:
         yield f"note: {shown(note)}"
 
@@ -173,7 +176,7 @@ def waiting_commands(commits: Iterable[tuple[str, str]], files: Iterable[str], r
     for oid, subject in commits:
         yield f"  git cherry-pick {oid}    # {subject}"
     for path in dict.fromkeys(files):
-        yield f"  resync rescue restore {quoted(path)} --to DIR"
+        yield f"  resync rescue restore {quoted(path)} --to ../rescued"
     yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
 
 

@@ -122,7 +122,7 @@ def load_index(path: str | bytes, *, hex_length: int) -> tuple[Index, int]:
     except OSError as error:
         name = os.fsdecode(path)
         raise Refused(
-            "unreadable-file", f"the index {name} cannot be read: {error.strerror}. Nothing was changed."
+            "unreadable-file", f"The index {name} cannot be read: {error.strerror}. Nothing was changed."
         ) from None
     return read_index(data, hex_length=hex_length), modified
 
@@ -311,7 +311,7 @@ def _read_extensions(data: bytes, position: int, width: int) -> Mapping[TreePath
         elif signature == b"link":
             raise Refused(
                 "split-index",
-                "this repository keeps its index in two files (a split index), which resync does not read."
+                "This repository keeps its index in two files (a split index), which resync does not read."
                 " Nothing was changed.",
                 "git update-index --no-split-index",
             )
@@ -321,7 +321,7 @@ def _read_extensions(data: bytes, position: int, width: int) -> Mapping[TreePath
             name = signature.decode("ascii", "backslashreplace")
             raise Refused(
                 "unknown-index-extension",
-                f"the index needs the extension {name!r}, which resync does not know. Nothing was changed.",
+                f"The index needs the extension {name!r}, which resync does not know. Nothing was changed.",
                 "rm .git/index && git reset   # git builds the index anew; what was staged is unstaged",
             )
     return cache_tree
@@ -395,7 +395,7 @@ def _hasher(hex_length: int, data: bytes | memoryview) -> bytes:
 def _corrupt(why: str) -> Refused:
     return Refused(
         "corrupt-index",
-        f"the index cannot be read: {why}. Nothing was changed.",
+        f"The index cannot be read: {why}. Nothing was changed.",
         "mv .git/index .git/index.broken && git reset   # git builds it anew; what was staged is unstaged",
     )
 
@@ -403,7 +403,7 @@ def _corrupt(why: str) -> Refused:
 def _sparse_index() -> Refused:
     return Refused(
         "sparse-index",
-        "the index names whole directories (a sparse index), which resync does not read."
+        "The index names whole directories (a sparse index), which resync does not read."
         " Nothing was changed.",
         "git sparse-checkout reapply --no-sparse-index",
     )
