@@ -1,0 +1,215 @@
+"""Whole series of commits replayed, beside ``git rebase`` in one run: same answer, how much faster.
+
+    scripts/bench/series.py [event] [clean] [wide]
+
+- event: the real event's 145 old-only commits onto the new tip, git with ``rebase --skip`` at every stop
+- clean: 300 commits that all apply, on the event's tree
+- wide: 100 commits of 3 files each in a tree of 50,000 files, of which upstream changed 500
+
+For each: the number reapplied, the final trees, both times as whole processes (resync's replays in memory and
+writes the pack), the ratio, and resync's peak memory. Leaves with status 1 where an answer differs.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+EVENT = Path(__file__).resolve().parents[3] / "shared" / "kolla-event" / "kolla-event.bundle"
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.com",
+    "GIT_COMMITTER_NAME": "C",
+    "GIT_COMMITTER_EMAIL": "c@example.com",
+    "GIT_EDITOR": "true",
+}
+
+
+class Series(NamedTuple):
+    """Commits to replay: those that ``tip`` reaches and ``onto`` does not, in the repository ``folder``."""
+
+    folder: Path
+    tip: str
+    onto: str
+
+
+def git(folder: Path, *arguments: str, check: bool = True, stdin: bytes = b"") -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=ENVIRONMENT, input=stdin, capture_output=True, check=False
+    )
+    if check and done.returncode:
+        raise SystemExit(f"git {' '.join(arguments)}: {done.stderr.decode()}")
+    return done.stdout.decode().strip()
+
+
+# --- the series ----------------------------------------------------------------------------------------
+
+
+def event(folder: Path) -> Series:
+    git(folder, "init", "-q", "-b", "work")
+    git(folder, "fetch", "-q", str(EVENT), "refs/*:refs/*")
+    return Series(folder, "refs/resync/old", "refs/resync/new")
+
+
+def clean(folder: Path) -> Series:
+    """300 commits that each edit a file of their own that upstream left alone."""
+    event(folder)
+    same = _unchanged(folder, "refs/resync/old", "refs/resync/new")
+    stream = [b"reset refs/heads/work\nfrom refs/resync/old^0\n"]
+    for number in range(300):
+        path = same[number % len(same)]
+        data = git(folder, "cat-file", "blob", f"refs/resync/old:{path}") + f"\nline {number}\n"
+        stream.append(_commit("refs/heads/work", number, {path: data.encode()}))
+    git(folder, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
+    return Series(folder, _linear(folder, "refs/heads/work", "refs/resync/old"), "refs/resync/new")
+
+
+def wide(folder: Path, files: int = 50_000) -> Series:
+    """A tree of many files; upstream changes 500 of them, and 100 local commits change 3 others each."""
+    git(folder, "init", "-q", "-b", "work")
+    paths = [f"d{number % 100}/e{number // 100 % 50}/f{number}" for number in range(files)]
+    text = b"".join(b"line %d\n" % number for number in range(20))
+    stream = [_commit("refs/heads/base", 0, {path: text + path.encode() + b"\n" for path in paths})]
+    stream.append(b"reset refs/heads/new\nfrom refs/heads/base\n")
+    changed = dict.fromkeys(paths[:: max(1, files // 500)], text + b"upstream\n")
+    stream.append(_commit("refs/heads/new", 1, changed))
+    stream.append(b"reset refs/heads/work\nfrom refs/heads/base\n")
+    for number in range(100):
+        mine = {
+            paths[(number * 3 + each) * 7 % files + 1]: text + b"local %d\n" % number for each in range(3)
+        }
+        stream.append(_commit("refs/heads/work", number + 2, mine))
+    git(folder, "fast-import", "--quiet", stdin=b"".join(stream))
+    return Series(folder, "refs/heads/work", "refs/heads/new")
+
+
+def _commit(branch: str, number: int, files: dict[str, bytes]) -> bytes:
+    message = b"commit %d\n" % number
+    lines = [b"commit %s\ncommitter C <c@example.com> %d +0000\n" % (branch.encode(), 1461092552 + number)]
+    lines.append(b"data %d\n%s\n" % (len(message), message))
+    for path, data in files.items():
+        lines.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+    return b"".join(lines) + b"\n"
+
+
+def _unchanged(folder: Path, one: str, other: str) -> list[str]:
+    listing = [set(git(folder, "ls-tree", "-r", each).splitlines()) for each in (one, other)]
+    return sorted(line.split("\t")[1] for line in listing[0] & listing[1] if line.startswith("100644"))
+
+
+def _linear(folder: Path, tip: str, base: str) -> str:
+    """Only what was added above ``base``: the old line's own commits are not part of the series."""
+    git(folder, "update-ref", "refs/heads/below", base)
+    return tip
+
+
+# --- both ways -----------------------------------------------------------------------------------------
+
+
+def by_git(series: Series, below: str | None) -> tuple[float, str, list[str]]:
+    """Seconds, the final tree, and the subjects of the commits that git reapplied."""
+    git(series.folder, "checkout", "-q", "--detach", series.tip)
+    start = time.perf_counter()
+    command = ["rebase", "--no-update-refs", "-q"]
+    command += ["--onto", series.onto, below] if below else [series.onto]
+    git(series.folder, *command, check=False)
+    while (series.folder / ".git" / "rebase-merge").exists():
+        git(series.folder, "rebase", "--skip", check=False)
+    taken = time.perf_counter() - start
+    tree = git(series.folder, "rev-parse", "HEAD^{tree}")
+    subjects = git(series.folder, "log", "--reverse", "--format=%an %ai %s", f"{series.onto}..HEAD")
+    return taken, tree, subjects.splitlines()
+
+
+def by_resync(series: Series, below: str | None) -> tuple[float, str, list[str], dict[str, int], int]:
+    """The same of resync, with how often each verdict was given and the peak memory in KiB."""
+    start = time.perf_counter()
+    arguments = [str(series.folder), series.tip, series.onto, below or ""]
+    done = subprocess.run(
+        [sys.executable, __file__, "--replay", *arguments], env=ENVIRONMENT, capture_output=True, check=False
+    )
+    taken = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr.decode())
+    tip, memory, *verdicts = done.stdout.decode().split()
+    tree = git(series.folder, "rev-parse", f"{tip}^{{tree}}")
+    subjects = git(series.folder, "log", "--reverse", "--format=%an %ai %s", f"{series.onto}..{tip}")
+    counts = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
+    return taken, tree, subjects.splitlines(), counts, int(memory)
+
+
+def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
+    """The process that is measured: replay in memory, write one pack, print the tip and the verdicts."""
+    from resync.history import open_history
+    from resync.merge import MergeOptions
+    from resync.model import RefName
+    from resync.replay import replay
+    from resync.repository import Repository
+
+    with Repository.open(folder, {}) as repository:
+        refs = [repository.ref(RefName(name.encode())) for name in (tip, onto)]
+        start, base = (repository.objects.peel(oid) for oid in refs if oid is not None)
+        history = open_history(repository)
+        outside = [base]
+        if below:
+            known = repository.ref(RefName(below.encode()))
+            outside += [repository.objects.peel(known)] if known else []
+        mine = history.topological(history.reachable([start], outside))
+        mine = [oid for oid in mine if len(history.parents(oid)) < 2]
+        done = replay(
+            repository.objects,
+            history,
+            mine,
+            tip=start,
+            onto=base,
+            upstream=history.reachable([base], [start]),
+            committer=b"C <c@example.com> 1461092552 +0000",
+            options=MergeOptions(),
+        )
+        repository.objects.write_pack(repository.objects.new_from([done.tip]))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(done.tip.decode(), memory, *(commit.verdict for commit in done.commits))
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--replay"]:
+        replay_here(*sys.argv[2:])
+        return 0
+    wanted = sys.argv[1:] or ["event", "clean", "wide"]
+    wrong = 0
+    for name in wanted:
+        if name != "wide" and not EVENT.exists():
+            print(f"{name}: skipped, the event's data is not here")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            make = {"event": event, "clean": clean, "wide": wide}[name]
+            series = make(Path(folder))
+            below = "refs/heads/below" if name == "clean" else None
+            ours = by_resync(series, below)
+            theirs = by_git(series, below)
+            same = ours[1] == theirs[1] and ours[2] == theirs[2]
+            wrong += not same
+            answer = "same" if same else "DIFFERENT"
+            print(
+                f"{name}: {answer} ({len(theirs[2])} reapplied by git, verdicts {ours[3]});"
+                f" git {theirs[0]:.2f} s, resync {ours[0]:.2f} s: {theirs[0] / ours[0]:.1f} times as fast;"
+                f" {ours[4] >> 10} MB"
+            )
+            shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(folder, exist_ok=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
