@@ -105,7 +105,8 @@ def _commit(branch: str, number: int, files: dict[str, bytes]) -> bytes:
 
 def _unchanged(folder: Path, one: str, other: str) -> list[str]:
     listing = [set(git(folder, "ls-tree", "-r", each).splitlines()) for each in (one, other)]
-    return sorted(line.split("\t")[1] for line in listing[0] & listing[1] if line.startswith("100644"))
+    both = (line.split("\t")[1] for line in listing[0] & listing[1] if line.startswith("100644"))
+    return sorted(path for path in both if path.endswith((".j2", ".py", ".sh", ".yml")))
 
 
 def _linear(folder: Path, tip: str, base: str) -> str:
