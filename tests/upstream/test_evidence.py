@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from resync.repository import Repository
+from resync.upstream.evidence import collect
+from resync.upstream.find import find
 from tests.conftest import World, needs_git
 
 pytestmark = needs_git
@@ -97,52 +100,61 @@ def test_reflog_of_the_tracking_branch(forgetful: World) -> None:
     assert evidence(document) == {("reflog", "refs/remotes/origin/main")}
 
 
+NAMES_UPSTREAM = [
+    "clone: from https://example.com/up.git",
+    "pull: Fast-forward",
+    "pull -q: Fast-forward",
+    "branch: Created from origin/main",
+    "branch: Created from refs/remotes/origin/main",
+    "branch: Reset to origin/main",
+    "reset: moving to origin/main",
+    "checkout: moving from topic to origin/main",
+    "rebase (start): checkout origin/main",
+    "rebase: checkout origin/main",
+]
+
+PROVES_NOTHING = [
+    "commit: origin/main",
+    "commit (amend): pull: Fast-forward",
+    "reset: moving to HEAD@{1}",
+    "reset: moving to HEAD~1",
+    "reset: moving to origin/other",
+    "branch: Created from HEAD",
+    "branch: Created from other",
+    "checkout: moving from origin/main to topic",
+    "merge topic: Fast-forward",
+    "rebase (finish): returning to refs/heads/main",
+    "rebase (start): checkout topic",
+    "",
+]
+
+
+def collected(world: World) -> list[tuple[str, bytes, bytes]]:
+    """The evidence that there is beside the remote-tracking branch itself."""
+    with Repository.open(str(world.clone), {}) as repository:
+        head = repository.head()
+        upstream = find(repository, head, None)
+        found = collect(repository, upstream, head, given=None, announcements={})
+    return [(each.kind, each.source, each.oid) for each in found if each.kind != "tracking"]
+
+
 @pytest.mark.parametrize("ref", ["HEAD", "refs/heads/main"])
-@pytest.mark.parametrize(
-    "message",
-    [
-        "clone: from https://example.com/up.git",
-        "pull: Fast-forward",
-        "pull -q: Fast-forward",
-        "branch: Created from origin/main",
-        "branch: Created from refs/remotes/origin/main",
-        "branch: Reset to origin/main",
-        "reset: moving to origin/main",
-        "checkout: moving from topic to origin/main",
-        "rebase (start): checkout origin/main",
-        "rebase: checkout origin/main",
-    ],
-)
-def test_reflogs_that_name_upstream(forgetful: World, ref: str, message: str) -> None:
-    write_reflog(
-        forgetful, ref, (old_tip(forgetful), message), (forgetful.git("rev-parse", "main"), "commit: x")
-    )
+def test_reflog_of_the_branch_and_of_head(forgetful: World, ref: str) -> None:
+    old, mine = old_tip(forgetful), forgetful.git("rev-parse", "main")
+    for message in NAMES_UPSTREAM:
+        write_reflog(forgetful, ref, (old, message), (mine, "commit: x"))
+        assert collected(forgetful) == [("reflog", ref.encode(), old.encode())], message
     document = planned(forgetful)
     assert subjects(document) == MINE
     assert evidence(document) == {("reflog", ref)}
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "commit: origin/main",
-        "commit (amend): pull: Fast-forward",
-        "reset: moving to HEAD@{1}",
-        "reset: moving to HEAD~1",
-        "reset: moving to origin/other",
-        "branch: Created from HEAD",
-        "branch: Created from other",
-        "checkout: moving from origin/main to topic",
-        "merge topic: Fast-forward",
-        "rebase (finish): returning to refs/heads/main",
-        "rebase (start): checkout topic",
-        "",
-    ],
-)
-def test_reflogs_that_prove_nothing(forgetful: World, message: str) -> None:
+def test_reflogs_that_prove_nothing(forgetful: World) -> None:
     """Taken for upstream's, the tip of the user's own work would be dropped without a word."""
+    entries = [(forgetful.git("rev-parse", "main"), message) for message in PROVES_NOTHING]
     for ref in ("HEAD", "refs/heads/main"):
-        write_reflog(forgetful, ref, (forgetful.git("rev-parse", "main"), message))
+        write_reflog(forgetful, ref, *entries)
+    assert collected(forgetful) == []
     knows_nothing(forgetful)
 
 
