@@ -10,9 +10,10 @@ from resync.model import Caller, Head, Oid, Request, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
-from resync.upstream.evidence import collect, judge, remembered, resolve
+from resync.upstream.evidence import collect, judge, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
+from resync.upstream.revision import resolve
 
 # Evidence that the very branch was there once, and not only its commits.
 _SEEN_HERE = ("record", "tracking", "given")

@@ -123,6 +123,37 @@ def test_no_such_folder(rewritten_world: World) -> None:
     )
 
 
+def test_configuration_that_cannot_be_read(rewritten_world: World) -> None:
+    (rewritten_world.clone / ".git" / "config").write_text("[core\nbare = false\n")
+    refuses(
+        rewritten_world,
+        RUN,
+        2,
+        "bad-config",
+        "The configuration of the repository at * cannot be read (*). Nothing was changed.",
+        "git config --list --show-origin",
+    )
+
+
+@pytest.mark.parametrize("url", ["foo://example.com/x", "ext::sh -c true"])
+def test_address_that_nobody_speaks(rewritten_world: World, url: str) -> None:
+    rewritten_world.git("config", "remote.origin.url", url)
+    refuses(
+        rewritten_world,
+        RUN,
+        2,
+        "unsupported-address",
+        "resync cannot fetch from *: it does not speak *. Nothing was changed.",
+        "git fetch, then resync --no-fetch",
+    )
+
+
+def test_revisions_that_are_named_like_commands(rewritten_world: World) -> None:
+    for arguments in (("--onto", "plan", "--yes"), ("--yes", "--old-tip", "check")):
+        done = rewritten_world.resync(*arguments, "--json")
+        assert (done.code, done.json["command"], done.json["error"]["kind"]) == (2, "run", "bad-revision")
+
+
 def test_bare(rewritten_world: World) -> None:
     refuses(
         rewritten_world,
@@ -331,7 +362,7 @@ def test_rest_of_a_cherry_pick_under_way(rewritten_world: World) -> None:
 # --- somebody else is at work --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["index", "refs/heads/main"])
+@pytest.mark.parametrize("name", ["index", "HEAD", "refs/heads/main"])
 def test_locked_by_somebody_else(rewritten_world: World, name: str) -> None:
     lock = rewritten_world.clone / ".git" / f"{name}.lock"
     lock.write_text("")

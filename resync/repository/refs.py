@@ -65,7 +65,7 @@ class RefTransaction:
         self._move([update.inverse(message) for update in reversed(self._updates)], who)
 
     def _move(self, updates: Sequence[RefUpdate], who: bytes) -> None:
-        checked_out = self._repository.dulwich.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
+        checked_out = self._repository.checked_out()
         for update in updates:
             lock = self._locks[update.name]
             if self._repository.ref(update.name) == update.new:
@@ -77,7 +77,7 @@ class RefTransaction:
                 continue
             # The reflog first: a value that a reflog does not name is worse than a line too many.
             self._log(update.name, update, who)
-            if checked_out == b"ref: " + update.name:
+            if checked_out == update.name:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 BRANCHES = b"refs/heads/"
 
+# As long as git follows a chain of symbolic refs.
+_LONGEST_CHAIN = 5
+
 # A file or folder in the git directory, and the operation that it says is under way.
 _OPERATIONS = {
     "rebase-merge": "rebase",
@@ -154,10 +157,7 @@ class Repository:
 
     def head(self) -> Head:
         """What is checked out; raises ``Refused("unborn-head")`` where there is no commit yet."""
-        symbolic = self._repo.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
-        branch = None
-        if symbolic is not None and symbolic.startswith(b"ref: "):
-            branch = RefName(symbolic.removeprefix(b"ref: ").strip())
+        branch = self.checked_out()
         tip = self.ref(branch or RefName(b"HEAD"))
         if tip is None:
             name = (branch or b"HEAD").removeprefix(BRANCHES).decode("utf-8", "replace")
@@ -170,10 +170,18 @@ class Repository:
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
-        symbolic = self._repo.refs.read_ref(b"HEAD")  # type: ignore[arg-type]
-        if symbolic is None or not symbolic.startswith(b"ref: "):
-            return None
-        return symbolic.removeprefix(b"ref: ").strip().removeprefix(BRANCHES)
+        branch = self.checked_out()
+        return branch.removeprefix(BRANCHES) if branch is not None else None
+
+    def checked_out(self) -> RefName | None:
+        """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None where it is detached."""
+        name: RefName | None = None
+        for _ in range(_LONGEST_CHAIN):
+            found = self._repo.refs.read_ref(name or b"HEAD")  # type: ignore[arg-type]
+            if found is None or not found.startswith(b"ref: "):
+                break
+            name = RefName(found.removeprefix(b"ref: ").strip())
+        return name
 
     def ref(self, name: RefName) -> Oid | None:
         """What the ref finally points at (an annotated tag is not peeled), or None."""

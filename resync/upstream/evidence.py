@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from resync.errors import UsageError
 from resync.history import History
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
@@ -207,18 +206,3 @@ def remembered(
     lines += [b"author " + who, b"committer " + who, b"", b"Every tip that resync has seen here\n"]
     new = repository.objects.add_commit(b"\n".join(lines))
     return RefUpdate(name=name, old=old, new=new, message="resync: seen")
-
-
-def resolve(repository: Repository, revision: str, option: str) -> Oid:
-    """The commit that a revision of git's syntax names; raises ``UsageError("bad-revision")``."""
-    from dulwich.objectspec import parse_commit
-
-    try:
-        name = revision.encode("utf-8", "surrogateescape")
-        return repository.objects.peel(Oid(parse_commit(repository.dulwich, name).id))
-    except (KeyError, ValueError):
-        raise UsageError(
-            "bad-revision",
-            f"{option} {revision} names no commit in this repository. Nothing was changed.",
-            "git log --oneline --all",
-        ) from None

@@ -37,9 +37,9 @@ def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBran
     if wanted is not None:
         return _named(repository, wanted)
     if head.branch is not None:
-        configured = _configured(repository, head.branch)
-        if configured is not None:
-            return configured
+        found = configured(repository, head.branch)
+        if found is not None:
+            return found
     reviewed = _from_gitreview(repository)
     if reviewed is not None:
         return reviewed
@@ -66,8 +66,9 @@ def _named(repository: Repository, wanted: str) -> UpstreamBranch:
     )
 
 
-def _configured(repository: Repository, branch: RefName) -> UpstreamBranch | None:
-    """The configured upstream, followed through local branches (a remote of ``.``)."""
+def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None:
+    """The upstream that the branch is configured with, followed through local branches (a remote of ``.``);
+    None where there is none or the local branches go in a circle."""
     seen: set[RefName] = set()
     while branch not in seen:
         seen.add(branch)

@@ -202,3 +202,16 @@ def test_reflogs_are_made_where_git_makes_them(
     assert (world.clone / ".git" / "logs" / name.decode()).exists() == logged
     world.git("update-ref", "-m", "git's", name.decode() + "-by-git", "main")
     assert (world.clone / ".git" / "logs" / (name.decode() + "-by-git")).exists() == logged
+
+
+def test_a_branch_that_is_a_symbolic_ref(rewritten_world: World) -> None:
+    """git moves the ref at the end of the chain, and so do we."""
+    world = rewritten_world
+    world.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
+    world.git("symbolic-ref", "HEAD", "refs/heads/alias")
+    done = world.resync("run", "--yes", "--dirty", "park", "--json")
+    assert done.code == 3, done
+    assert done.json["branch"] == "main"
+    assert world.git("symbolic-ref", "refs/heads/alias") == "refs/heads/main"
+    assert world.git("rev-parse", "main") == done.json["branches"][0]["new_tip"]
+    assert "resync: carried over" in world.git("reflog", "-1", "HEAD")
