@@ -47,11 +47,6 @@ class Journal:
         """Where the run keeps the proofs of its locks."""
         return _lock_folder(self.folder)
 
-    @property
-    def unfinished(self) -> bool:
-        """Whether files or refs may be half-way."""
-        return self.state == "switching"
-
 
 class Journals:
     """All runs of a repository."""
@@ -135,6 +130,20 @@ class Journals:
         """Every run from the newest on, read as far as the caller goes."""
         for name in reversed(self.names()):
             yield self.load(name)
+
+    def finished(self) -> Iterator[tuple[Journal, bool]]:
+        """Every finished run from the newest on, and whether its effect stands.
+
+        It does where the run was not undone, or where its undoing was itself undone.
+        """
+        undone: set[str] = set()
+        for journal in self.newest_first():
+            if journal.state != "done":
+                continue
+            stands = journal.plan.id not in undone
+            if stands and journal.plan.undoes is not None:
+                undone.add(journal.plan.undoes)
+            yield journal, stands
 
     def in_state(self, state: str) -> list[str]:
         """The ids of the runs that came to ``state`` and no further, oldest first."""

@@ -42,17 +42,16 @@ def choose(journals: Journals, run: str | None) -> Journal:
     Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
-        for journal in journals.newest_first():
-            if journal.state == "done":
-                return journal
+        for journal, _ in journals.finished():
+            return journal
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )
     journal = journals.load(run)
     if journal.state != "done":
         raise Refused("nothing-to-undo", f"Run {run} changed nothing. Nothing was changed.", "resync log")
-    for later in journals.newest_first():
-        if later.plan.undoes == run and later.state == "done":
+    for later, stands in journals.finished():
+        if stands and later.plan.undoes == run:
             raise Refused(
                 "already-undone",
                 f"Run {run} was undone by run {later.plan.id}. Nothing was changed.",
@@ -63,16 +62,10 @@ def choose(journals: Journals, run: str | None) -> Journal:
 
 def held_tip(journals: Journals) -> Oid | None:
     """The upstream tip that was turned away from: that of the last run, where it stands undone; else None."""
-    undone: set[str] = set()
-    for journal in journals.newest_first():
-        plan = journal.plan
-        if journal.state != "done":
-            continue
-        if plan.undoes is None:
-            return plan.upstream.new_tip if plan.id in undone and plan.upstream is not None else None
-        # An undo that was itself undone takes nothing back any more.
-        if plan.id not in undone:
-            undone.add(plan.undoes)
+    for journal, stands in journals.finished():
+        upstream = journal.plan.upstream
+        if journal.plan.undoes is None:
+            return upstream.new_tip if upstream is not None and not stands else None
     return None
 
 
@@ -132,7 +125,7 @@ def rehearse_undo(
     return with_backup(repository, plan, checkout.changes, back.in_the_way, who, visible=True)
 
 
-def missing_backup(undone: Plan) -> Refused:
+def _missing_backup(undone: Plan) -> Refused:
     """The refusal to undo a run whose backup somebody has removed."""
     return Refused(
         "backup-missing",
@@ -190,7 +183,7 @@ class _Back:
         name = RefName(RUN_REFS + undone.id.encode() + b"/work")
         oid = self._repository.ref(name)
         if oid is None:
-            raise missing_backup(undone)
+            raise _missing_backup(undone)
         kept = read(self._repository, name, oid, undone.id)
         tip = objects.commit(kept.tip).tree
         staged, unstaged = kept.staged or tip, kept.unstaged or tip

@@ -32,10 +32,10 @@ class Waiting:
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     """The parked work that waits, of the newest run first."""
     found = []
-    for journal in standing(journals):
+    for journal, stands in journals.finished():
         update = journal.plan.rescue
         oid = repository.ref(update.name) if update is not None else None
-        if update is None or oid is None or not journal.plan.waiting:
+        if update is None or oid is None or not stands or not journal.plan.waiting:
             continue
         rescue = rescues.read(repository, update.name, oid, journal.plan.id)
         commits = tuple(_commits(repository, journal))
@@ -43,16 +43,6 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         if commits or files:
             found.append(Waiting(run=journal.plan.id, rescue=rescue, commits=commits, files=files))
     return tuple(found)
-
-
-def standing(journals: Journals) -> Iterator[Journal]:
-    """The finished runs whose effect stands: not undone, or undone and the undoing undone again."""
-    undone: set[str] = set()
-    for journal in journals.newest_first():
-        if journal.state == "done" and journal.plan.id not in undone:
-            if journal.plan.undoes is not None:
-                undone.add(journal.plan.undoes)
-            yield journal
 
 
 def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:

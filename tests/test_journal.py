@@ -95,7 +95,6 @@ def test_a_run_is_loaded_as_it_was_begun(journals: Journals) -> None:
     begun = journals.begin(PLAN)
     assert begun == journals.load(PLAN.id)
     assert (begun.plan, begun.state, begun.outcome) == (PLAN, "planned", None)
-    assert not begun.unfinished
     assert begun.folder == journals.run_folder(PLAN.id)
 
 

@@ -104,6 +104,17 @@ def test_an_undo_that_was_undone_holds_nothing(rewritten_world: World) -> None:
     assert state(world) == after
 
 
+def test_a_run_that_stands_again_can_be_undone_by_its_name(rewritten_world: World) -> None:
+    world = rewritten_world
+    before = state(world)
+    first = run(world).json["run"]
+    undo(world)
+    undo(world)
+    undo(world, first)
+    assert state(world) == before
+    assert refused(world, "undo", first, "--yes") == "already-undone"
+
+
 def test_newer_commits_are_asked_about(rewritten_world: World) -> None:
     world = rewritten_world
     before = state(world)
