@@ -271,3 +271,48 @@ def test_no_program_is_started(rewritten_world: World) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (3, "")
+
+
+@contextmanager
+def advertising(tip: str, names: list[bytes]) -> Iterator[str]:
+    """A server that has ``tip`` under all of ``names`` and no manners; the address of its repository."""
+
+    def packet(line: bytes) -> bytes:
+        return b"%04x" % (len(line) + 4) + line
+
+    lines = [tip.encode() + b" " + name for name in (b"HEAD\0ofs-delta side-band-64k", *names)]
+    answer = b"".join(packet(line + b"\n") for line in lines) + b"0000"
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+            while connection.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        yield f"git://127.0.0.1:{server.getsockname()[1]}/up.git"
+        thread.join()
+
+
+def test_names_that_lead_out_of_the_repository(rewritten_world: World) -> None:
+    """A remote may advertise anything; what git takes for no ref's name is nobody's file."""
+    world = rewritten_world
+    tip = world.git("rev-parse", "main", at=world.upstream)
+    world.git("fetch", "-q")
+    hostile = [b"../../../outside", b"../../config", b"../../HEAD", b"a..b", b"x.lock", b".hidden", b"a//b"]
+    with advertising(
+        tip, [b"refs/heads/main", *(b"refs/tags/" + name for name in (*hostile, b"good"))]
+    ) as url:
+        world.git("config", "remote.origin.url", url)
+        config = (world.clone / ".git" / "config").read_bytes()
+        done = world.resync(*PARK, "--json")
+    assert done.code == 3, (done.out, done.err)
+    assert not (world.clone / ".." / "outside").exists()
+    assert (world.clone / ".git" / "config").read_bytes() == config
+    assert (world.clone / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"
+    assert world.git("for-each-ref", "--format=%(refname)", "refs/tags") == "refs/tags/good"
+    assert world.git("fsck", "--strict", "--no-dangling") == ""

@@ -97,6 +97,7 @@ def _exchange(
     from tempfile import SpooledTemporaryFile
 
     from dulwich.object_store import ObjectStoreGraphWalker
+    from dulwich.refs import check_ref_format
 
     client, path = _connect(repository, upstream.url)
     store = repository.dulwich.object_store
@@ -135,8 +136,11 @@ def _exchange(
                 pack.seek(0)
                 with incoming(store) as made:
                     made.add_thin_pack(pack.read, None)
+    # A name that git would not take for a ref's could lead out of refs/ and be written anywhere.
     return {
-        RefName(name): Oid(oid) for name, oid in refs.items() if oid is not None and not name.endswith(b"^{}")
+        RefName(name): Oid(oid)
+        for name, oid in refs.items()
+        if oid is not None and check_ref_format(name)  # type: ignore[arg-type]
     }
 
 
