@@ -52,7 +52,7 @@ def with_backup(
         "private": saved.private,
         "files": _files_and_index(repository.objects, plan),
         "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
-        "upstream": _moved(plan, b"refs/remotes/", "old"),
+        "upstream": _old_tracked(plan),
         "new": plan.new_tip,
     }
     refs = tuple(
@@ -113,10 +113,11 @@ def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
     return objects.edit_tree(None, entries) if entries else None
 
 
-def _moved(plan: Plan, prefix: bytes, side: str) -> Oid | None:
+def _old_tracked(plan: Plan) -> Oid | None:
+    """Where the remote-tracking branch stood, if the plan moves it."""
     for step in plan.steps:
         if isinstance(step, MoveRefs):
             for update in step.updates:
-                if update.name.startswith(prefix):
-                    return update.old if side == "old" else update.new
+                if update.name.startswith(b"refs/remotes/"):
+                    return update.old
     return None

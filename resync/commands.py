@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from resync.console import Console
 from resync.errors import ExitCode, Refused, ResyncError, Unfinished, UsageError
 from resync.journal import Journal, Journals
-from resync.model import MODE_GITLINK, Caller, MoveRefs, Plan, Request, TreePath
+from resync.model import MODE_GITLINK, Caller, Plan, Request, TreePath
 from resync.report import data, text
 from resync.report.words import count, short, shown
 from resync.repository import Repository
@@ -122,7 +122,7 @@ def plan(session: Session, request: Request) -> ExitCode:
         due = rehearsed.rescue is not None
         code = ExitCode.DUE if due else ExitCode.WAITING if left_over else ExitCode.OK
         _show_plan(session, rehearsed)
-        if _moves(rehearsed):
+        if rehearsed.recorded:
             console.lines(["Nothing was changed. To carry this out: resync"])
         console.important(_waiting_lines(left_over, session))
         console.document(data.document("plan", code, plan=rehearsed, hint="resync" if due else ""))
@@ -133,13 +133,8 @@ def _show_plan(session: Session, plan: Plan) -> None:
     console = session.console
     if plan.upstream is not None:
         console.lines(text.upstream_lines(plan.upstream, console.paint, verbose=session.verbose))
-    if _moves(plan):
+    if plan.recorded:
         console.lines(text.plan_lines(plan, console.paint))
-
-
-def _moves(plan: Plan) -> bool:
-    """Whether the plan does more than what a fetch does."""
-    return any(not isinstance(step, MoveRefs) for step in plan.steps)
 
 
 # --- run ---------------------------------------------------------------------------------------------
@@ -171,7 +166,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 return _report_done(session, repository, "run", unfinished.plan, finished.left)
             rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _show_plan(session, rehearsed)
-            if _moves(rehearsed) and not request.unattended:
+            if rehearsed.recorded and not request.unattended:
                 console.lines([""])
                 if not console.ask("Carry out this plan?"):
                     raise Refused("declined", "Nothing was changed.")
@@ -191,7 +186,7 @@ def _report_done(
     document = data.document(
         command, code, plan=done, done=True, left=left, hint="resync status" if left_over else ""
     )
-    if _moves(done):
+    if done.recorded:
         journals.conclude(done.id, document)
         console.lines([""])
         console.lines(text.done_lines(done, console.paint))
@@ -199,7 +194,7 @@ def _report_done(
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(_waiting_lines(left_over, session))
-    if _moves(done):
+    if done.recorded:
         console.lines(text.undo_line(done))
     console.document(document)
     return code

@@ -190,14 +190,6 @@ class Head:
         return self.branch.removeprefix(b"refs/heads/") if self.branch else b"HEAD"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """The checkout as it was found: HEAD and every path that is not the same everywhere."""
-
-    head: Head
-    changes: tuple[PathState, ...]
-
-
 # --- upstream --------------------------------------------------------------------------------------
 
 EvidenceKind: TypeAlias = Literal["given", "record", "tracking", "reflog", "announcement-tag"]
@@ -219,8 +211,9 @@ class Evidence:
 class Upstream:
     """What upstream's branch was, what it is now, and how that is known.
 
-    ``old_tip`` is the tip that decided; ``old_tips`` are all that are known and ``evidence`` says of each
-    why, the deciding first. ``left`` and ``arrived`` count commits that went and came.
+    ``old_tip`` is the tip that decided, and ``old_tips`` are all that are known; ``evidence`` says why, the
+    deciding first, of those that the new tip left behind. ``tracking`` is None where nothing here tracks the
+    branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out.
     """
 
     remote: str
@@ -310,7 +303,6 @@ class LocalFile:
     path: TreePath
     state: PathKind
     verdict: FileVerdict
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,7 +394,7 @@ class Plan:
     """A run, complete before its first step: what was found, what becomes of it, and the steps.
 
     ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
-    is nothing to rescue. ``new_tip`` is where the branch will stand.
+    is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     """
 
     id: str
@@ -414,8 +406,12 @@ class Plan:
     files: tuple[LocalFile, ...]
     rescue: RefUpdate | None
     steps: tuple[Step, ...]
-    notes: tuple[str, ...] = ()
     undoes: str | None = None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it does more than a fetch does: it is backed up, on record, and can be undone."""
+        return any(isinstance(step, Backup) for step in self.steps)
 
     @property
     def waiting(self) -> bool:

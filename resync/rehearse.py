@@ -131,7 +131,7 @@ def _count(files: Sequence[LocalFile]) -> str:
 
 
 def _list(files: Sequence[LocalFile]) -> str:
-    names = [ascii(each.path.decode("utf-8", "backslashreplace"))[1:-1] for each in files]
+    names = [each.path.decode("utf-8", "backslashreplace") for each in files]
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 

@@ -61,7 +61,7 @@ class Sequencer:
         Raises ``Refused`` or ``Busy`` with nothing of the user's changed, and ``Unfinished`` where the run
         stopped half-way and could not be taken back.
         """
-        if not any(isinstance(step, Backup) for step in plan.steps):
+        if not plan.recorded:
             # A plan that only moves refs needs no backup and leaves no record.
             updates = [each for step in plan.steps if isinstance(step, MoveRefs) for each in step.updates]
             write_now(self._repository, updates, self._who())

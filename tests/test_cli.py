@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import rewritten
-from tests.conftest import World, needs_git
+from tests.conftest import CLOCK, World, needs_git
 from tests.transcripts.player import FOLDER, play
 
 pytestmark = needs_git
@@ -85,6 +85,25 @@ def test_ctrl_c_at_the_question(rewritten_world: World) -> None:
     assert b"Traceback" not in printed
     assert b"interrupted" in printed
     assert rewritten_world.state() == before
+
+
+# --- what is said to be left to do -----------------------------------------------------------------------
+
+
+def test_what_waits_is_fetched_from_the_rescue_branch_that_keeps_it(rewritten_world: World) -> None:
+    """Also when a later run has made a newer one, and whatever that one has at the same path."""
+    world = rewritten_world
+    assert world.resync("run", "--yes", "--dirty", "park").code == 3
+    at = rewritten.work(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    world.commit("Other notes", {"notes.txt": "other notes\n"}, at=at)
+    rewritten.publish(world)
+    world.env["GIT_COMMITTER_DATE"] = f"{CLOCK + 60} +0000"
+    done = world.resync("run", "--yes")
+    assert done.code == 3
+    (command,) = (line.split() for line in done.out.splitlines() if "rescue restore notes.txt" in line)
+    assert world.resync(*command[1:]).code == 0
+    assert (world.base / "rescued" / "notes.txt").read_text() == "my notes\n"
 
 
 # --- colours and silence -------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def document(
         "files": [_file(each) for each in plan.files] if plan is not None else [],
         "left": [_named("path", path) for path in left],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
-        "run": plan.id if plan is not None and plan.rescue is not None else None,
+        "run": plan.id if plan is not None and plan.recorded else None,
         **more,
         "error": {"kind": error.kind, "message": error.message} if error is not None else None,
         "hint": error.hint if error is not None else hint,

@@ -1,4 +1,5 @@
-"""The same for people: what upstream did, what becomes of each commit and file, and what is left to do."""
+"""Plans and outcomes as lines for people: what upstream did, what becomes of each commit and file, and
+what is left to do. ``data`` has the same for programs."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
 from resync.model import (
-    Backup,
     CommitVerdict,
     Evidence,
     FileVerdict,
@@ -48,11 +48,6 @@ _EVIDENCE = {
     "announcement-tag": "tag {source} announces it",
 }
 _PREFIXES = ("refs/tags/", "refs/remotes/", "refs/heads/")
-
-
-def plain(text: str, tone: Tone) -> str:
-    """The ``Paint`` that paints nothing."""
-    return text
 
 
 def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
@@ -144,8 +139,6 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.waiting:
         yield ""
         yield "(parked: it cannot be put back by itself; it waits for you, safe on the rescue branch)"
-    for note in plan.notes:
-        yield f"note: {shown(note)}"
 
 
 def _commit_lines(commit: LocalCommit, paint: Paint) -> Iterator[str]:
@@ -172,11 +165,14 @@ def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
 
 
 def waiting_commands(commits: Iterable[tuple[str, str]], files: Iterable[str], rescue: str) -> Iterator[str]:
-    """What to type for parked commits (id and subject) and files (paths) of one rescue branch."""
+    """What to type for parked commits (id and subject) and files (paths) of one rescue branch.
+
+    The branch is named, because a later run may have made a newer one by then.
+    """
     for oid, subject in commits:
         yield f"  git cherry-pick {oid}    # {subject}"
     for path in dict.fromkeys(files):
-        yield f"  resync rescue restore {quoted(path)} --to ../rescued"
+        yield f"  resync rescue restore {quoted(path)} --from {quoted(rescue)} --to ../rescued"
     yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
 
 
@@ -191,7 +187,7 @@ def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
     if plan.undoes is not None:
         yield "To take this undo back: resync undo"
-    elif any(isinstance(step, Backup) for step in plan.steps):
+    elif plan.recorded:
         yield "To have everything back as it was: resync undo"
 
 
