@@ -28,6 +28,9 @@ from resync.worktree.snapshot import snapshot
 RUN_REFS = b"refs/resync/"
 """Below it each run keeps what it pins: ``refs/resync/<run>/``."""
 
+_LONGEST_NAME = 200
+"""In bytes. A file name may have 255; a rescue branch's has a time and a number too, its lock ``.lock``."""
+
 ORIG_HEAD = RefName(b"ORIG_HEAD")
 
 
@@ -78,18 +81,26 @@ def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tup
 
 
 def _rescue_branch(repository: Repository, plan: Plan, oid: Oid) -> RefUpdate:
-    """The rescue branch under a name that nobody has, in another folder where a branch is named so."""
+    """The rescue branch under a name that nobody has and that can stand beside all the others."""
     taken = repository.refs(BRANCHES)
+    branch, slash, last = plan.head.name.rpartition(b"/")
+    last = _shortened(last) + b"-" + plan.id.partition("-")[0].encode()
     folder = b"rescue/"
-    while BRANCHES + folder.rstrip(b"/") in taken:
+    while True:
+        wanted = name = BRANCHES + folder + branch + slash + last
+        number = 1
+        while name in taken:
+            number += 1
+            name = wanted + b"-%d" % number
+        if not any(name.startswith(other + b"/") or other.startswith(name + b"/") for other in taken):
+            return RefUpdate(name=RefName(name), old=None, new=oid, message="resync: backup")
+        # A branch is named as our folder is.
         folder = b"resync-" + folder
-    stamp = plan.id.partition("-")[0].encode()
-    name = wanted = BRANCHES + folder + plan.head.name + b"-" + stamp
-    number = 1
-    while name in taken:
-        number += 1
-        name = wanted + b"-%d" % number
-    return RefUpdate(name=RefName(name), old=None, new=oid, message="resync: backup")
+
+
+def _shortened(name: bytes) -> bytes:
+    """A name that leaves room in a file name for a time, a number and git's ``.lock``."""
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME].decode("utf-8", "ignore").encode()
 
 
 def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:

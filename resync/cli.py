@@ -50,14 +50,16 @@ def run_command(arguments: Sequence[str]) -> int:
         options = _parse(arguments)
         command = options.command
         console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
-        code = _dispatch(options, console)
+        code = _dispatch(options, arguments, console)
         sys.stdout.flush()
         return int(code)
     except ResyncError as error:
         _report(error, command, console)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        console.error(["resync: interrupted; resync status tells where things stand"])
+        stopped = ResyncError("cancelled", "Interrupted.", "resync status tells where things stand")
+        stopped.exit_code = ExitCode.INTERRUPTED
+        _report(stopped, command, console)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read us is gone; what was done is done. Keep Python from complaining at exit.
@@ -118,7 +120,7 @@ def _bug(error: Exception) -> ResyncError:
     return bug
 
 
-def _dispatch(options: argparse.Namespace, console: object) -> ExitCode:
+def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: object) -> ExitCode:
     from resync import commands
     from resync.console import Console
 
@@ -133,6 +135,7 @@ def _dispatch(options: argparse.Namespace, console: object) -> ExitCode:
         caller=caller(),
         console=console,
         verbose=options.verbose,
+        words=_meaning(arguments),
     )
     match options.command:
         case "run":
@@ -178,6 +181,25 @@ def caller() -> Caller:
     except FileNotFoundError:
         folder = ""
     return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder)
+
+
+def _meaning(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The arguments that say what is to be done, without the command and how to talk about it."""
+    kept: list[str] = []
+    words = iter(arguments)
+    command_seen = False
+    for word in words:
+        if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
+            continue
+        if word == "--color":
+            next(words, None)
+        elif word in _WITH_VALUE:
+            kept += (word, next(words, ""))
+        elif word in _COMMANDS and not command_seen:
+            command_seen = True
+        elif not word.startswith("--color="):
+            kept.append(word)
+    return tuple(kept)
 
 
 def _request(options: argparse.Namespace) -> Request:

@@ -29,13 +29,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One call of a command: where, by whom, how to talk. ``env`` is the environment."""
+    """One call of a command: where, by whom, how to talk. ``env`` is the environment.
+
+    ``words`` are the arguments that say what is to be done, for naming a command that does the same.
+    """
 
     path: str
     env: Mapping[str, str]
     caller: Caller
     console: Console
     verbose: bool
+    words: tuple[str, ...] = ()
+
+    def again(self, command: str) -> str:
+        """What to type for another command with the same meaning."""
+        if command == "run" and not self.words:
+            return "resync"
+        return " ".join(["resync", command, *map(text.quoted, self.words)])
 
     @contextmanager
     def open(self) -> Iterator[Repository]:
@@ -83,13 +93,13 @@ def check(session: Session, request: Request) -> ExitCode:
             code = ExitCode.DUE
         elif left_over:
             code = ExitCode.WAITING
-        hint = "resync" if code == ExitCode.DUE else "resync status" if left_over else ""
+        hint = session.again("plan") if code == ExitCode.DUE else "resync status" if left_over else ""
         if refusal is None or session.verbose:
             console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
         if code == ExitCode.DUE:
             yours = count(len(seen.local), "commit") if seen.local else "no commits"
             console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
-            console.lines(["To see what would become of your work: resync plan"])
+            console.lines([f"To see what would become of your work: {hint}"])
         console.important(_waiting_lines(left_over, session))
         if error is not None:
             console.error(text.error_lines(error, console.paint))
@@ -119,22 +129,36 @@ def plan(session: Session, request: Request) -> ExitCode:
             repository, request, session.caller, session.settings(repository), console.progress
         )
         left_over = _waiting(repository, journals)
-        due = rehearsed.rescue is not None
-        code = ExitCode.DUE if due else ExitCode.WAITING if left_over else ExitCode.OK
-        _show_plan(session, rehearsed)
-        if rehearsed.recorded:
-            console.lines(["Nothing was changed. To carry this out: resync"])
+        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if left_over else ExitCode.OK
+        hint = session.again("run") if code == ExitCode.DUE else ""
+        console.lines(_plan_lines(session, rehearsed))
+        if code == ExitCode.DUE:
+            console.lines([f"Nothing was changed. To carry this out: {hint}"])
         console.important(_waiting_lines(left_over, session))
-        console.document(data.document("plan", code, plan=rehearsed, hint="resync" if due else ""))
+        console.document(data.document("plan", code, plan=rehearsed, hint=hint))
         return code
 
 
-def _show_plan(session: Session, plan: Plan) -> None:
-    console = session.console
+def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
+    paint = session.console.paint
+    if plan.undoes is not None:
+        yield f"This takes back run {plan.undoes}:"
     if plan.upstream is not None:
-        console.lines(text.upstream_lines(plan.upstream, console.paint, verbose=session.verbose))
+        yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
     if plan.recorded:
-        console.lines(text.plan_lines(plan, console.paint))
+        yield from text.plan_lines(plan, paint)
+
+
+def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
+    """Show the plan and, with ``ask``, let the user decide; a no is ``Refused("declined")``."""
+    console = session.console
+    if not ask or not plan.recorded:
+        console.lines(_plan_lines(session, plan))
+        return
+    # Nobody can answer about a plan that --quiet has hidden.
+    console.important([*_plan_lines(session, plan), ""])
+    if not console.ask(question):
+        raise Refused("declined", "Nothing was changed.")
 
 
 # --- run ---------------------------------------------------------------------------------------------
@@ -165,11 +189,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished.left)
             rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
-            _show_plan(session, rehearsed)
-            if rehearsed.recorded and not request.unattended:
-                console.lines([""])
-                if not console.ask("Carry out this plan?"):
-                    raise Refused("declined", "Nothing was changed.")
+            _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "run", rehearsed, result.left)
 
@@ -215,11 +235,7 @@ def _waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[s
             f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
             "warning",
         )
-        yield from text.waiting_commands(
-            ((short(commit.oid), shown(commit.subject)) for commit in each.commits),
-            (shown(file.path) for file in each.files),
-            shown(each.rescue.short_name),
-        )
+        yield from text.waiting_commands(each.commits, each.files, shown(each.rescue.short_name))
 
 
 def _interrupted(journal: Journal) -> Unfinished:
@@ -294,12 +310,7 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
             rehearsed = undoing.rehearse_undo(
                 repository, journal, session.caller, settings, discard_newer=discard_newer
             )
-            console.lines([f"This takes back run {journal.plan.id}:"])
-            console.lines(text.plan_lines(rehearsed, console.paint))
-            if not yes:
-                console.lines([""])
-                if not console.ask("Take it back?"):
-                    raise Refused("declined", "Nothing was changed.")
+            _agreed(session, rehearsed, "Take it back?", ask=not yes)
             result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "undo", rehearsed, result.left)
 

@@ -285,7 +285,10 @@ PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommit:
-    """One commit of the user's and what becomes of it; ``reason`` is for people."""
+    """One commit of the user's and what becomes of it; ``reason`` is for people.
+
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    """
 
     oid: Oid
     subject: bytes
@@ -294,6 +297,7 @@ class LocalCommit:
     reason: str = ""
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
+    merge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

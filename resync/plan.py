@@ -156,6 +156,8 @@ def _verdict(
     """``final`` is what stands in the end, ``under`` what would without the edit, ``mine`` the edit."""
     if parked:
         return "parked"
+    if final is None and mine is not None:
+        return "restored"  # at the name that upstream gave the file
     if final == under:
         return "adopted"
     return "kept" if final == mine else "restored"

@@ -230,6 +230,7 @@ def _verdict(
         verdict=verdict,
         reason=reason,
         conflicts=conflicts,
+        merge=len(commit.parents) > 1,
     )
 
 

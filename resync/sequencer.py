@@ -98,7 +98,7 @@ class Sequencer:
             return
         reason = error.message if isinstance(error, ResyncError) else str(error) or type(error).__name__
         raise Unfinished(
-            "interrupted",
+            "interrupted-run",
             f"The run stopped half-way ({reason}). Everything of yours is backed up"
             f"{' on ' + _branch(plan.rescue) if plan.rescue else ''}.",
             "resync continue, or resync abort to have everything back as it was",

@@ -164,14 +164,17 @@ def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
             yield f"  {shown(path)}"
 
 
-def waiting_commands(commits: Iterable[tuple[str, str]], files: Iterable[str], rescue: str) -> Iterator[str]:
-    """What to type for parked commits (id and subject) and files (paths) of one rescue branch.
+def waiting_commands(
+    commits: Iterable[LocalCommit], files: Iterable[LocalFile], rescue: str
+) -> Iterator[str]:
+    """What to type for parked commits and files that one rescue branch keeps.
 
     The branch is named, because a later run may have made a newer one by then.
     """
-    for oid, subject in commits:
-        yield f"  git cherry-pick {oid}    # {subject}"
-    for path in dict.fromkeys(files):
+    for commit in commits:
+        side = "-m 1 " if commit.merge else ""
+        yield f"  git cherry-pick {side}{short(commit.oid)}    # {shown(commit.subject)}"
+    for path in dict.fromkeys(shown(file.path) for file in files):
         yield f"  resync rescue restore {quoted(path)} --from {quoted(rescue)} --to ../rescued"
     yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
 

@@ -174,7 +174,7 @@ class Repository:
         return branch.removeprefix(BRANCHES) if branch is not None else None
 
     def checked_out(self) -> RefName | None:
-        """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None where it is detached."""
+        """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None: detached."""
         name: RefName | None = None
         for _ in range(_LONGEST_CHAIN):
             found = self._repo.refs.read_ref(name or b"HEAD")  # type: ignore[arg-type]

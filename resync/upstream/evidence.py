@@ -119,7 +119,8 @@ def judge(
         else:
             kind = "unknown"
         old = next((each for each in evidence if each.kind == "tracking"), None)
-        return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence)
+        arrived = _count(history, [new_tip], [head]) if kind == "advanced" else 0
+        return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence, arrived=arrived)
     newest = set(history.independent([each.oid for each in behind]))
     deciding = next(each for each in behind if each.oid in newest)
     if not history.merge_bases(deciding.oid, new_tip):

@@ -167,7 +167,8 @@ class FileSwitch:
             )
             with open(descriptor, "wb") as file:
                 file.write(data)
-            _take_permissions(partial, replaced, executable=entry.mode == MODE_EXECUTABLE)
+            executable = entry.mode == MODE_EXECUTABLE if self._settings.file_mode else None
+            _take_permissions(partial, replaced, executable)
         os.rename(partial, target)
 
     # --- the change, and the way back ---
@@ -342,10 +343,18 @@ class FileSwitch:
 
     def _remove_empty(self, full: bytes) -> None:
         """Remove a folder in the way of a file if nothing but empty folders is in it."""
-        if os.path.isdir(full) and not os.path.islink(full):
-            for folder, _, _ in os.walk(full, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+        if os.path.islink(full):
+            return
+        found = list(os.walk(full, topdown=False))
+        # All or nothing: empty folders inside a repository (.git/refs) are a part of it.
+        if any(
+            names or any(os.path.islink(os.path.join(folder, each)) for each in folders)
+            for folder, folders, names in found
+        ):
+            return
+        for folder, _, _ in found:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
     def _prune(self, folders: Iterable[bytes]) -> None:
         """Remove folders that a removal left empty, and those above them, but not where somebody stands."""
@@ -397,8 +406,11 @@ def _link(source: bytes, target: bytes) -> None:
         os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
 
 
-def _take_permissions(path: bytes, replaced: bytes, *, executable: bool) -> None:
-    """Give a new file the owner and permissions of the regular file that it replaces, where there is one."""
+def _take_permissions(path: bytes, replaced: bytes, executable: bool | None) -> None:
+    """Give a new file the owner and permissions of the regular file that it replaces, where there is one.
+
+    ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
+    """
     try:
         old = os.lstat(replaced)
     except OSError:
@@ -407,7 +419,9 @@ def _take_permissions(path: bytes, replaced: bytes, *, executable: bool) -> None
         return
     mode = stat.S_IMODE(old.st_mode)
     readers = (mode & 0o444) >> 2
-    os.chmod(path, (mode | readers) if executable else (mode & ~0o111))
+    if executable is not None:
+        mode = mode | readers if executable else mode & ~0o111
+    os.chmod(path, mode)
     if hasattr(os, "chown"):
         with contextlib.suppress(PermissionError):
             os.chown(path, old.st_uid, old.st_gid)
