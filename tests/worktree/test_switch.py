@@ -461,3 +461,23 @@ def test_a_submodule_with_work_in_it_refuses_a_file_in_its_place(tmp_path: Path)
     switch.stage()
     assert switch.apply() == ()
     assert place.found() == {"sub": (MODE_FILE, b"file")}
+
+
+def test_a_submodule_that_goes_keeps_its_empty_folders(tmp_path: Path) -> None:
+    """Its repository may lie in it, and git knows one by folders such as ``refs``, empty or not."""
+    place = Place(tmp_path, {}, {})
+    place.changes = (
+        FileChange(path=TreePath(b"sub"), before=TreeEntry(MODE_GITLINK, Oid(b"1" * 40)), after=None),
+    )
+    (place.root / "sub" / ".git" / "refs" / "heads").mkdir(parents=True)
+    (place.root / "sub" / ".git" / "HEAD").write_bytes(b"ref: refs/heads/main\n")
+    (place.root / "sub" / "logs").mkdir()
+    switch = place.switch()
+    switch.check()
+    switch.stage()
+    assert switch.apply() == ()
+    assert (place.root / "sub" / ".git" / "refs" / "heads").is_dir()
+    assert (place.root / "sub" / "logs").is_dir()
+    (place.root / "sub" / ".git" / "HEAD").unlink()
+    assert switch.apply() == ()
+    assert not (place.root / "sub").exists()
