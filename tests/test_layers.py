@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,13 @@ def nearest(name: str) -> str:
 def test_every_module_has_a_floor() -> None:
     assert {name.partition(".")[0] for name in MODULES} <= set(FLOOR_OF)
     assert len(FLOOR_OF) == sum(map(len, FLOORS)), "a name stands on two floors"
+
+
+def test_the_design_shows_the_same_floors() -> None:
+    design = (PACKAGE.parent / "DESIGN.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)(?:\.py|/)` \|", design, re.MULTILINE)
+    shown = {name: int(number) for number, name in rows}
+    assert shown == {name: number for name, number in FLOOR_OF.items() if name != "resync"}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,0 +1,10 @@
+"""The working tree and the index: what is there, what it means to git, and the change to another state.
+
+What is there: ``index`` reads and makes index files, ``files`` looks at the disk, ``status`` finds what
+differs (``staged`` HEAD from the index, ``submodules`` a submodule's HEAD), ``untracked`` what git does not
+have. What it means: ``settings`` from the configuration, ``attributes`` and ``ignore`` with their
+``patterns``, ``convert`` for line ends, ``form`` for what a stored file is on disk, ``merging`` for what
+attributes say to the merge engine, ``names`` for paths that must not be made.
+The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files, ``reindex``
+the index, and ``place`` puts a single file back.
+"""
