@@ -237,7 +237,11 @@ def _compare(
     on_disk: dict[TreePath, TreeEntry | None] = {}
     targets: list[TreePath] = []
     for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):
-        if old is not None and old.mode != MODE_GITLINK:
+        was_submodule = old is not None and old.mode == MODE_GITLINK
+        if new is not None and new.mode == MODE_GITLINK and (was_submodule or form.is_repository(path)):
+            # Its folder is there; what it has checked out is its owner's to update, as with git.
+            on_disk[path] = new
+        elif old is not None and not was_submodule:
             on_disk[path] = form.before(path)
         if new is not None and on_disk.get(path) is None:
             targets.append(path)

@@ -82,6 +82,10 @@ class DiskForm:
         data = to_worktree(stored, attributes, self._settings)
         return entry if data is stored else TreeEntry(entry.mode, self._objects.add_blob(data))
 
+    def is_repository(self, path: TreePath) -> bool:
+        """Whether a repository of its own stands at the path now."""
+        return self._files.is_repository(path)
+
     def _refuse_unsupported(self, path: TreePath, attributes: Attributes) -> None:
         reason = unsupported(path, attributes.of(path), self._settings)
         if reason is not None:

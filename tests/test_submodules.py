@@ -1,0 +1,72 @@
+"""Submodules over a rewrite: the index follows upstream, and their folders are their owner's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import rewritten
+from tests.conftest import World, needs_git
+
+pytestmark = needs_git
+
+ALLOW = ("-c", "protocol.file.allow=always")
+
+
+def library(world: World) -> tuple[Path, list[str]]:
+    """A repository with two commits, to be a submodule."""
+    at = world.base / "library"
+    world.git("init", "-q", "-b", "main", str(at), at=world.base)
+    return at, [world.commit(f"Lib {number}", {"lib.txt": f"{number}\n"}, at=at) for number in (1, 2)]
+
+
+def start(world: World, *, populated: bool = True) -> list[str]:
+    """An upstream with a submodule, a clone with work, and upstream about to be rewritten."""
+    at, commits = library(world)
+    work = rewritten.work(world)
+    world.commit("Start", {"a.txt": rewritten.LINES}, at=work)
+    world.git(*ALLOW, "submodule", "add", "-q", str(at), "lib", at=work)
+    world.commit("Old way", {"a.txt": rewritten.LINES + "old\n"}, at=work)
+    rewritten.publish(world)
+    options = ("--recurse-submodules",) if populated else ()
+    world.git(*ALLOW, "clone", "-q", *options, str(world.upstream), str(world.clone), at=world.base)
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    world.git("reset", "-q", "--soft", "HEAD~1", at=work)
+    return commits
+
+
+def test_upstream_moves_a_submodule_that_is_checked_out(world: World) -> None:
+    first, second = start(world)
+    work = rewritten.work(world)
+    world.git("checkout", "-q", first, at=work / "lib")
+    world.commit("New way", {"a.txt": rewritten.LINES + "new\n"}, at=work)
+    world.git("commit", "-q", "-m", "Back to the first", "lib", at=work)
+    rewritten.publish(world)
+    world.write("lib/untracked", "mine\n")
+    before = world.state()
+    done = world.resync("run", "--yes", "--json")
+    assert done.code == 0, (done.out, done.err)
+    assert world.git("ls-files", "-s", "lib").split()[1] == first
+    assert world.git("rev-parse", "HEAD", at=world.clone / "lib") == second
+    assert (world.clone / "lib" / "untracked").read_text() == "mine\n"
+    assert world.git("status", "--porcelain", "--ignore-submodules=untracked") == " M lib"
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+    assert world.resync("undo", "--yes").code == 0
+    assert {**world.state(), "refs": before["refs"]} == before
+
+
+def test_a_repository_where_upstream_adds_a_submodule(world: World) -> None:
+    """The clone that somebody made there before upstream did is the submodule's from now on."""
+    rewritten.start(world)
+    at, (first, second) = library(world)
+    world.git(*ALLOW, "clone", "-q", str(at), "lib")
+    world.git("checkout", "-q", first, at=world.clone / "lib")
+    work = rewritten.work(world)
+    world.git("reset", "-q", "--hard", "HEAD~1", at=work)
+    world.git(*ALLOW, "submodule", "add", "-q", str(at), "lib", at=work)
+    world.commit("New way", {}, at=work)
+    rewritten.publish(world)
+    done = world.resync("run", "--yes", "--json")
+    assert done.code == 0, (done.out, done.err)
+    assert world.git("ls-files", "-s", "lib").split()[1] == second
+    assert world.git("rev-parse", "HEAD", at=world.clone / "lib") == first
+    assert world.git("status", "--porcelain") == " M lib"
