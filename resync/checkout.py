@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from resync.errors import Refused
 from resync.model import Head, Oid, PathState
 from resync.repository import Repository
-from resync.worktree.index import Index, read_index
+from resync.worktree.index import Index, index_bytes, read_index
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.status import read_status
 
@@ -31,7 +30,7 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
     repository.refuse_operation()
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
-    data, modified = _index_file(repository)
+    data, modified = index_bytes(repository.index_path)
     index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
     if index.unmerged:
         raise Refused(
@@ -48,12 +47,3 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
         index_file=objects.add_blob(data) if data is not None else None,
         changes=changes,
     )
-
-
-def _index_file(repository: Repository) -> tuple[bytes | None, int]:
-    """The bytes of the index file and its modification time in nanoseconds; None where there is none."""
-    try:
-        with open(repository.index_path, "rb") as file:
-            return file.read(), os.fstat(file.fileno()).st_mtime_ns
-    except FileNotFoundError:
-        return None, 0

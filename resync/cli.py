@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
 from resync.errors import ExitCode, ResyncError, UsageError
 from resync.model import Caller, Request
+
+if TYPE_CHECKING:
+    from resync.console import Console
 
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
 _EPILOG = """\
@@ -76,11 +79,9 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _report(error: ResyncError, command: str, console: object) -> None:
-    from resync.console import Console
+def _report(error: ResyncError, command: str, console: Console) -> None:
     from resync.report import data, text
 
-    assert isinstance(console, Console)
     if error.kind == "declined":
         console.important([error.message])
     else:
@@ -120,11 +121,9 @@ def _bug(error: Exception) -> ResyncError:
     return bug
 
 
-def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: object) -> ExitCode:
+def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
     from resync import commands
-    from resync.console import Console
 
-    assert isinstance(console, Console)
     if options.command == "demo":
         from resync.demo import demo
 
@@ -132,7 +131,7 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: ob
     session = commands.Session(
         path=options.path or options.repo or ".",
         env=os.environ,
-        caller=caller(),
+        caller=_caller(),
         console=console,
         verbose=options.verbose,
         words=_meaning(arguments),
@@ -159,7 +158,7 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: ob
     return commands.rescue_list(session)
 
 
-def caller() -> Caller:
+def _caller() -> Caller:
     """Who calls, and when: ``GIT_COMMITTER_DATE`` in git's internal format is honoured, as git does."""
     now, zone = int(time.time()), -(time.altzone if time.localtime().tm_isdst else time.timezone) // 60
     given = os.environ.get("GIT_COMMITTER_DATE", "")

@@ -221,7 +221,7 @@ def _report_done(
 
 
 def _waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
-    if not journals.names():
+    if not any(entry.waits for entry in journals.entries()):
         return ()
     from resync.waiting import waiting
 

@@ -1,10 +1,9 @@
 """The durable record of a run: its plan, how far it came, and what it came to.
 
 Each run has a folder ``resync/runs/<id>`` in the common git directory (a linked worktree's own would go
-away with it). ``plan.json`` is written before anything else; ``state`` names the last thing that is
-known to have happened, after the run's number: a clock may stand or go back, so runs are ordered by
-number. ``outcome.json`` is what the user was told. All are JSON or plain words, for a person to read
-when everything else fails.
+away with it). ``plan.json`` is written before anything else; ``state.json`` has the last thing that is
+known to have happened and what most questions about past runs need, because plans may be long.
+``outcome.json`` is what the user was told. All are JSON, for a person to read when everything else fails.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from resync.errors import Refused
@@ -28,19 +27,35 @@ VERSION = 1
 _T = TypeVar("_T")
 _STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
 
-# What ``state`` may say, in the order in which it does. A run in "switching" is finished or undone;
+# What the state may be, in the order in which it does. A run in "switching" is finished or undone;
 # before that nothing of the user's was touched.
 STATES = ("planned", "switching", "done", "aborted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What ``state.json`` says of a run.
+
+    Runs are ordered by ``number``: a clock may stand or go back. ``worktree`` is the working tree that it
+    was made in (its git directory, from the common one), ``undoes`` the run that it took back, ``waits``
+    whether it parked anything.
+    """
+
+    number: int
+    run: str
+    state: str
+    worktree: str
+    undoes: str | None
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """One run as it was recorded. ``outcome`` is the JSON object that the user got, or None."""
+    """One run as it was recorded."""
 
     plan: Plan
     folder: str
     state: str
-    outcome: Mapping[str, Any] | None
 
     @property
     def lock_folder(self) -> str:
@@ -49,9 +64,10 @@ class Journal:
 
 
 class Journals:
-    """All runs of a repository."""
+    """The runs of a repository; questions are about those of the working tree that it was opened at."""
 
     def __init__(self, repository: Repository) -> None:
+        self._worktree = os.path.relpath(repository.git_dir, repository.common_dir)
         self.folder = os.path.join(repository.common_dir, "resync")
         self._runs = os.path.join(self.folder, "runs")
 
@@ -65,21 +81,27 @@ class Journals:
 
     def begin(self, plan: Plan) -> Journal:
         """Record a run before its first step. Call it with the lock of runs held."""
-        number = max((number for number, _, _ in self._states()), default=0) + 1
         folder = self.run_folder(plan.id)
         os.makedirs(_lock_folder(folder))
         _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
-        _write_text(os.path.join(folder, "state"), f"{number} planned\n")
+        entry = Entry(
+            number=max((entry.number for entry in self._everywhere()), default=0) + 1,
+            run=plan.id,
+            state="planned",
+            worktree=self._worktree,
+            undoes=plan.undoes,
+            waits=plan.waiting,
+        )
+        _write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
         fsync_directory(self._runs)
-        return Journal(plan=plan, folder=folder, state="planned", outcome=None)
+        return Journal(plan=plan, folder=folder, state=entry.state)
 
     def advance(self, run: str, state: str) -> None:
         """Record durably how far a run came: one of ``STATES``."""
         assert state in STATES
         folder = self.run_folder(run)
-        number, _ = _read_state(folder)
-        _write_text(os.path.join(folder, "state"), f"{number} {state}\n")
+        _write(os.path.join(folder, "state.json"), encode(replace(_read_entry(folder), state=state)))
         fsync_directory(folder)
 
     def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:
@@ -98,12 +120,12 @@ class Journals:
         try:
             with open(os.path.join(folder, "plan.json"), encoding="ascii") as file:
                 record = json.load(file)
-            _, state = _read_state(folder)
+            state = _read_entry(folder).state
         except FileNotFoundError:
             raise Refused(
                 "unknown-run", f"There is no run {run} here. Nothing was changed.", "resync log"
             ) from None
-        except (ValueError, OSError) as error:
+        except (ValueError, TypeError, KeyError, OSError) as error:
             raise _unreadable(run, str(error)) from None
         if not isinstance(record, dict) or record.get("version") != VERSION:
             raise _unreadable(run, "another version of resync wrote it")
@@ -111,51 +133,41 @@ class Journals:
             plan = decode(Plan, record["plan"])
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(run, str(error)) from None
-        return Journal(plan=plan, folder=folder, state=state, outcome=self._outcome(folder))
+        return Journal(plan=plan, folder=folder, state=state)
 
-    @staticmethod
-    def _outcome(folder: str) -> Mapping[str, Any] | None:
-        try:
-            with open(os.path.join(folder, "outcome.json"), encoding="ascii") as file:
-                outcome = json.load(file)
-        except (FileNotFoundError, ValueError):
-            return None
-        return outcome if isinstance(outcome, dict) else None
-
-    def names(self) -> list[str]:
-        """The ids of all runs, oldest first."""
-        return [name for _, name, _ in self._states()]
+    def entries(self) -> list[Entry]:
+        """The runs of this working tree, oldest first."""
+        return [entry for entry in self._everywhere() if entry.worktree == self._worktree]
 
     def newest_first(self) -> Iterator[Journal]:
-        """Every run from the newest on, read as far as the caller goes."""
-        for name in reversed(self.names()):
-            yield self.load(name)
+        """Every run of this working tree from the newest on, read as far as the caller goes."""
+        for entry in reversed(self.entries()):
+            yield self.load(entry.run)
 
-    def finished(self) -> Iterator[tuple[Journal, bool]]:
-        """Every finished run from the newest on, and whether its effect stands.
+    def finished(self) -> Iterator[tuple[Entry, bool]]:
+        """Every finished run of this working tree from the newest on, and whether its effect stands.
 
         It does where the run was not undone, or where its undoing was itself undone.
         """
         undone: set[str] = set()
-        for journal in self.newest_first():
-            if journal.state != "done":
+        for entry in reversed(self.entries()):
+            if entry.state != "done":
                 continue
-            stands = journal.plan.id not in undone
-            if stands and journal.plan.undoes is not None:
-                undone.add(journal.plan.undoes)
-            yield journal, stands
-
-    def in_state(self, state: str) -> list[str]:
-        """The ids of the runs that came to ``state`` and no further, oldest first."""
-        return [name for _, name, found in self._states() if found == state]
+            stands = entry.run not in undone
+            if stands and entry.undoes is not None:
+                undone.add(entry.undoes)
+            yield entry, stands
 
     def unfinished(self) -> Journal | None:
-        """The run that was interrupted while it changed things, if any."""
-        names = self.in_state("switching")
+        """The run that was interrupted while it changed things in this working tree, if any."""
+        names = [entry.run for entry in self.entries() if entry.state == "switching"]
         return self.load(names[-1]) if names else None
 
-    def _states(self) -> list[tuple[int, str, str]]:
-        """Number, id and state of every run, in order."""
+    def everywhere(self, *states: str) -> list[str]:
+        """The ids of the runs in any of the states, of every working tree, oldest first."""
+        return [entry.run for entry in self._everywhere() if entry.state in states]
+
+    def _everywhere(self) -> list[Entry]:
         try:
             names = os.listdir(self._runs)
         except FileNotFoundError:
@@ -163,25 +175,24 @@ class Journals:
         found = []
         for name in names:
             try:
-                number, state = _read_state(os.path.join(self._runs, name))
+                found.append(_read_entry(os.path.join(self._runs, name)))
             except FileNotFoundError:
                 continue  # died before it was recorded
-            except ValueError as error:
+            except (ValueError, TypeError, KeyError) as error:
                 raise _unreadable(name, str(error)) from None
-            found.append((number, name, state))
-        return sorted(found)
+        return sorted(found, key=lambda entry: (entry.number, entry.run))
 
 
 def _lock_folder(folder: str) -> str:
     return os.path.join(folder, "locks")
 
 
-def _read_state(folder: str) -> tuple[int, str]:
-    with open(os.path.join(folder, "state"), encoding="ascii") as file:
-        number, state = file.read().split()
-    if state not in STATES:
-        raise ValueError(f"{state!r} is no state of a run")
-    return int(number), state
+def _read_entry(folder: str) -> Entry:
+    with open(os.path.join(folder, "state.json"), encoding="ascii") as file:
+        entry: Entry = decode(Entry, json.load(file))
+    if entry.state not in STATES:
+        raise ValueError(f"{entry.state!r} is no state of a run")
+    return entry
 
 
 # --- plans as JSON ---------------------------------------------------------------------------------

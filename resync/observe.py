@@ -43,8 +43,8 @@ class Observation:
 def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
     """Find the upstream, ask the remote, weigh the evidence. Writes objects and resync's own record.
 
-    Raises ``Refused`` (``unborn-head``, ``no-upstream``, ``operation-in-progress`` with a detached HEAD),
-    ``UsageError`` and ``Busy`` as its parts do.
+    Raises ``Refused`` (``unborn-head``, ``no-upstream``, ``never-fetched``, with a detached HEAD also
+    ``operation-in-progress``), ``UsageError`` and ``Busy`` as its parts do.
     """
     head = repository.head()
     if head.branch is None:

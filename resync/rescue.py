@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from resync.backup import RUN_REFS
 from resync.errors import Refused, UsageError
 from resync.history import tree_changes
-from resync.journal import Journals
+from resync.journal import STATES, Journals
 from resync.model import (
     MODE_GITLINK,
     Oid,
@@ -58,10 +58,10 @@ class KeptFile:
 def branches(repository: Repository, journals: Journals) -> tuple[RescueBranch, ...]:
     """Every rescue branch, the newest run's first; branches of that kind without a record come last."""
     recorded = {}
-    for journal in journals.newest_first():
-        rescue = journal.plan.rescue
+    for run in reversed(journals.everywhere(*STATES)):
+        rescue = journals.load(run).plan.rescue
         if rescue is not None:
-            recorded[rescue.name] = journal.plan.id
+            recorded[rescue.name] = run
     refs = repository.refs(BRANCHES)
     named = [name for name in recorded if name in refs]
     others = [name for name in refs if name.startswith(BRANCHES + b"rescue/") and name not in recorded]

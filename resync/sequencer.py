@@ -112,11 +112,9 @@ class Sequencer:
 
         Call it with the lock of runs held: nobody else can be planning then.
         """
-        unfinished = self._journals.in_state("switching")
-        for run in self._journals.names():
-            if run not in unfinished:
-                release_left(self._journals.lock_folder(run))
-        for run in self._journals.in_state("planned"):
+        for run in self._journals.everywhere("planned", "done", "aborted"):
+            release_left(self._journals.lock_folder(run))
+        for run in self._journals.everywhere("planned"):
             self._journals.forget(run)
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)

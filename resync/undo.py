@@ -11,7 +11,7 @@ from resync import plan as planning
 from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
 from resync.checkout import Checkout, read_checkout
 from resync.errors import Refused
-from resync.history import tree_changes
+from resync.history import open_history, tree_changes
 from resync.journal import Journal, Journals
 from resync.model import (
     MODE_GITLINK,
@@ -20,8 +20,11 @@ from resync.model import (
     Head,
     IndexChange,
     IndexRecord,
+    LocalCommit,
+    LocalFile,
     MoveRefs,
     Oid,
+    PathKind,
     Plan,
     RefName,
     RefUpdate,
@@ -42,30 +45,36 @@ def choose(journals: Journals, run: str | None) -> Journal:
     Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
-        for journal, _ in journals.finished():
-            return journal
+        for entry, _ in journals.finished():
+            return journals.load(entry.run)
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )
     journal = journals.load(run)
     if journal.state != "done":
         raise Refused("nothing-to-undo", f"Run {run} changed nothing. Nothing was changed.", "resync log")
+    if run not in [entry.run for entry in journals.entries()]:
+        raise Refused(
+            "other-worktree",
+            f"Run {run} was made in another working tree, {journal.plan.checkout}. Nothing was changed.",
+            f"cd {journal.plan.checkout}, then resync undo {run}",
+        )
     for later, stands in journals.finished():
-        if stands and later.plan.undoes == run:
+        if stands and later.undoes == run:
             raise Refused(
                 "already-undone",
-                f"Run {run} was undone by run {later.plan.id}. Nothing was changed.",
-                f"to take that back: resync undo {later.plan.id}",
+                f"Run {run} was undone by run {later.run}. Nothing was changed.",
+                f"to take that back: resync undo {later.run}",
             )
     return journal
 
 
 def held_tip(journals: Journals) -> Oid | None:
     """The upstream tip that was turned away from: that of the last run, where it stands undone; else None."""
-    for journal, stands in journals.finished():
-        upstream = journal.plan.upstream
-        if journal.plan.undoes is None:
-            return upstream.new_tip if upstream is not None and not stands else None
+    for entry, stands in journals.finished():
+        if entry.undoes is None:
+            upstream = journals.load(entry.run).plan.upstream if not stands else None
+            return upstream.new_tip if upstream is not None else None
     return None
 
 
@@ -109,6 +118,7 @@ def rehearse_undo(
         changes += (file for file, _ in newer)
         records += (entry for _, entry in newer)
     files = back.files(changes)
+    commits = _newer_commits(repository, head.tip, undone.new_tip)
     switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
         id=caller.run,
@@ -116,8 +126,8 @@ def rehearse_undo(
         head=head,
         new_tip=undone.head.tip,
         upstream=None,
-        commits=(),
-        files=(),
+        commits=commits,
+        files=back.edits(changes, records, files),
         rescue=None,
         steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
         undoes=undone.id,
@@ -132,6 +142,25 @@ def _missing_backup(undone: Plan) -> Refused:
         f"The backup of run {undone.id} is gone from refs/resync/{undone.id}, so the run cannot be undone."
         " Nothing was changed.",
         "resync rescue list",
+    )
+
+
+def _newer_commits(repository: Repository, tip: Oid, base: Oid) -> tuple[LocalCommit, ...]:
+    """The commits that were made since the run and go off the branch with it, oldest first."""
+    if tip == base:
+        return ()
+    history = open_history(repository)
+    newer = map(repository.objects.commit, history.topological(history.reachable([tip], [base])))
+    return tuple(
+        LocalCommit(
+            oid=commit.oid,
+            subject=commit.subject,
+            author=commit.author,
+            verdict="parked",
+            reason="it was made since the run",
+            merge=len(commit.parents) > 1,
+        )
+        for commit in newer
     )
 
 
@@ -175,6 +204,29 @@ class _Back:
             else:
                 back[change.path] = FileChange(path=change.path, before=now, after=change.before)
         return tuple(back[path] for path in sorted(back))
+
+    def edits(
+        self, changes: Sequence[FileChange], records: Sequence[IndexChange], back: Sequence[FileChange]
+    ) -> tuple[LocalFile, ...]:
+        """What was edited since the run and gives way: it is on the rescue branch only.
+
+        ``back`` are the changes that ``files`` made of ``changes``.
+        """
+        going = {change.path: change.before for change in back}
+        left = {change.path: change.after for change in changes}
+        indexed = {record.path: record.after for record in records}
+        found: list[LocalFile] = []
+        for state in self._checkout.changes:
+            path = state.path
+            if state.unstaged and path in going and going[path] != left.get(path):
+                found.append(LocalFile(path=path, state="unstaged", verdict="parked"))
+            if state.staged and path in indexed and not _same_content(state.index, indexed[path]):
+                found.append(LocalFile(path=path, state="staged", verdict="parked"))
+        for each in self.in_the_way:
+            if each.path in going and each.entry != left.get(each.path):
+                kind: PathKind = "ignored" if each.ignored else "untracked"
+                found.append(LocalFile(path=each.path, state=kind, verdict="parked"))
+        return tuple(sorted(found, key=lambda each: (each.path, each.state)))
 
     def newer(self, undone: Plan, touched: Collection[TreePath]) -> list[tuple[FileChange, IndexChange]]:
         """What commits made since the run have changed at paths that the run did not touch, as changes from
@@ -224,3 +276,9 @@ class _Back:
             mine = update.name in (ORIG_HEAD, self._head.branch, b"HEAD")
             if not mine and self._repository.ref(update.name) == update.new:
                 yield update.inverse(message)
+
+
+def _same_content(entry: TreeEntry | None, record: IndexRecord | None) -> bool:
+    if entry is None or record is None:
+        return entry is None and record is None
+    return (entry.mode, entry.oid) == (record.mode, record.oid)

@@ -32,10 +32,13 @@ class Waiting:
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     """The parked work that waits, of the newest run first."""
     found = []
-    for journal, stands in journals.finished():
+    for entry, stands in journals.finished():
+        if not stands or not entry.waits:
+            continue
+        journal = journals.load(entry.run)
         update = journal.plan.rescue
         oid = repository.ref(update.name) if update is not None else None
-        if update is None or oid is None or not stands or not journal.plan.waiting:
+        if update is None or oid is None:
             continue
         rescue = rescues.read(repository, update.name, oid, journal.plan.id)
         commits = tuple(_commits(repository, journal))
@@ -54,8 +57,8 @@ def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:
         return
     objects = repository.objects
     history = open_history(repository)
-    base = plan.upstream.new_tip if plan.upstream is not None else None
-    since = history.reachable([tip], [base] if base is not None else [], ignore_cut=True)
+    upstream = plan.upstream.new_tip if plan.upstream is not None else None
+    since = history.reachable([tip], [upstream or plan.new_tip], ignore_cut=True)
     present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}
     for each in parked:
         if (each.author, each.subject) not in present:

@@ -83,7 +83,7 @@ def test_ctrl_c_at_the_question(rewritten_world: World) -> None:
     printed += os.read(ours, 4096)
     os.close(ours)
     assert b"Traceback" not in printed
-    assert b"interrupted" in printed
+    assert b"Interrupted." in printed
     assert rewritten_world.state() == before
 
 

@@ -203,3 +203,31 @@ def test_newer_commits_go_with_their_files(rewritten_world: World) -> None:
     undo(world, "--discard-newer")
     assert state(world) == before
     assert "rescue/" in world.git("branch", "--contains", newer)
+
+
+def test_edits_since_the_run_are_named_and_wait(rewritten_world: World) -> None:
+    """Undo puts the old bytes back; what was typed since is on the rescue branch, and that is said."""
+    world = rewritten_world
+    before = state(world)
+    run(world)
+    world.write("etc/tool.conf", "typed since\n")
+    world.write("newer.txt", "newer\n")
+    world.git("add", "newer.txt")
+    done = world.resync("undo", "--yes", "--json", env={"GIT_COMMITTER_DATE": "1461092700 +0000"})
+    assert done.code == 3, done
+    assert done.json["files"] == [{"path": "etc/tool.conf", "state": "unstaged", "verdict": "parked"}]
+    assert state(world)["files"]["etc/tool.conf"] == before["files"]["etc/tool.conf"]
+    assert world.git("show", done.json["rescue"]["branch"] + ":etc/tool.conf") == "typed since"
+    assert world.git("show", ":newer.txt") == "newer", "what the run did not touch stays as it is"
+    assert world.resync("status").code == 3
+
+
+def test_newer_commits_are_named(rewritten_world: World) -> None:
+    world = rewritten_world
+    run(world)
+    newer = world.commit("Newer", {"newer.txt": "newer\n"})
+    done = world.resync(
+        "undo", "--yes", "--discard-newer", "--json", env={"GIT_COMMITTER_DATE": "1461092700 +0000"}
+    )
+    assert done.code == 3, done
+    assert [(each["oid"], each["verdict"]) for each in done.json["commits"]] == [(newer, "parked")]

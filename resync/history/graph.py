@@ -206,7 +206,7 @@ class History:
     def _read_object(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
         kind, raw = self._objects.raw(oid)
         if kind != COMMIT:
-            raise Refused("missing-object", f"object {oid.decode()} is not a commit. Nothing was changed.")
+            raise Refused("missing-object", f"Object {oid.decode()} is not a commit. Nothing was changed.")
         parents, date = parse_links(oid, raw)
         if oid in self._shallow:
             parents = ()
@@ -305,8 +305,8 @@ def parse_links(oid: Oid, raw: bytes) -> tuple[tuple[Oid, ...], int]:
     head = _HEAD.match(raw)
     if head is None:
         raise Refused(
-            "corrupt-object",
-            f"commit {oid.decode()} cannot be read; the repository is damaged. Nothing was changed.",
+            "damaged-object",
+            f"Commit {oid.decode()} cannot be read; the repository is damaged. Nothing was changed.",
             "git fsck",
         )
     parents = tuple(Oid(line[7:]) for line in head[1].splitlines())

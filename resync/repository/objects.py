@@ -66,7 +66,7 @@ class Objects:
         try:
             return self._from_pack(oid) or self._from_store(oid)
         except KeyError:
-            raise missing(oid) from None
+            raise _missing(oid) from None
         except _signs_of_damage() as error:
             raise _damaged(oid, error) from error
 
@@ -275,7 +275,7 @@ class Objects:
             if self._store.get_raw(oid) != expected:  # type: ignore[arg-type]
                 raise Refused(
                     "backup-unreadable",
-                    f"object {oid.decode()} was written and does not read back as it was."
+                    f"Object {oid.decode()} was written and does not read back as it was."
                     " Nothing was changed.",
                     "git fsck",
                 )
@@ -304,7 +304,7 @@ def _damaged(oid: Oid, error: Exception) -> Refused:
     )
 
 
-def missing(oid: Oid) -> Refused:
+def _missing(oid: Oid) -> Refused:
     """The refusal for an object that is not there."""
     return Refused(
         "missing-object",

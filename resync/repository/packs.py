@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,8 +56,10 @@ def clear_dead(store: DiskObjectStore, older_than: float) -> None:
     objects = os.fspath(store.path)
     for name in os.listdir(objects):
         path = os.path.join(objects, name)
-        if name.startswith(_PREFIX) and os.stat(path).st_mtime < older_than:
-            shutil.rmtree(path, ignore_errors=True)
+        # One that is gone by now was a living process's, which has just ended.
+        with suppress(FileNotFoundError):
+            if name.startswith(_PREFIX) and os.stat(path).st_mtime < older_than:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def fsync_directory(path: str | os.PathLike[str]) -> None:

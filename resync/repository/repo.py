@@ -66,7 +66,8 @@ class Repository:
     def open(cls, path: str, env: Mapping[str, str]) -> Repository:
         """Open the repository that ``path`` is in, as git finds it (``GIT_DIR`` and its kin in ``env``).
 
-        Raises ``Refused``: ``not-a-repository``, ``bare-repository``, ``unsupported-repository``.
+        Raises ``Refused``: ``not-a-repository``, ``bare-repository``, ``unsupported-repository``; and
+        ``UsageError``: ``no-such-folder``, ``bad-config``.
         """
         from dulwich.errors import NotGitRepository
         from dulwich.repo import Repo, UnsupportedExtension, UnsupportedVersion
@@ -280,22 +281,6 @@ class Repository:
             return self.config.get(section, name[-1].encode()).decode("utf-8", "surrogateescape")
         except KeyError:
             return None
-
-    def config_bool(self, *name: str, default: bool = False) -> bool:
-        """One setting as git reads a boolean; raises ``UsageError("bad-config")`` where it is not one."""
-        text = self.config_text(*name)
-        if text is None:
-            return default
-        if text.lower() in ("true", "yes", "on", "1", ""):
-            return True
-        if text.lower() in ("false", "no", "off", "0"):
-            return False
-        raise UsageError(
-            "bad-config",
-            f"The setting {'.'.join(name)} is {text!r}, which is neither true nor false."
-            " Nothing was changed.",
-            f"git config {'.'.join(name)} true",
-        )
 
     def config_all(self, *name: str) -> list[str]:
         """Every value of a setting that may stand several times, in the order of precedence."""

@@ -49,7 +49,8 @@ class Fetched:
 def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
     """Fetch the upstream branch and the announcing tags; nothing but objects is written.
 
-    Raises ``Busy("upstream-unreachable")`` where the remote cannot be reached or breaks off.
+    Raises ``Busy("upstream-unreachable")`` where the remote cannot be reached or breaks off, and
+    ``UsageError("unsupported-address")`` for one that resync has no transport for.
     """
     patterns = announcement_patterns(repository)
     try:

@@ -1,8 +1,8 @@
 """Git's index: reading versions 2, 3 and 4, and making the bytes of a new one.
 
-The format is git's, from Documentation/gitformat-index. Only bytes go in and out here (``load_index``
-opens the file for those who have a path); a new index reaches the disk under the lock that the whole
-run holds, which is another module's job.
+The format is git's, from Documentation/gitformat-index. Only bytes go in and out here (``index_bytes``
+and ``load_index`` open the file for those who have a path); a new index reaches the disk under the lock
+that the whole run holds, which is another module's job.
 
 An entry keeps the stat data as the forty bytes that stand in the file, because reading 50,000 entries
 is something that every command does and unpacking ten numbers of each is not. ``worktree.status``
@@ -110,21 +110,30 @@ class Index:
 def load_index(path: str | bytes, *, hex_length: int) -> tuple[Index, int]:
     """Read the index file at ``path``: the index, and the file's modification time in nanoseconds.
 
-    A file that is not there is an empty index, of time 0. Raises ``Refused`` as ``read_index`` does,
-    and ``unreadable-file`` where the file may not be read.
+    A file that is not there is an empty index, of time 0. Raises ``Refused`` as ``read_index`` and
+    ``index_bytes`` do.
+    """
+    data, modified = index_bytes(path)
+    return (read_index(data, hex_length=hex_length) if data is not None else Index()), modified
+
+
+def index_bytes(path: str | bytes) -> tuple[bytes | None, int]:
+    """The bytes of the index file at ``path`` and its modification time in nanoseconds.
+
+    None and 0 where there is no file. Raises ``Refused("unreadable-file")`` where it may not be read.
     """
     try:
         with open(path, "rb") as file:
-            modified = os.fstat(file.fileno()).st_mtime_ns
-            data = file.read()
+            return file.read(), os.fstat(file.fileno()).st_mtime_ns
     except FileNotFoundError:
-        return Index(), 0
+        return None, 0
     except OSError as error:
         name = os.fsdecode(path)
         raise Refused(
-            "unreadable-file", f"The index {name} cannot be read: {error.strerror}. Nothing was changed."
+            "unreadable-file",
+            f"The index {name} cannot be read ({error.strerror}). Nothing was changed.",
+            "give yourself access to it, or run resync as its owner",
         ) from None
-    return read_index(data, hex_length=hex_length), modified
 
 
 def read_index(data: bytes, *, hex_length: int) -> Index:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from resync.errors import Refused
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreePath
 
 
@@ -20,6 +21,12 @@ def place(root: str, path: TreePath, mode: int, data: bytes) -> bool:
         _write(target, mode, data)
     except (FileExistsError, NotADirectoryError):
         return _holds(target, mode, data)
+    except OSError as error:
+        raise Refused(
+            "not-writable",
+            f"{os.fsdecode(target)} cannot be written ({error.strerror}). Nothing was changed.",
+            "choose a folder of your own that has room: --to DIR",
+        ) from error
     return True
 
 
@@ -41,9 +48,13 @@ def _write(target: bytes, mode: int, data: bytes) -> None:
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with open(os.open(target, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.unlink(target)
+            raise
 
 
 def _holds(target: bytes, mode: int, data: bytes) -> bool:
