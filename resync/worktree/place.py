@@ -47,14 +47,15 @@ def _write(target: bytes, mode: int, data: bytes) -> None:
         os.symlink(data, target)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(target, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666), "wb") as file:
-        try:
+    descriptor = os.open(target, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666)
+    try:
+        with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        except OSError:
-            os.unlink(target)
-            raise
+    except OSError:
+        os.unlink(target)
+        raise
 
 
 def _holds(target: bytes, mode: int, data: bytes) -> bool:
