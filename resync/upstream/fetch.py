@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -97,7 +98,6 @@ def _exchange(
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from tempfile import SpooledTemporaryFile
 
-    from dulwich.object_store import ObjectStoreGraphWalker
     from dulwich.refs import check_ref_format
 
     client, path = _connect(repository, upstream.url)
@@ -114,17 +114,12 @@ def _exchange(
             raise _NothingWanted(refs)
         return missing
 
-    walker = ObjectStoreGraphWalker(
-        set(repository.advertised_heads()),  # type: ignore[arg-type]
-        lambda oid: list(repository.objects.commit(Oid(oid)).parents),  # type: ignore[arg-type]
-        shallow=set(repository.shallow),  # type: ignore[arg-type]
-    )
     with SpooledTemporaryFile(max_size=64 << 20, dir=os.fspath(store.path)) as pack:
         try:
             result: FetchPackResult = client.fetch_pack(
                 path,
                 wants,  # type: ignore[arg-type]
-                walker,
+                _Haves(repository),  # type: ignore[arg-type]
                 pack.write,
                 progress=lambda message: progress(message.decode("utf-8", "replace")),
                 ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
@@ -143,6 +138,49 @@ def _exchange(
         for name, oid in refs.items()
         if oid is not None and check_ref_format(name)  # type: ignore[arg-type]
     }
+
+
+class _Haves:
+    """Our commits, as dulwich's transports ask for them to find what both sides have.
+
+    dulwich's own walker (whose methods these are) takes ids of 40 digits only.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self.shallow = set(repository.shallow)
+        self._objects = repository.objects
+        self._waiting = deque(sorted(repository.advertised_heads()))
+        self._seen = set(self._waiting)
+        self._parents: dict[Oid, tuple[Oid, ...]] = {}
+        self._common: set[Oid] = set()
+
+    def __next__(self) -> Oid | None:
+        while self._waiting:
+            oid = self._waiting.popleft()
+            parents = () if oid in self.shallow else self._objects.commit(oid).parents
+            self._parents[oid] = parents
+            if oid in self._common:
+                self._common.update(parents)
+            unseen = [parent for parent in parents if parent not in self._seen]
+            self._seen.update(unseen)
+            self._waiting.extend(unseen)
+            if oid not in self._common:
+                return oid
+        return None
+
+    next = __next__
+
+    def ack(self, oid: bytes) -> None:
+        """The other side has this commit, and so all below it."""
+        below = [Oid(oid)]
+        while below:
+            found = below.pop()
+            if found not in self._common:
+                self._common.add(found)
+                below += self._parents.get(found, ())
+
+    def nak(self) -> None:
+        """The other side found nothing in common."""
 
 
 class _NothingWanted(Exception):

@@ -219,7 +219,7 @@ def test_what_is_no_readable_commit_is_refused() -> None:
         (Oid(b"0" * 40), "missing-object"),
         (hanging, "missing-object"),
         (tree, "missing-object"),
-        (damaged, "corrupt-object"),
+        (damaged, "damaged-object"),
     ):
         with pytest.raises(Refused) as caught:
             history.is_ancestor(oids[0], oid)
