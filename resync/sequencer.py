@@ -19,7 +19,6 @@ from resync.model import (
     Caller,
     IndexChange,
     MoveRefs,
-    Oid,
     Plan,
     RefName,
     RefUpdate,
@@ -29,7 +28,7 @@ from resync.model import (
 from resync.repository import Repository
 from resync.repository.locks import LockFile, release_left
 from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
-from resync.worktree.index import load_index
+from resync.worktree.index import index_bytes, load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.switch import FileSwitch
@@ -191,8 +190,10 @@ class _Run:
 
     def check(self) -> None:
         """Refuse where the checkout is no longer as it was planned with; prepare the new files."""
+        data, _ = index_bytes(self._repository.index_path)
+        found = self._repository.objects.hash_blob(data) if data is not None else None
         for step in self._switches:
-            if _index_file(self._repository) != step.index_file:
+            if found != step.index_file:
                 raise Refused(
                     "changed-meanwhile",
                     "The index was changed by somebody else while resync was planning. Nothing was changed.",
@@ -259,14 +260,6 @@ class _Run:
         )
         self._index_lock.commit(data)
         return left
-
-
-def _index_file(repository: Repository) -> Oid | None:
-    try:
-        with open(repository.index_path, "rb") as file:
-            return repository.objects.hash_blob(file.read())
-    except FileNotFoundError:
-        return None
 
 
 def _branch(update: RefUpdate | None) -> str:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from types import TracebackType
 
-from resync.errors import Busy, Refused
+from resync.errors import Refused
 from resync.model import Oid, RefName, RefUpdate
 from resync.repository.locks import LockFile, RunLock, release_left
 from resync.repository.packs import fsync_directory
@@ -157,7 +157,7 @@ def _plain_folder(repository: Repository) -> str:
     return os.path.join(repository.common_dir, "resync", "refs")
 
 
-def _moved(update: RefUpdate) -> Refused | Busy:
+def _moved(update: RefUpdate) -> Refused:
     return Refused(
         "ref-moved",
         f"{_text(update.name)} was moved by somebody else while resync was planning. Nothing was changed.",
