@@ -263,6 +263,8 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
         journals = Journals(repository)
         sequencer = Sequencer(repository, session.caller, session.settings(repository))
         with RunLock(journals.folder):
+            # A run that died before it changed anything left its locks, and git waits for them.
+            sequencer.sweep()
             unfinished = journals.unfinished()
             if unfinished is None:
                 raise Refused(
