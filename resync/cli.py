@@ -252,7 +252,9 @@ def _parser() -> argparse.ArgumentParser:
     everywhere.add_argument("--json", action="store_true", help="print one JSON object")
     everywhere.add_argument("--quiet", "-q", action="store_true", help="print only what needs a person")
     everywhere.add_argument("--verbose", "-v", action="store_true", help="print all of the evidence")
-    everywhere.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    everywhere.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="auto: on a terminal only"
+    )
     everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
     everywhere.set_defaults(path=None)
 
@@ -291,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
         help="also where there are newer commits (they stay on a rescue branch)",
     )
     log = command("log", "past runs, and what each did")
-    log.add_argument("run", nargs="?", metavar="RUN")
+    log.add_argument("run", nargs="?", metavar="RUN", help="one run in full; a line for each by default")
     rescue = command("rescue", "rescue branches and what they keep")
     _add_rescue(rescue, everywhere)
     demo = command("demo", "rewrite a small upstream and resync a clone of it, step by step")
@@ -308,15 +310,20 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--advance", action="store_true", help="also follow when nothing was rewritten")
+    parser.add_argument(
+        "--advance", action="store_true", help="also carry your work over when upstream only went on"
+    )
     parser.add_argument(
         "--dirty",
         choices=("restore", "park", "refuse"),
         default="restore",
-        help="uncommitted edits: restore what merges; also park the rest unattended; or refuse any",
+        help="uncommitted edits: restore (the default) puts back what merges; park also lets --yes park the"
+        " rest; refuse stops at any",
     )
-    parser.add_argument("--expect", metavar="OID", help="refuse unless upstream is at this commit")
-    parser.add_argument("--redo", action="store_true", help="go where an undo came back from")
+    parser.add_argument(
+        "--expect", metavar="OID", help="refuse unless upstream is at this commit (7 digits or more)"
+    )
+    parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 
 
 def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
@@ -327,5 +334,5 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     show.add_argument("source", nargs="?", metavar="BRANCH", help="the newest by default")
     restore = actions.add_parser("restore", help="get one file out", parents=[everywhere])
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
-    restore.add_argument("--to", metavar="DIR", help="below this folder and not in its own place")
+    restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
