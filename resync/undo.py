@@ -190,7 +190,11 @@ class _Back:
             self._repository.objects,
             self._repository.root,
             self._checkout.index,
-            [change.path for change in changes if change.path not in self._tracked],
+            [
+                change.path
+                for change in changes
+                if change.path not in self._tracked and not self._still_there(change)
+            ],
             self._settings,
         )
         back: dict[TreePath, FileChange] = {
@@ -199,11 +203,16 @@ class _Back:
         for change in changes:
             untracked = back.get(change.path)
             now = untracked.before if untracked is not None else self._now(change)
-            if now == change.before:
+            if now == change.before or self._still_there(change):
                 back.pop(change.path, None)
             else:
                 back[change.path] = FileChange(path=change.path, before=now, after=change.before)
         return tuple(back[path] for path in sorted(back))
+
+    def _still_there(self, change: FileChange) -> bool:
+        """Whether the repository of a submodule that upstream dropped stands where it stood."""
+        submodule = change.before is not None and change.before.mode == MODE_GITLINK
+        return submodule and self._form.is_repository(change.path)
 
     def edits(
         self, changes: Sequence[FileChange], records: Sequence[IndexChange], back: Sequence[FileChange]

@@ -70,3 +70,20 @@ def test_a_repository_where_upstream_adds_a_submodule(world: World) -> None:
     assert world.git("ls-files", "-s", "lib").split()[1] == second
     assert world.git("rev-parse", "HEAD", at=world.clone / "lib") == first
     assert world.git("status", "--porcelain") == " M lib"
+
+
+def test_a_submodule_that_upstream_dropped_comes_back(world: World) -> None:
+    """Its repository stays where it is, there and back."""
+    start(world)
+    work = rewritten.work(world)
+    world.git("rm", "-q", "-f", "lib", at=work)
+    world.commit("Drop it", {}, at=work)
+    rewritten.publish(world)
+    world.write("lib/untracked", "mine\n")
+    before = world.state()
+    assert world.resync("run", "--yes", "--json").code == 0
+    assert world.git("ls-files", "lib") == ""
+    assert (world.clone / "lib" / "untracked").read_text() == "mine\n"
+    done = world.resync("undo", "--yes", env={"GIT_COMMITTER_DATE": "1461092700 +0000"})
+    assert done.code == 0, (done.out, done.err)
+    assert {**world.state(), "refs": before["refs"]} == before

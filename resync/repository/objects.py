@@ -29,7 +29,6 @@ from resync.repository.packs import clear_dead, incoming
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
-    from dulwich.objects import ShaFile
     from dulwich.pack import Pack
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
@@ -261,16 +260,19 @@ class Objects:
         pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
         read back from the disk and hashed; one that cannot be read raises ``Refused``.
         """
-        from dulwich.objects import ShaFile
+        from dulwich.pack import UnpackedObject
 
         wanted = {oid: self.raw(oid) for oid in oids}
         if not wanted:
             return 0
-        packable: list[tuple[ShaFile, str | None]] = [
-            (ShaFile.from_raw_string(kind, data), None) for kind, data in wanted.values()
-        ]
+        records = (
+            UnpackedObject(
+                kind, delta_base=None, crc32=None, decomp_chunks=[data], sha=bytes.fromhex(oid.decode())
+            )
+            for oid, (kind, data) in wanted.items()
+        )
         with incoming(self._store) as made:
-            made.add_objects(packable)
+            made.add_pack_data(len(wanted), records)
         for oid, expected in wanted.items():
             if self._store.get_raw(oid) != expected:  # type: ignore[arg-type]
                 raise Refused(
