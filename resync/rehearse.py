@@ -97,7 +97,7 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
     if held is not None and held == upstream.new_tip and not request.redo and _moves(seen, request):
         raise Refused(
             "held",
-            f"You took back the move to this state of {upstream.name}, so it is not made again by itself."
+            f"You took back the move to this state of {upstream.name}, so resync does not repeat it unasked."
             " Nothing was changed.",
             "resync run --redo",
         )

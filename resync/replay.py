@@ -109,7 +109,7 @@ class _Picker:
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
-            return _verdict(commit, "parked", "a merge of this shape cannot be made again by itself")
+            return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
             return _verdict(

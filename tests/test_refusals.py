@@ -548,7 +548,7 @@ def test_held_after_an_undo(rewritten_world: World) -> None:
         PARK,
         1,
         "held",
-        "You took back the move to this state of origin/main, so it is not made again by itself."
+        "You took back the move to this state of origin/main, so resync does not repeat it unasked."
         " Nothing was changed.",
         "resync run --redo",
     )

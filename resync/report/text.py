@@ -138,7 +138,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
             yield _file_line(file, width, paint)
     if plan.waiting:
         yield ""
-        yield "(parked: it cannot be put back by itself; it waits for you, safe on the rescue branch)"
+        yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
 
 
 def _commit_lines(commit: LocalCommit, paint: Paint) -> Iterator[str]:
