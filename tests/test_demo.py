@@ -75,7 +75,7 @@ def test_the_files_at_the_end(shown: tuple[Path, Done]) -> None:
 def test_git_finds_nothing_wrong(shown: tuple[Path, Done], world: World) -> None:
     folder, _ = shown
     clone, upstream = folder / "clone", folder / "upstream.git"
-    assert world.git("fsck", "--strict", "--full", at=clone) == ""
+    assert world.git("fsck", "--strict", "--full", "--no-dangling", at=clone) == ""
     assert world.git("fsck", "--strict", "--full", at=upstream) == ""
     status = world.git("status", "--porcelain=v2", "--branch", at=clone).splitlines()
     assert "# branch.head stable/liberty" in status

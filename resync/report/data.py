@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
@@ -44,7 +44,7 @@ def document(
         "branches": [_branch(plan, done)] if plan is not None else [],
         "commits": [_commit(each, plan) for each in plan.commits] if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
-        "left": [_named("path", path) for path in left],
+        "left_alone": [_named("path", path) for path in left],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
@@ -89,7 +89,7 @@ def _commit(commit: LocalCommit, plan: Plan) -> dict[str, Any]:
         "verdict": commit.verdict,
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
-        "conflicts": [_text(path) for path in commit.conflicts],
+        **_named_all("conflicts", commit.conflicts),
     }
 
 
@@ -110,6 +110,14 @@ def _named(field: str, value: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         return {field: text, field + "_hex": value.hex()}
     return {field: text}
+
+
+def _named_all(field: str, values: Sequence[bytes]) -> dict[str, list[str | None]]:
+    """The same of a list: where one of them is not UTF-8, all stand beside it in hex."""
+    texts = [_text(value) for value in values]
+    if all(text is not None and text.encode() == value for text, value in zip(texts, values, strict=True)):
+        return {field: texts}
+    return {field: texts, field + "_hex": [value.hex() for value in values]}
 
 
 def _text(value: bytes | None) -> str | None:

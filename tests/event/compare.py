@@ -67,7 +67,7 @@ def plan_and_run_agree(played: Played) -> None:
     assert [(each["old_tip"], each["new_tip"]) for each in planned["branches"]] == [
         (played.before.tip, played.after.tip)
     ]
-    assert done["left"] == []
+    assert done["left_alone"] == []
 
 
 def commits_as_git_picks_them(played: Played) -> None:
