@@ -20,6 +20,7 @@ from resync.model import (
     Head,
     IndexChange,
     IndexRecord,
+    InTheWay,
     LocalCommit,
     LocalFile,
     MoveRefs,
@@ -117,7 +118,8 @@ def rehearse_undo(
         newer = back.newer(undone, {change.path for change in changes})
         changes += (file for file, _ in newer)
         records += (entry for _, entry in newer)
-    files = back.files(changes)
+    in_the_way = back.in_the_way(changes)
+    files = back.files(changes, in_the_way)
     commits = _newer_commits(repository, head.tip, undone.new_tip)
     switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
@@ -127,12 +129,12 @@ def rehearse_undo(
         new_tip=undone.head.tip,
         upstream=None,
         commits=commits,
-        files=back.edits(changes, records, files),
+        files=back.edits(changes, records, files, in_the_way),
         rescue=None,
         steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
         undoes=undone.id,
     )
-    return with_backup(repository, plan, checkout.changes, back.in_the_way, who, visible=True)
+    return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
 
 def _missing_backup(undone: Plan) -> Refused:
@@ -184,9 +186,9 @@ class _Back:
         )
         self._tracked = checkout.index.entries.keys() | {each.path for each in checkout.changes}
 
-    def files(self, changes: Sequence[FileChange]) -> tuple[FileChange, ...]:
-        """The changes from what stands on disk now to what stood there before the run."""
-        self.in_the_way = untracked_in_the_way(
+    def in_the_way(self, changes: Sequence[FileChange]) -> tuple[InTheWay, ...]:
+        """What git does not have and stands where files come back."""
+        return untracked_in_the_way(
             self._repository.objects,
             self._repository.root,
             self._checkout.index,
@@ -197,8 +199,11 @@ class _Back:
             ],
             self._settings,
         )
+
+    def files(self, changes: Sequence[FileChange], in_the_way: Sequence[InTheWay]) -> tuple[FileChange, ...]:
+        """The changes from what stands on disk now to what stood there before the run."""
         back: dict[TreePath, FileChange] = {
-            each.path: FileChange(path=each.path, before=each.entry, after=None) for each in self.in_the_way
+            each.path: FileChange(path=each.path, before=each.entry, after=None) for each in in_the_way
         }
         for change in changes:
             untracked = back.get(change.path)
@@ -215,7 +220,11 @@ class _Back:
         return submodule and self._form.is_repository(change.path)
 
     def edits(
-        self, changes: Sequence[FileChange], records: Sequence[IndexChange], back: Sequence[FileChange]
+        self,
+        changes: Sequence[FileChange],
+        records: Sequence[IndexChange],
+        back: Sequence[FileChange],
+        in_the_way: Sequence[InTheWay],
     ) -> tuple[LocalFile, ...]:
         """What was edited since the run and gives way: it is on the rescue branch only.
 
@@ -231,7 +240,7 @@ class _Back:
                 found.append(LocalFile(path=path, state="unstaged", verdict="parked"))
             if state.staged and path in indexed and not _same_content(state.index, indexed[path]):
                 found.append(LocalFile(path=path, state="staged", verdict="parked"))
-        for each in self.in_the_way:
+        for each in in_the_way:
             if each.path in going and each.entry != left.get(each.path):
                 kind: PathKind = "ignored" if each.ignored else "untracked"
                 found.append(LocalFile(path=each.path, state=kind, verdict="parked"))
