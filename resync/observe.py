@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from resync.errors import Refused
 from resync.history import History, open_history
-from resync.model import Caller, Head, Oid, Request, Upstream
+from resync.model import Caller, Head, Oid, RefName, RefUpdate, Request, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
-from resync.upstream.evidence import collect, judge, remembered
+from resync.upstream.evidence import collect, fetched_ref, judge, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
 from resync.upstream.revision import resolve
@@ -53,6 +53,8 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     fetched = fetch(repository, branch, progress) if request.fetch else None
+    if fetched is not None and fetched.tip is not None:
+        _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
     history = open_history(repository)
     evidence = collect(
@@ -80,6 +82,14 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         arrived=frozenset(arrived),
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
+
+
+def _keep(repository: Repository, name: RefName, tip: Oid, caller: Caller) -> None:
+    """Keep what was fetched from a prune: a plan may be looked at for hours before a run moves a ref."""
+    old = repository.ref(name)
+    if old != tip:
+        update = RefUpdate(name=name, old=old, new=tip, message="resync: fetched")
+        write_now(repository, [update], caller.signed(repository.identity()))
 
 
 def _known_tip(branch: UpstreamBranch, tracked: Oid | None) -> Oid:

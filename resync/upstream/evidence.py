@@ -29,9 +29,18 @@ _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
 def record_ref(upstream: UpstreamBranch) -> RefName:
     """The ref of resync's own record of the branch's tips."""
+    return _ref(upstream, b".tips")
+
+
+def fetched_ref(upstream: UpstreamBranch) -> RefName:
+    """The ref of what was fetched last, which proves nothing of what was there before."""
+    return _ref(upstream, b".fetched")
+
+
+def _ref(upstream: UpstreamBranch, suffix: bytes) -> RefName:
     remote = upstream.remote.encode("utf-8", "surrogateescape")
     branch = upstream.branch.removeprefix(BRANCHES)
-    return RefName(RECORDS + remote + b"/" + branch + b".tips")
+    return RefName(RECORDS + remote + b"/" + branch + suffix)
 
 
 def collect(

@@ -209,3 +209,12 @@ def test_the_record_only_grows(rewritten_world: World) -> None:
     assert world.resync("check").code == 3
     tips = set(world.git("rev-parse", f"{name}^@").splitlines())
     assert tips == {world.git("rev-parse", "main@{1}~3"), new}
+
+
+def test_what_was_fetched_survives_a_prune(rewritten_world: World) -> None:
+    """A plan may be looked at for hours before its run moves the remote-tracking branch."""
+    world = rewritten_world
+    tip = world.git("rev-parse", "main", at=world.upstream)
+    assert world.resync("check").code == 5
+    world.git("gc", "-q", "--prune=now")
+    assert world.git("rev-list", "--objects", tip)
