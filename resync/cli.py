@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
-from resync.errors import ExitCode, ResyncError, UsageError
+from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.model import Caller, Request
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def run_command(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return int(ExitCode.OK)
     except Exception as error:
-        bug = _bug(error)
-        _report(bug, command, console)
-        return int(ExitCode.BUG)
+        failure = _refused_by_the_system(error) or _bug(error)
+        _report(failure, command, console)
+        return int(failure.exit_code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -97,8 +97,33 @@ def _report(error: ResyncError, command: str, console: Console) -> None:
     )
 
 
+def _refused_by_the_system(error: Exception) -> ResyncError | None:
+    """A disk that is full or may not be written to is nobody's bug. A run that fails puts everything back,
+    or says itself that it is half-way."""
+    ours = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
+    if not isinstance(error, OSError) or isinstance(error, ours) or error.strerror is None:
+        return None
+    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
+    return Refused(
+        "system-error",
+        f"The system does not let resync go on ({error.strerror}{where}). Nothing of yours was changed.",
+        f"make room or get access, and try again; the details are in {_log(error)}",
+    )
+
+
 def _bug(error: Exception) -> ResyncError:
-    """Write the traceback to a log file and make a sentence of it."""
+    """A bug as a sentence, with the traceback in a log file."""
+    bug = ResyncError(
+        "bug",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {_log(error)}.",
+        "resync status tells where things stand; please report the log file",
+    )
+    bug.exit_code = ExitCode.BUG
+    return bug
+
+
+def _log(error: Exception) -> str:
+    """Write the traceback to a log file; returns its path, or why there is none."""
     import traceback
 
     import platformdirs
@@ -111,14 +136,8 @@ def _bug(error: Exception) -> ResyncError:
             file.write(f"resync {__version__}, Python {sys.version}\n{sys.argv}\n")
             traceback.print_exception(error, file=file)
     except OSError:
-        path = "nowhere: the log file cannot be written"
-    bug = ResyncError(
-        "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {path}.",
-        "resync status tells where things stand; please report the log file",
-    )
-    bug.exit_code = ExitCode.BUG
-    return bug
+        return "nowhere: the log file cannot be written"
+    return path
 
 
 def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:

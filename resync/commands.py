@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resync.console import Console
-from resync.errors import ExitCode, Refused, ResyncError, Unfinished, UsageError
+from resync.errors import Busy, ExitCode, Refused, ResyncError, Unfinished, UsageError
 from resync.journal import Journal, Journals
 from resync.model import MODE_GITLINK, Caller, Plan, Request, TreePath
 from resync.report import data, text
@@ -207,7 +207,9 @@ def _report_done(
         command, code, plan=done, done=True, left=left, hint="resync status" if left_over else ""
     )
     if done.recorded:
-        journals.conclude(done.id, document)
+        with suppress(OSError):
+            # The run is done; that its record lacks what was said about it must not make it look failed.
+            journals.conclude(done.id, document)
         console.lines([""])
         console.lines(text.done_lines(done, console.paint))
         console.important(text.left_lines(left, console.paint))
@@ -259,13 +261,21 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
     """``continue`` or ``abort`` an interrupted run."""
     from resync.sequencer import Sequencer
 
+    console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         sequencer = Sequencer(repository, session.caller, session.settings(repository))
         with RunLock(journals.folder):
+            died = bool(journals.everywhere("planned"))
             # A run that died before it changed anything left its locks, and git waits for them.
             sequencer.sweep()
             unfinished = journals.unfinished()
+            if unfinished is None and died:
+                console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
+                console.document(
+                    data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
+                )
+                return ExitCode.OK
             if unfinished is None:
                 raise Refused(
                     "nothing-interrupted",
@@ -277,7 +287,6 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 return _report_done(session, repository, "continue", unfinished.plan, result.left)
             left = sequencer.abort(unfinished).left
             code = ExitCode.WAITING if left else ExitCode.OK
-            console = session.console
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
             console.important(text.left_lines(left, console.paint))
@@ -332,13 +341,17 @@ def status(session: Session) -> ExitCode:
             error = _interrupted(unfinished)
             console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
+        elif _died_early(journals):
+            error = _died()
+            console.important(text.error_lines(error, console.paint))
+            code, hint = ExitCode.UNFINISHED, error.hint
         elif left_over:
             code, hint = ExitCode.WAITING, "resync rescue show"
         else:
             console.lines(["No run is unfinished, and no parked work waits."])
             code, hint = ExitCode.OK, ""
         console.important(
-            islice(_waiting_lines(left_over, session), 0 if unfinished is not None else 1, None)
+            islice(_waiting_lines(left_over, session), 0 if code == ExitCode.UNFINISHED else 1, None)
         )
         console.document(
             data.document(
@@ -352,6 +365,25 @@ def status(session: Session) -> ExitCode:
             )
         )
         return code
+
+
+def _died_early(journals: Journals) -> bool:
+    """Whether a run was killed before it changed anything: it left locks, and nobody is at work."""
+    if not journals.everywhere("planned"):
+        return False
+    try:
+        with RunLock(journals.folder, patience=0):
+            return True
+    except Busy:
+        return False
+
+
+def _died() -> Unfinished:
+    return Unfinished(
+        "interrupted-run",
+        "A run was killed before it changed anything; the locks that it held may keep git waiting.",
+        "resync abort",
+    )
 
 
 def log(session: Session, run: str | None) -> ExitCode:

@@ -21,6 +21,7 @@ from resync.model import (
     MoveRefs,
     Oid,
     Plan,
+    RefName,
     RefUpdate,
     Request,
     TreeEntry,
@@ -156,7 +157,7 @@ def _plan_of_refs(repository: Repository, seen: Observation, caller: Caller) -> 
 def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpdate, ...]:
     """What a fetch would move: the remote-tracking branch, and tags on what was fetched that are new here.
 
-    A tag that stands here stays, whatever the remote has under that name.
+    A tag that stands here stays, whatever the remote has under that name, above or below it.
     """
     updates: list[RefUpdate] = []
     if seen.fetched is None:
@@ -168,15 +169,25 @@ def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpda
         updates.append(
             RefUpdate(name=seen.branch.tracking, old=seen.tracked, new=tip, message=f"resync: {how}")
         )
+    # A tag that cannot stand beside one that is here (v1 and v1/a) is left out, as by git.
+    here = repository.refs(TAGS)
+    folders = {folder for tag in here for folder in _above(tag)}
     updates += (
         RefUpdate(name=name, old=None, new=oid, message="resync: followed")
         for name, oid in seen.fetched.refs.items()
         if name.startswith(TAGS)
         and seen.follows_tags
         and oid in repository.objects
-        and repository.ref(name) is None
+        and name not in here
+        and name not in folders
+        and here.keys().isdisjoint(_above(name))
     )
     return tuple(updates)
+
+
+def _above(name: RefName) -> list[RefName]:
+    """The names of the folders that a ref lies in, as no other ref may be called."""
+    return [RefName(name[:place]) for place in range(len(TAGS), len(name)) if name[place : place + 1] == b"/"]
 
 
 # --- plans that move the branch ----------------------------------------------------------------------

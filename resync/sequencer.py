@@ -78,10 +78,10 @@ class Sequencer:
             self._journals.advance(plan.id, "switching")
             try:
                 result = run.switch()
+                self._journals.advance(plan.id, "done")
             except BaseException as error:
                 self._give_up(run, plan, error)
                 raise
-            self._journals.advance(plan.id, "done")
         return result
 
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
@@ -92,6 +92,11 @@ class Sequencer:
                 return
         except (OSError, ResyncError):
             pass
+        self._leave(run, plan, error)
+
+    @staticmethod
+    def _leave(run: _Run, plan: Plan, error: BaseException) -> None:
+        """Leave a run that is half-way locked, for ``continue`` or ``abort``."""
         run.abandon()
         if isinstance(error, KeyboardInterrupt):
             return
@@ -123,8 +128,12 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         with ExitStack() as locks:
             run.lock(locks)
-            result = run.switch()
-            self._journals.advance(journal.plan.id, "done")
+            try:
+                result = run.switch()
+                self._journals.advance(journal.plan.id, "done")
+            except BaseException as error:
+                self._leave(run, journal.plan, error)
+                raise
         return result
 
     def abort(self, journal: Journal) -> Result:
@@ -132,8 +141,12 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         with ExitStack() as locks:
             run.lock(locks)
-            left = run.revert()
-            self._journals.advance(journal.plan.id, "aborted")
+            try:
+                left = run.revert()
+                self._journals.advance(journal.plan.id, "aborted")
+            except BaseException as error:
+                self._leave(run, journal.plan, error)
+                raise
         return Result(left=left)
 
     def _who(self) -> bytes:

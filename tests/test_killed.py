@@ -1,4 +1,4 @@
-"""A run that is killed, and what the next command makes of what it left."""
+"""A run that is killed or that the system stops, and what the next command makes of what it left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import World, needs_git
+from tests.conftest import Done, World, needs_git
 
 pytestmark = needs_git
 
@@ -23,25 +23,95 @@ run_command(sys.argv[1:])
 """
 
 
-def killed(world: World, program: str) -> None:
+# The disk is full from a certain call on, once.
+_FULL_DISK = """
+import errno, os, sys
+import resync.{module} as module
+from resync.cli import run_command
+
+def full(*arguments):
+    if {when}:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "there")
+    return whole(*arguments)
+
+whole = module.{name}
+module.{name} = full
+sys.exit(run_command(sys.argv[1:]))
+"""
+
+
+def run(world: World, program: str, *arguments: str) -> Done:
     done = subprocess.run(
-        [sys.executable, "-c", program, "run", "--yes", "--dirty", "park"],
+        [sys.executable, "-c", program, *(arguments or ("run", "--yes", "--dirty", "park"))],
         cwd=world.clone,
         env=world.env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
-    assert done.returncode == KILLED, done
+    return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+
+def full_disk(module: str, name: str, when: str = "True") -> str:
+    return _FULL_DISK.format(module=module, name=name, when=when)
 
 
 @pytest.mark.parametrize("command", ["abort", "continue"])
 def test_a_run_killed_before_it_changed_anything(rewritten_world: World, command: str) -> None:
     world = rewritten_world
     before = world.state()
-    killed(world, _BEFORE_THE_BACKUP)
+    assert run(world, _BEFORE_THE_BACKUP).code == KILLED
     assert (world.clone / ".git" / "index.lock").exists()
-    done = world.resync(command, "--json")
-    assert (done.code, done.json["error"]["kind"]) == (1, "nothing-interrupted")
+    assert world.resync("status").code == 4
+    assert world.resync(command).code == 0
     assert list((world.clone / ".git").rglob("*.lock")) == []
     assert world.state() == before
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        full_disk("worktree.switch", "FileSwitch.stage"),
+        full_disk("journal", "Journals.begin"),
+        full_disk("repository.objects", "Objects.write_pack"),
+        full_disk(
+            "worktree.switch",
+            "FileSwitch.sync",
+            "not os.path.exists('stop') and not open('stop', 'w').close()",
+        ),
+    ],
+    ids=["staging", "journal", "backup", "half-way"],
+)
+def test_a_full_disk_changes_nothing(rewritten_world: World, program: str) -> None:
+    world = rewritten_world
+    before = world.state()
+    done = run(world, program)
+    (world.clone / "stop").unlink(missing_ok=True)
+    assert done.code == 1, done
+    assert "No space left on device: there" in done.err
+    after = world.state()
+    assert {
+        **after,
+        "refs": [ref for ref in after["refs"] if "/rescue/" not in ref and "/resync/" not in ref],
+    } == before
+    assert list((world.clone / ".git").rglob("*.lock")) == []
+    assert world.resync("run", "--yes", "--dirty", "park").code == 3
+
+
+def test_a_full_disk_at_the_very_end_leaves_a_run_that_can_be_finished(rewritten_world: World) -> None:
+    world = rewritten_world
+    at_the_end = full_disk("journal", "Journals.advance", "arguments[-1] == 'done'")
+    done = run(world, at_the_end)
+    assert (done.code, "stopped half-way" in done.err) == (4, True), done
+    again = run(world, full_disk("worktree.switch", "FileSwitch.sync"), "continue")
+    assert (again.code, "stopped half-way" in again.err) == (4, True), again
+    assert (world.clone / ".git" / "index.lock").exists()
+    assert world.resync("continue").code == 3
+    assert list((world.clone / ".git").rglob("*.lock")) == []
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_a_full_disk_for_the_record_of_what_was_said(rewritten_world: World) -> None:
+    done = run(rewritten_world, full_disk("journal", "Journals.conclude"))
+    assert done.code == 3, done
+    assert "Done." in done.out

@@ -7,6 +7,7 @@ collection that deletes stashes, so its lower half is called instead).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import deque
@@ -28,6 +29,9 @@ TAGS = b"refs/tags/"
 
 # Tags by which projects say that they end or replace a branch; resync.announcement adds to them.
 ANNOUNCEMENTS = ("*-early-demise", "*-eol")
+
+# Errors that are of the disk here, and not of the way to the remote.
+_OUR_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
 _SCHEMES = ("file", "git", "git+ssh", "http", "https", "ssh", "ssh+git")
 
@@ -59,7 +63,7 @@ def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) 
     except ResyncError:
         raise
     except Exception as error:
-        if not _is_transport_error(error):
+        if not _is_transport_error(error) or getattr(error, "errno", None) in _OUR_DISK:
             raise
         raise Busy(
             "upstream-unreachable",
