@@ -80,12 +80,7 @@ class Repository:
             )
         try:
             if env.get("GIT_DIR"):
-                repo = Repo(
-                    controldir=os.path.join(path, env["GIT_DIR"]),
-                    commondir=env.get("GIT_COMMON_DIR"),
-                    worktree=os.path.join(path, env.get("GIT_WORK_TREE", ".")),
-                    index_file=env.get("GIT_INDEX_FILE"),
-                )
+                repo = _open_git_dir(path, env)
             elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
                 found = Repo.discover(path)
                 found.close()
@@ -314,6 +309,30 @@ class Repository:
                 peeled = self.objects.peel(oid)
                 if self.objects.is_commit(peeled):
                     yield peeled
+
+
+def _open_git_dir(path: str, env: Mapping[str, str]) -> Repo:
+    """The repository that ``GIT_DIR`` names. Its working tree is what ``GIT_WORK_TREE`` says, else
+    ``core.worktree``, else ``path``, as in git(1)."""
+    from dulwich.repo import Repo
+
+    def opened(worktree: str | None) -> Repo:
+        return Repo(
+            controldir=os.path.join(path, env["GIT_DIR"]),
+            commondir=env.get("GIT_COMMON_DIR"),
+            worktree=worktree,
+            index_file=env.get("GIT_INDEX_FILE"),
+        )
+
+    if env.get("GIT_WORK_TREE"):
+        return opened(os.path.join(path, env["GIT_WORK_TREE"]))
+    repo = opened(None)
+    config = repo.get_config()
+    core = (b"core",)
+    if config.has_section(core) and (b"worktree" in config[core] or config.get_boolean(core, b"bare", False)):
+        return repo
+    repo.close()
+    return opened(path)
 
 
 def _parse_reflog_line(line: bytes) -> ReflogEntry | None:

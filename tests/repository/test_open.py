@@ -1,0 +1,52 @@
+"""Which repository and which working tree the environment names, as git(1) has it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from resync.errors import Refused
+from resync.repository import Repository
+from tests.conftest import World, needs_git
+
+pytestmark = needs_git
+
+
+def opened(path: Path, **env: str) -> str:
+    with Repository.open(str(path), env) as repository:
+        return repository.root
+
+
+def test_the_working_tree_of_a_named_git_directory(rewritten_world: World) -> None:
+    world = rewritten_world
+    git_dir, elsewhere = str(world.clone / ".git"), world.base / "elsewhere"
+    elsewhere.mkdir()
+    assert opened(elsewhere, GIT_DIR=git_dir) == str(elsewhere)
+    assert opened(elsewhere, GIT_DIR="../clone/.git", GIT_WORK_TREE="../clone/etc/..") == str(world.clone)
+    world.git("config", "core.worktree", str(elsewhere))
+    assert opened(world.base, GIT_DIR=git_dir) == str(elsewhere)
+    assert opened(world.base, GIT_DIR=git_dir, GIT_WORK_TREE="clone") == str(world.clone)
+
+
+def test_a_bare_repository_with_a_working_tree_of_its_own(rewritten_world: World) -> None:
+    world = rewritten_world
+    with pytest.raises(Refused) as refused:
+        opened(world.base, GIT_DIR=str(world.upstream))
+    assert refused.value.kind == "bare-repository"
+    assert opened(world.base, GIT_DIR=str(world.upstream), GIT_WORK_TREE="work") == str(world.base / "work")
+
+
+def test_a_run_in_the_configured_working_tree(rewritten_world: World) -> None:
+    """Not in the folder where it was called, which would look as if every file had been deleted."""
+    world = rewritten_world
+    git_dir = world.base / "apart.git"
+    shutil.move(world.clone / ".git", git_dir)
+    world.git("config", "core.worktree", str(world.clone), env={"GIT_DIR": str(git_dir)})
+    called = world.base / "called"
+    called.mkdir()
+    done = world.resync("run", "--yes", "--dirty", "park", "--json", at=called, env={"GIT_DIR": str(git_dir)})
+    assert done.code == 3, done
+    assert done.json["checkout"] == str(world.clone)
+    assert list(called.iterdir()) == []
