@@ -35,9 +35,11 @@ class RefTransaction:
             self._locks[update.name] = lock_of(repository, update.name, proofs)
 
     def __enter__(self) -> RefTransaction:
-        """Raises ``Busy("locked")``, or ``Refused("ref-moved")`` where a ref has another value by now."""
+        """Raises ``Busy("locked")``, ``Refused("ref-moved")`` where a ref has another value by now, and
+        ``Refused("bad-ref-name")``."""
         try:
             for update in self._updates:
+                _check_name(update.name)
                 self._make_room(update)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
@@ -129,6 +131,14 @@ class RefTransaction:
         if setting in ("false", "no", "off", "0"):
             return False
         return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+
+
+def _check_name(name: RefName) -> None:
+    """A name is a path of a file: whatever git would not take for a ref's must not become one."""
+    from dulwich.refs import check_ref_format
+
+    if name not in (b"HEAD", b"ORIG_HEAD") and not check_ref_format(name):  # type: ignore[arg-type]
+        raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 
 def lock_of(repository: Repository, name: RefName, proofs: str) -> LockFile:

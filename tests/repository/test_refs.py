@@ -215,3 +215,20 @@ def test_a_branch_that_is_a_symbolic_ref(rewritten_world: World) -> None:
     assert world.git("symbolic-ref", "refs/heads/alias") == "refs/heads/main"
     assert world.git("rev-parse", "main") == done.json["branches"][0]["new_tip"]
     assert "resync: carried over" in world.git("reflog", "-1", "HEAD")
+
+
+@pytest.mark.parametrize(
+    "name", [b"refs/tags/../../../x", b"refs/heads/a..b", b"refs/heads/x.lock", b"config"]
+)
+def test_a_name_that_git_would_refuse_is_no_file(
+    rewritten_world: World, repository: Repository, name: bytes
+) -> None:
+    """Whoever the name came from: a remote, ``.gitreview``, a record of an earlier run."""
+    before = {path: path.read_bytes() for path in rewritten_world.clone.rglob("*") if path.is_file()}
+    with pytest.raises(Refused) as refused:
+        write_now(repository, [update(name, None, oid(rewritten_world, "main"))], WHO)
+    assert refused.value.kind == "bad-ref-name"
+    after = {path: path.read_bytes() for path in rewritten_world.clone.rglob("*") if path.is_file()}
+    assert {path for path in after if path not in before or after[path] != before[path]} <= {
+        rewritten_world.clone / ".git" / "resync" / "refs" / "lock"
+    }
