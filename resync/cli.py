@@ -178,20 +178,20 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
 
 
 def _caller() -> Caller:
-    """Who calls, and when: ``GIT_COMMITTER_DATE`` in git's internal format is honoured, as git does."""
+    """Who calls, and when; ``GIT_COMMITTER_DATE`` is honoured, as by git."""
     now, zone = int(time.time()), -(time.altzone if time.localtime().tm_isdst else time.timezone) // 60
     given = os.environ.get("GIT_COMMITTER_DATE", "")
     if given:
+        from resync.dates import parse_date
+
         try:
-            seconds, offset = given.lstrip("@").split(" ")
-            now = int(seconds)
-            zone = int(offset[:-2]) * 60 + int(offset[0] + offset[-2:])
-        except ValueError:
+            now, zone = parse_date(given)
+        except (ValueError, TypeError):
             raise UsageError(
                 "bad-date",
-                f"GIT_COMMITTER_DATE is {given!r}; resync reads only SECONDS ZONE, as in '1461092552 +0000'."
+                f"GIT_COMMITTER_DATE is {given!r}, which is no date that resync can read."
                 " Nothing was changed.",
-                "unset GIT_COMMITTER_DATE",
+                "unset GIT_COMMITTER_DATE, or give it as 2016-04-19T19:02:32+00:00",
             ) from None
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     try:

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "errors", "model"),
+    ("resync", "dates", "errors", "model"),
     ("repository", "merge"),
     ("history", "worktree", "journal"),
     ("upstream",),
@@ -186,7 +186,11 @@ def test_only_the_command_line_reads_clock_and_environment(module: str) -> None:
     tree = MODULES[module]
     assert not attributes(tree, "os") & ENVIRONMENT
     assert attributes(tree, "time") <= CLOCKS.get(module, set())
-    assert not {"datetime", "getpass", "pwd", "socket"} & imported_modules(tree)
+    reads_dates = {"datetime"} if module == "dates" else set()  # it is given them, and asks no clock
+    assert not ({"datetime", "getpass", "pwd", "socket"} - reads_dates) & imported_modules(tree)
+    assert not {"now", "utcnow", "today"} & {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and module == "dates"
+    }
     system = attributes(tree, "sys")
     if module != "__main__":
         assert not system & {"argv", "exit"}

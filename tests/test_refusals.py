@@ -450,9 +450,8 @@ def test_bad_date(rewritten_world: World) -> None:
         RUN,
         2,
         "bad-date",
-        "GIT_COMMITTER_DATE is 'yesterday'; resync reads only SECONDS ZONE, as in '1461092552 +0000'."
-        " Nothing was changed.",
-        "unset GIT_COMMITTER_DATE",
+        "GIT_COMMITTER_DATE is 'yesterday', which is no date that resync can read. Nothing was changed.",
+        "unset GIT_COMMITTER_DATE, or give it as 2016-04-19T19:02:32+00:00",
     )
 
 
