@@ -237,7 +237,7 @@ def _waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[s
             f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
             "warning",
         )
-        yield from text.waiting_commands(each.commits, each.files, shown(each.rescue.short_name))
+        yield from text.waiting_lines(each)
 
 
 def _interrupted(journal: Journal) -> Unfinished:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from resync.errors import Refused
-from resync.model import Backup, MoveRefs, Plan, Switch
+from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
 from resync.repository import Repository
 from resync.repository.packs import fsync_directory
 
@@ -38,7 +38,8 @@ class Entry:
 
     Runs are ordered by ``number``: a clock may stand or go back. ``worktree`` is the working tree that it
     was made in (its git directory, from the common one), ``undoes`` the run that it took back, ``waits``
-    whether it parked anything.
+    whether it parked anything or left anything alone. ``left`` are the paths that somebody else changed
+    while it was at work.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Entry:
     worktree: str
     undoes: str | None
     waits: bool
+    left: tuple[TreePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +99,13 @@ class Journals:
         fsync_directory(self._runs)
         return Journal(plan=plan, folder=folder, state=entry.state)
 
-    def advance(self, run: str, state: str) -> None:
-        """Record durably how far a run came: one of ``STATES``."""
+    def advance(self, run: str, state: str, left: tuple[TreePath, ...] = ()) -> None:
+        """Record durably how far a run came: one of ``STATES``; and what it left alone."""
         assert state in STATES
         folder = self.run_folder(run)
-        _write(os.path.join(folder, "state.json"), encode(replace(_read_entry(folder), state=state)))
+        before = _read_entry(folder)
+        entry = replace(before, state=state, left=left, waits=before.waits or bool(left))
+        _write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
 
     def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ class Sequencer:
             self._journals.advance(plan.id, "switching")
             try:
                 result = run.switch()
-                self._journals.advance(plan.id, "done")
+                self._journals.advance(plan.id, "done", result.left)
             except BaseException as error:
                 self._give_up(run, plan, error)
                 raise
@@ -130,7 +130,7 @@ class Sequencer:
             run.lock(locks)
             try:
                 result = run.switch()
-                self._journals.advance(journal.plan.id, "done")
+                self._journals.advance(journal.plan.id, "done", result.left)
             except BaseException as error:
                 self._leave(run, journal.plan, error)
                 raise

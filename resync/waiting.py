@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from resync import rescue as rescues
 from resync.history import open_history
 from resync.journal import Journal, Journals
-from resync.model import LocalCommit, LocalFile, RefName
+from resync.model import LocalCommit, LocalFile, Oid, RefName, TreePath
 from resync.repository import Repository
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
@@ -21,12 +21,18 @@ from resync.worktree.files import Files, git_mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """The parked work of one run that still waits, and the rescue branch that keeps it."""
+    """The parked work of one run that still waits, and the rescue branch that keeps it.
+
+    ``left`` are paths that somebody changed during the run and that are not committed as they are now;
+    ``edits`` says that uncommitted edits were put back, which git may want out of its way.
+    """
 
     run: str
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
     files: tuple[LocalFile, ...]
+    left: tuple[TreePath, ...]
+    edits: bool
 
 
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
@@ -43,8 +49,12 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         rescue = rescues.read(repository, update.name, oid, journal.plan.id)
         commits = tuple(_commits(repository, journal))
         files = tuple(_files(repository, journal, rescue))
-        if commits or files:
-            found.append(Waiting(run=journal.plan.id, rescue=rescue, commits=commits, files=files))
+        left = tuple(path for path in entry.left if not _as_in_head(repository, path))
+        if commits or files or left:
+            edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
+            found.append(
+                Waiting(run=entry.run, rescue=rescue, commits=commits, files=files, left=left, edits=edits)
+            )
     return tuple(found)
 
 
@@ -70,9 +80,19 @@ def _files(repository: Repository, journal: Journal, rescue: RescueBranch) -> It
     for each in journal.plan.files:
         if each.verdict != "parked":
             continue
-        status = on_disk.lstat(each.path)
-        regular = status is not None and git_mode(status.st_mode) is not None
-        now = repository.objects.hash_blob(on_disk.read(each.path)) if regular else None
         kept = rescues.version(repository, rescue, each.path)
-        if now != (kept.oid if kept is not None else None):
+        if _on_disk(repository, on_disk, each.path) != (kept.oid if kept is not None else None):
             yield each
+
+
+def _as_in_head(repository: Repository, path: TreePath) -> bool:
+    entry = repository.objects.entry(repository.objects.commit(repository.head().tip).tree, path)
+    now = _on_disk(repository, Files(repository.root), path)
+    return now == (entry.oid if entry is not None else None)
+
+
+def _on_disk(repository: Repository, on_disk: Files, path: TreePath) -> Oid | None:
+    status = on_disk.lstat(path)
+    if status is None or git_mode(status.st_mode) is None:
+        return None
+    return repository.objects.hash_blob(on_disk.read(path))

@@ -138,6 +138,7 @@ def waiting(each: Waiting) -> dict[str, Any]:
         "rescue": _text(each.rescue.short_name),
         "commits": [{"oid": _oid(c.oid), **_named("subject", c.subject)} for c in each.commits],
         "files": [_file(file) for file in each.files],
+        "left_alone": [_named("path", path) for path in each.left],
     }
 
 

@@ -3,7 +3,7 @@ what is left to do. ``data`` has the same for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
@@ -23,6 +23,7 @@ from resync.report.words import count, short, shown
 if TYPE_CHECKING:
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
+    from resync.waiting import Waiting
 
 Tone: TypeAlias = Literal["good", "warning", "bad", "quiet", "strong"]
 Paint: TypeAlias = Callable[[str, Tone], str]
@@ -164,18 +165,21 @@ def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
             yield f"  {shown(path)}"
 
 
-def waiting_commands(
-    commits: Iterable[LocalCommit], files: Iterable[LocalFile], rescue: str
-) -> Iterator[str]:
-    """What to type for parked commits and files that one rescue branch keeps.
+def waiting_lines(waiting: Waiting) -> Iterator[str]:
+    """What to type for what waits of one run.
 
-    The branch is named, because a later run may have made a newer one by then.
+    The rescue branch is named, because a later run may have made a newer one by then.
     """
-    for commit in commits:
+    rescue = shown(waiting.rescue.short_name)
+    for path in waiting.left:
+        yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
+    for commit in waiting.commits:
         side = "-m 1 " if commit.merge else ""
         yield f"  git cherry-pick {side}{short(commit.oid)}    # {shown(commit.subject)}"
-    for path in dict.fromkeys(shown(file.path) for file in files):
-        yield f"  resync rescue restore {quoted(path)} --from {quoted(rescue)} --to ../rescued"
+    if waiting.commits and waiting.edits:
+        yield "  (git may want your own edits committed or stashed before it picks a commit)"
+    for name in dict.fromkeys(shown(file.path) for file in waiting.files):
+        yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
 
 
