@@ -118,8 +118,11 @@ class Journals:
 
         shutil.rmtree(self.run_folder(run), ignore_errors=True)
 
-    def load(self, run: str) -> Journal:
-        """One run; raises ``Refused``: ``unknown-run``, or ``unreadable-journal`` where it is damaged."""
+    def load(self, run: str, *, steps: bool = True) -> Journal:
+        """One run, without the steps of its plan (which are most of it) if so asked.
+
+        Raises ``Refused``: ``unknown-run``, or ``unreadable-journal`` where it is damaged.
+        """
         folder = self.run_folder(run)
         try:
             with open(os.path.join(folder, "plan.json"), encoding="ascii") as file:
@@ -134,7 +137,7 @@ class Journals:
         if not isinstance(record, dict) or record.get("version") != VERSION:
             raise _unreadable(run, "another version of resync wrote it")
         try:
-            plan = decode(Plan, record["plan"])
+            plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(run, str(error)) from None
         return Journal(plan=plan, folder=folder, state=state)

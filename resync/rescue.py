@@ -59,7 +59,7 @@ def branches(repository: Repository, journals: Journals) -> tuple[RescueBranch, 
     """Every rescue branch, the newest run's first; branches of that kind without a record come last."""
     recorded = {}
     for run in reversed(journals.everywhere(*STATES)):
-        rescue = journals.load(run).plan.rescue
+        rescue = journals.load(run, steps=False).plan.rescue
         if rescue is not None:
             recorded[rescue.name] = run
     refs = repository.refs(BRANCHES)

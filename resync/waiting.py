@@ -41,7 +41,7 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     for entry, stands in journals.finished():
         if not stands or not entry.waits:
             continue
-        journal = journals.load(entry.run)
+        journal = journals.load(entry.run, steps=False)
         update = journal.plan.rescue
         oid = repository.ref(update.name) if update is not None else None
         if update is None or oid is None:

@@ -84,7 +84,8 @@ class Objects:
 
     def _from_store(self, oid: Oid) -> tuple[int, bytes]:
         found = self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
-        self._packs = tuple(self._store.packs)
+        # What one object is looked up in serves the next: refreshed only where something was not in them.
+        self._packs = tuple(pack for store in (self._store, *self._store.alternates) for pack in store.packs)
         return found
 
     def __contains__(self, oid: Oid) -> bool:

@@ -35,6 +35,7 @@ def event_clone(folder: Path) -> Path:
     identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
     git("-C", str(clone), *identity, "commit", "-q", "--allow-empty", "-m", "mine")
     git("-C", str(upstream), "update-ref", "refs/heads/stable/liberty", "refs/resync/new")
+    git("-C", str(clone), "fetch", "-q")
     return clone
 
 
@@ -58,7 +59,9 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         clone = event_clone(Path(name))
-        subprocess.run([*resync, "check", "--quiet"], cwd=clone, check=False)
+        answer = subprocess.run([*resync, "check", "--no-fetch"], cwd=clone, capture_output=True, check=False)
+        if answer.returncode != 5:
+            raise SystemExit(f"the rewrite was not noticed: {answer.stdout.decode()}")
         found = measure(
             {
                 "python -c pass": [sys.executable, "-c", "pass"],
