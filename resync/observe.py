@@ -10,7 +10,7 @@ from resync.model import Caller, Head, Oid, RefName, RefUpdate, Request, Upstrea
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
-from resync.upstream.evidence import collect, fetched_ref, judge, remembered
+from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
 from resync.upstream.revision import resolve
@@ -25,8 +25,7 @@ class Observation:
 
     ``branch`` says which branch that is; ``fetched`` what the remote said, None where it was not asked.
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
-    first; ``arrived`` are those of the new tip that the branch does not have.
-    ``follows_tags`` is False where the remote is configured with ``--no-tags``.
+    first. ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
     history: History
@@ -36,7 +35,6 @@ class Observation:
     tracked: Oid | None
     upstream: Upstream
     local: tuple[Oid, ...]
-    arrived: frozenset[Oid]
     follows_tags: bool
 
 
@@ -64,22 +62,16 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         new_tip: Oid | None = resolve(repository, request.onto, "--onto")
     else:
         new_tip = fetched.tip if fetched is not None else _known_tip(branch, tracked)
-    upstream = judge(history, branch, evidence, head=head.tip, tracked=tracked, new_tip=new_tip)
-    _remember(repository, history, branch, upstream, tracked, caller)
-    local: list[Oid] = []
-    arrived: set[Oid] = set()
-    if new_tip is not None:
-        local = history.topological(history.reachable([head.tip], (new_tip, *upstream.old_tips)))
-        arrived = history.reachable([new_tip], [head.tip])
+    judged = judge(history, branch, evidence, head=head.tip, tracked=tracked, new_tip=new_tip)
+    _remember(repository, history, branch, judged.upstream, tracked, caller)
     return Observation(
         history=history,
         head=head,
         branch=branch,
         fetched=fetched,
         tracked=tracked,
-        upstream=upstream,
-        local=tuple(local),
-        arrived=frozenset(arrived),
+        upstream=judged.upstream,
+        local=tuple(history.topological(judged.local)),
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 
@@ -117,6 +109,9 @@ def _remember(
         return
     tips = [each.oid for each in upstream.evidence if each.kind != "given"]
     tips += [tracked] if tracked is not None else []
+    known = repository.ref(record_ref(branch))
+    if known is not None and set(tips) <= set(repository.objects.commit(known).parents):
+        return
     who = caller.signed(repository.identity())
     update = remembered(repository, history, branch, tuple(tips), who)
     if update is not None:

@@ -211,7 +211,7 @@ def _plan_of_move(
         seen.local,
         tip=head.tip,
         onto=onto,
-        upstream=seen.arrived,
+        upstream=seen.history.reachable([onto], [head.tip]),
         committer=who,
         options=options,
     )

@@ -8,8 +8,6 @@ objects as an alternate (as git's receive-pack does with its quarantine), and on
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -26,6 +24,9 @@ def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
 
     Nothing joins where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
     """
+    import shutil
+    import tempfile
+
     from dulwich.object_store import DiskObjectStore
 
     objects = os.fspath(store.path)
@@ -53,6 +54,8 @@ def _move_in(made: str, packs: str) -> None:
 
 def clear_dead(store: DiskObjectStore, older_than: float) -> None:
     """Remove folders of processes that died before ``older_than`` (seconds since 1970)."""
+    import shutil
+
     objects = os.fspath(store.path)
     for name in os.listdir(objects):
         path = os.path.join(objects, name)

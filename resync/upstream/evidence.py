@@ -7,7 +7,8 @@ agrees is used together; the strongest that says something new about this branch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from resync.history import History
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
@@ -98,6 +99,14 @@ def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iter
                 yield Evidence(kind="reflog", source=ref, oid=entry.new)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What upstream did, and the commits of the branch that are the user's own, in no order."""
+
+    upstream: Upstream
+    local: frozenset[Oid] = frozenset()
+
+
 def judge(
     history: History,
     upstream: UpstreamBranch,
@@ -106,7 +115,7 @@ def judge(
     head: Oid,
     tracked: Oid | None,
     new_tip: Oid | None,
-) -> Upstream:
+) -> Judgement:
     """What upstream did, as seen from the commit ``head``.
 
     ``tracked`` is where the remote-tracking branch stood before this fetch, ``new_tip`` where upstream's
@@ -115,61 +124,97 @@ def judge(
     stood and the new tip does not reach it. Pure but for reading commits.
     """
     if new_tip is None:
-        return _upstream(upstream, "deleted", None, evidence, evidence)
-    behind = _left_behind(history, evidence, head, tracked, new_tip)
-    if not behind:
-        kind: UpstreamKind
-        # That the new tip itself is known says nothing about what was there before it.
-        older = any(each.oid != new_tip for each in evidence)
-        if history.is_ancestor(new_tip, head):
-            kind = "up-to-date"
-        elif older or history.is_ancestor(head, new_tip):
-            kind = "advanced"
-        else:
-            kind = "unknown"
-        old = next((each for each in evidence if each.kind == "tracking"), None)
-        arrived = _count(history, [new_tip], [head]) if kind == "advanced" else 0
-        return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence, arrived=arrived)
-    newest = set(history.independent([each.oid for each in behind]))
-    deciding = next(each for each in behind if each.oid in newest)
-    if not history.merge_bases(deciding.oid, new_tip):
-        kind = "unrelated"
-    elif history.is_ancestor(new_tip, deciding.oid):
-        kind = "rewound"
+        return Judgement(upstream=_upstream(upstream, "deleted", None, evidence, evidence))
+    # Two walks answer nearly all: what the branch has beyond the new tip, and what upstream once had.
+    beyond = history.reachable([head], [new_tip])
+    gone = history.reachable(dict.fromkeys(each.oid for each in evidence), [new_tip])
+    order = history.topological(gone)
+    behind = _left_behind(history, evidence, beyond, order, tracked)
+    if behind:
+        judged = _rewritten(history, upstream, evidence, behind, order, new_tip)
     else:
-        kind = "rewritten"
-    ordered = sorted(behind, key=lambda each: each.oid != deciding.oid)
-    tips = [each.oid for each in behind]
+        judged = _not_rewritten(history, upstream, evidence, head, new_tip)
+    return Judgement(upstream=judged, local=frozenset(beyond - gone))
+
+
+def _left_behind(
+    history: History,
+    evidence: tuple[Evidence, ...],
+    beyond: Collection[Oid],
+    order: Sequence[Oid],
+    tracked: Oid | None,
+) -> tuple[Evidence, ...]:
+    """The evidence whose tips the new tip left behind, in the order of strength.
+
+    ``order`` are the commits that upstream once had, oldest first; ``beyond`` those that the branch has.
+    """
+    # One pass from the oldest: does a tip reach something that the branch still stands on?
+    concerns: set[Oid] = set()
+    for oid in order:
+        if oid in beyond or not concerns.isdisjoint(history.parents(oid)):
+            concerns.add(oid)
+    gone = set(order)
+    return tuple(
+        each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in gone)
+    )
+
+
+def _not_rewritten(
+    history: History, upstream: UpstreamBranch, evidence: tuple[Evidence, ...], head: Oid, new_tip: Oid
+) -> Upstream:
+    kind: UpstreamKind
+    # That the new tip itself is known says nothing about what was there before it.
+    older = any(each.oid != new_tip for each in evidence)
+    if history.is_ancestor(new_tip, head):
+        kind = "up-to-date"
+    elif older or history.is_ancestor(head, new_tip):
+        kind = "advanced"
+    else:
+        kind = "unknown"
+    old = next((each for each in evidence if each.kind == "tracking"), None)
+    arrived = _count(history, history.reachable([new_tip], [head])) if kind == "advanced" else 0
+    return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence, arrived=arrived)
+
+
+def _rewritten(
+    history: History,
+    upstream: UpstreamBranch,
+    evidence: tuple[Evidence, ...],
+    behind: tuple[Evidence, ...],
+    order: Sequence[Oid],
+    new_tip: Oid,
+) -> Upstream:
+    """What became of a branch whose tips ``behind`` the new tip does not reach."""
+    tips = {each.oid for each in behind}
+    left: set[Oid] = set(tips)
+    below: set[Oid] = set()
+    for oid in reversed(order):
+        if oid in left:
+            below.update(history.parents(oid))
+            left.update(history.parents(oid))
+    left.intersection_update(order)
+    deciding = next(each for each in behind if each.oid not in below)
+    arrived = history.reachable([new_tip], tips)
+    kind: UpstreamKind = "rewritten"
+    # What lies below the commits that left and is not one of them, the new tip reaches as well.
+    if below <= left:
+        kind = "unrelated"
+    elif not arrived and history.is_ancestor(new_tip, deciding.oid):
+        kind = "rewound"
     return _upstream(
         upstream,
         kind,
         new_tip,
-        tuple(ordered),
+        tuple(sorted(behind, key=lambda each: each.oid != deciding.oid)),
         evidence,
-        left=_count(history, tips, [new_tip]),
-        arrived=_count(history, [new_tip], tips),
+        left=_count(history, left),
+        arrived=_count(history, arrived),
     )
 
 
-def _count(history: History, include: Iterable[Oid], exclude: Iterable[Oid]) -> int:
+def _count(history: History, commits: Iterable[Oid]) -> int:
     """How many commits were gained or lost, as people count them: merges left out."""
-    return sum(len(history.parents(oid)) < 2 for oid in history.reachable(include, exclude))
-
-
-def _left_behind(
-    history: History, evidence: tuple[Evidence, ...], head: Oid, tracked: Oid | None, new_tip: Oid
-) -> tuple[Evidence, ...]:
-    """The evidence whose tips the new tip left behind, in the order of strength."""
-    candidates = history.reachable([head], [new_tip])
-    gone = history.reachable(dict.fromkeys(each.oid for each in evidence), [new_tip])
-    # One pass from the oldest: does a tip reach something that the branch still stands on?
-    concerns: set[Oid] = set()
-    for oid in history.topological(gone):
-        if oid in candidates or not concerns.isdisjoint(history.parents(oid)):
-            concerns.add(oid)
-    return tuple(
-        each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in gone)
-    )
+    return sum(len(history.parents(oid)) < 2 for oid in commits)
 
 
 def _upstream(
@@ -209,7 +254,7 @@ def remembered(
     old = repository.ref(name)
     known = repository.objects.commit(old).parents if old is not None else ()
     parents = history.independent(dict.fromkeys((*known, *tips)))
-    if set(parents) == set(known) or not parents:
+    if set(parents) == set(known):
         return None
     tree = repository.objects.add(TREE, b"")
     lines = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
