@@ -38,7 +38,20 @@ _WITH_VALUE = (
     "--from",
 )
 
-_COMMANDS = ("run", "check", "plan", "status", "continue", "abort", "undo", "log", "rescue", "demo")
+_COMMANDS = {
+    "run": "fetch, plan, ask, do (the default)",
+    "check": "was the upstream branch rewritten?",
+    "plan": "what run would do, in full; changes nothing",
+    "status": "where an unfinished run or parked work stands",
+    "continue": "finish an interrupted run",
+    "abort": "take an interrupted run back",
+    "undo": "everything back as it was before a run",
+    "log": "past runs, and what each did",
+    "rescue": "rescue branches and what they keep",
+    "demo": "rewrite a small upstream and resync a clone of it, step by step",
+}
+
+_YES = {"run": "do not ask; refuse whatever is unsure", "undo": "do not ask"}
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -250,13 +263,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     position = 0
     while position < len(words) and words[position].startswith("-"):
         if words[position] in ("-h", "--help", "--version"):
-            return _parser().parse_args(words)
+            return _parser("").parse_args(words)
         position += 2 if words[position] in _WITH_VALUE else 1
     if position < len(words) and words[position] in _COMMANDS:
         words.insert(0, words.pop(position))
     else:
         words.insert(0, "run")
-    return _parser().parse_args(words)
+    return _parser(words[0]).parse_args(words)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -270,7 +283,7 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(called: str) -> argparse.ArgumentParser:
     everywhere = _Parser(add_help=False)
     everywhere.add_argument("--json", action="store_true", help="print one JSON object")
     everywhere.add_argument("--quiet", "-q", action="store_true", help="print only what needs a person")
@@ -291,37 +304,42 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"resync {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def command(name: str, words: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=words, description=words, parents=[everywhere], allow_abbrev=False
+    for name, words in _COMMANDS.items():
+        # Options are made for the one command that was called: making all takes longer than a check.
+        parents = [everywhere] if name == called else []
+        command = commands.add_parser(
+            name, help=words, description=words, parents=parents, allow_abbrev=False
         )
-
-    run = command("run", "fetch, plan, ask, do (the default)")
-    check = command("check", "was the upstream branch rewritten?")
-    plan = command("plan", "what run would do, in full; changes nothing")
-    for each in (run, check, plan):
-        _add_what(each)
-    for each in (run, plan):
-        _add_how(each)
-    run.add_argument("--yes", action="store_true", help="do not ask; refuse whatever is unsure")
-    command("status", "where an unfinished run or parked work stands")
-    command("continue", "finish an interrupted run")
-    command("abort", "take an interrupted run back")
-    undo = command("undo", "everything back as it was before a run")
-    undo.add_argument("run", nargs="?", metavar="RUN", help="which run; the last one by default")
-    undo.add_argument("--yes", action="store_true", help="do not ask")
-    undo.add_argument(
-        "--discard-newer",
-        action="store_true",
-        help="also where there are newer commits (they stay on a rescue branch)",
-    )
-    log = command("log", "past runs, and what each did")
-    log.add_argument("run", nargs="?", metavar="RUN", help="one run in full; a line for each by default")
-    rescue = command("rescue", "rescue branches and what they keep")
-    _add_rescue(rescue, everywhere)
-    demo = command("demo", "rewrite a small upstream and resync a clone of it, step by step")
-    demo.add_argument("folder", nargs="?", metavar="DIR", help="a new folder; a temporary one by default")
+        if name == called:
+            _add_options(command, name, everywhere)
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argparse.ArgumentParser) -> None:
+    """The options of one command."""
+    if command in ("run", "check", "plan"):
+        _add_what(parser)
+    if command in ("run", "plan"):
+        _add_how(parser)
+    if command in ("run", "undo"):
+        parser.add_argument("--yes", action="store_true", help=_YES[command])
+    if command == "undo":
+        parser.add_argument("run", nargs="?", metavar="RUN", help="which run; the last one by default")
+        parser.add_argument(
+            "--discard-newer",
+            action="store_true",
+            help="also where there are newer commits (they stay on a rescue branch)",
+        )
+    if command == "log":
+        parser.add_argument(
+            "run", nargs="?", metavar="RUN", help="one run in full; a line for each by default"
+        )
+    if command == "rescue":
+        _add_rescue(parser, everywhere)
+    if command == "demo":
+        parser.add_argument(
+            "folder", nargs="?", metavar="DIR", help="a new folder; a temporary one by default"
+        )
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,6 +85,8 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
 
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         with open(os.path.join(repository.root, ".gitreview"), encoding="utf-8", errors="replace") as file:
