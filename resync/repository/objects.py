@@ -47,7 +47,7 @@ class Objects:
         self._commits: dict[Oid, Commit] = {}
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
-        self._packs: tuple[Pack, ...] = ()
+        self._packs: list[Pack] = []
         # A tree is a row of: mode, a blank, the name, a NUL, the raw id.
         self._fixed = 2 + self.hex_length // 2
         self._tree_line = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{%d})" % (self.hex_length // 2), re.DOTALL)
@@ -75,17 +75,21 @@ class Objects:
             name = bytes.fromhex(oid.decode("ascii"))
         except ValueError:
             raise KeyError(oid) from None
-        for pack in self._packs:
+        for number, pack in enumerate(self._packs):
             try:
-                return pack.get_raw(name)  # type: ignore[arg-type]
+                found = pack.get_raw(name)  # type: ignore[arg-type]
             except (KeyError, OSError):
                 continue  # not in it, or repacked away meanwhile
+            if number:
+                # The next one is most likely there too; small packs of earlier runs may be many.
+                self._packs.insert(0, self._packs.pop(number))
+            return found
         return None
 
     def _from_store(self, oid: Oid) -> tuple[int, bytes]:
         found = self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
         # What one object is looked up in serves the next: refreshed only where something was not in them.
-        self._packs = tuple(pack for store in (self._store, *self._store.alternates) for pack in store.packs)
+        self._packs = [pack for store in (self._store, *self._store.alternates) for pack in store.packs]
         return found
 
     def __contains__(self, oid: Oid) -> bool:
