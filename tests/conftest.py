@@ -18,6 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure; and what lands is judged by the same examples every time.
+settings.register_profile(
+    "resync",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("resync")
 
 REAL_HOME = Path(os.path.expanduser("~"))
 EVENT = Path(__file__).resolve().parents[2] / "shared" / "kolla-event"
