@@ -105,6 +105,16 @@ class Console:
         return answer.strip().lower() in ("y", "yes")
 
 
+def flush() -> bool:
+    """Hand over all that was printed; False where nobody takes it any more."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
+
+
 def _is_terminal(stream: IO[str] | None) -> bool:
     try:
         return stream is not None and stream.isatty()
