@@ -149,6 +149,16 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
         yield from text.plan_lines(plan, paint)
 
 
+def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
+    """Refuse where a person would have to be asked and there is nobody to ask."""
+    if not yes and not console.interactive:
+        raise UsageError(
+            "not-a-terminal",
+            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+            hint,
+        )
+
+
 def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
     """Show the plan and, with ``ask``, let the user decide; a no is ``Refused("declined")``."""
     console = session.console
@@ -171,12 +181,8 @@ def run(session: Session, request: Request) -> ExitCode:
 
     console = session.console
     with session.open() as repository:
-        if not request.unattended and not console.interactive:
-            raise UsageError(
-                "not-a-terminal",
-                "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-                "resync plan to see what would be done; resync run --yes to do it",
-            )
+        hint = "resync plan to see what would be done; resync run --yes to do it"
+        _refuse_to_guess(console, yes=request.unattended, hint=hint)
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -305,12 +311,7 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
 
     console = session.console
     with session.open() as repository:
-        if not yes and not console.interactive:
-            raise UsageError(
-                "not-a-terminal",
-                "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-                "resync undo --yes",
-            )
+        _refuse_to_guess(console, yes=yes, hint="resync undo --yes")
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)

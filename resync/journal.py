@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from resync.errors import Refused
 from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
@@ -24,7 +24,6 @@ from resync.repository.packs import fsync_directory
 
 VERSION = 1
 
-_T = TypeVar("_T")
 _STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
 
 # What the state may be, in the order in which it does. A run in "switching" is finished or undone;
