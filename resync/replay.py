@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from resync.history import History, PatchIndex
+from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees
 from resync.model import Commit, CommitVerdict, Conflict, LocalCommit, MergeResult, Oid, TreePath
 from resync.repository import Objects
@@ -45,7 +45,10 @@ def replay(
     new commits. New objects are added to the memory of ``objects``. Raises ``Refused`` where an object
     is missing.
     """
-    picker = _Picker(objects, history, onto, PatchIndex(objects, upstream), committer, options)
+    # Sorted, so that of several that could be named it is the same one in every run.
+    known = sorted(upstream)
+    twins, mentions = PatchIndex(objects, known), MentionIndex(objects, known)
+    picker = _Picker(objects, history, onto, twins, mentions, committer, options)
     picks = [picker.pick(objects.commit(oid)) for oid in commits]
     end = picker.standing(tip)
     return Replay(tip=end, commits=tuple(_reached(objects, picks, end, onto)))
@@ -59,14 +62,16 @@ class _Picker:
         objects: Objects,
         history: History,
         onto: Oid,
-        upstream: PatchIndex,
+        twins: PatchIndex,
+        mentions: MentionIndex,
         committer: bytes,
         options: MergeOptions,
     ) -> None:
         self._objects = objects
         self._history = history
         self._onto = onto
-        self._upstream = upstream
+        self._twins = twins
+        self._mentions = mentions
         self._committer = committer
         self._options = options
         self._stands_for: dict[Oid, Oid] = {}
@@ -78,6 +83,10 @@ class _Picker:
     def pick(self, commit: Commit) -> LocalCommit:
         """Decide one commit; its parents must have been decided before."""
         verdict = self._pick_merge(commit) if len(commit.parents) > 1 else self._pick_plain(commit)
+        if verdict.verdict != "already-upstream":
+            # For people only: a word in a message decides nothing.
+            said = self._mentions.said_of(commit)
+            verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, said))))
         if verdict.new_oid is not None:
             self._stands_for[commit.oid] = verdict.new_oid
         else:
@@ -90,7 +99,7 @@ class _Picker:
         base = self._objects.commit(parent).tree if parent is not None else None
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
-        twin = self._upstream.find(commit.oid)
+        twin = self._twins.find(commit.oid)
         merged = merge_trees(self._objects, base, ours, commit.tree, self._options)
         if twin is not None:
             reason = f"upstream has the same patch as {_short(twin)}"

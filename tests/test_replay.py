@@ -254,6 +254,66 @@ def test_a_patch_that_upstream_has_is_skipped_and_named() -> None:
     assert done.tip == onto
 
 
+CHANGE = b"a change\n\nChange-Id: I0123456789\n"
+
+
+def test_a_change_id_that_upstream_has_is_said_and_decides_nothing() -> None:
+    """The commits are tried as any other: reapplied, parked or empty by what is in them."""
+    objects = new_objects()
+    base = commit(objects, {"f": text()})
+    upstream = commit(objects, {"f": text({1: b"theirs\n", 4: b"four\n"})}, base, message=CHANGE)
+    reapplied = commit(objects, {"f": text({9: b"nine\n"})}, base, message=CHANGE)
+    parked = commit(objects, {"f": text({1: b"mine\n", 9: b"nine\n"})}, reapplied, message=CHANGE)
+    tip = commit(objects, {"f": text({1: b"mine\n", 4: b"four\n", 9: b"nine\n"})}, parked, message=CHANGE)
+    done = play(objects, tip, upstream)
+    said = f"upstream has a commit of the same Change-Id, {upstream[:10].decode()}"
+    assert [(each.verdict, each.reason) for each in done.commits] == [
+        ("reapplied", said),
+        ("parked", f"it conflicts with upstream (content); {said}"),
+        ("became-empty", f"upstream has all of its changes; {said}"),
+    ]
+    assert objects.commit(done.tip).message == CHANGE
+
+
+def test_a_patch_that_upstream_has_needs_no_word_of_a_message() -> None:
+    objects = new_objects()
+    base = commit(objects, {"f": text(), "g": b""})
+    other = commit(objects, {"f": text(), "g": b"g"}, base)
+    onto = commit(objects, {"f": text({1: b"one\n"}), "g": b"g"}, other, message=CHANGE)
+    tip = commit(objects, {"f": text({1: b"one\n"}), "g": b""}, base, message=CHANGE)
+    (only,) = play(objects, tip, onto).commits
+    assert (only.verdict, only.reason) == (
+        "already-upstream",
+        f"upstream has the same patch as {onto[:10].decode()}",
+    )
+
+
+def test_of_several_twins_the_same_one_is_named_in_every_run() -> None:
+    objects = new_objects()
+    base = commit(objects, {"f": text()})
+    there = commit(objects, {"f": text({1: b"one\n"})}, base, message=CHANGE)
+    back = commit(objects, {"f": text()}, there)
+    again = commit(objects, {"f": text({1: b"one\n"})}, back, message=CHANGE)
+    graph = history(objects)
+    mine = commit(objects, {"f": text({1: b"one\n"})}, base)
+    reasons = {
+        replay(
+            objects,
+            graph,
+            [mine],
+            tip=mine,
+            onto=again,
+            upstream=order,
+            committer=COMMITTER,
+            options=MergeOptions(),
+        )
+        .commits[0]
+        .reason
+        for order in ([there, back, again], [again, back, there])
+    }
+    assert len(reasons) == 1
+
+
 def test_a_conflict_is_parked_and_the_next_is_tried() -> None:
     objects = new_objects()
     base = commit(objects, {"f": text()})

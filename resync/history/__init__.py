@@ -3,6 +3,7 @@
 from resync.history.changes import tree_changes
 from resync.history.commit_graph import CommitGraph, read_commit_graph
 from resync.history.graph import History, HistoryCut
+from resync.history.mentions import MentionIndex
 from resync.history.message import change_id, cherry_picked_from, trailers
 from resync.history.opened import open_history
 from resync.history.patches import PatchIndex, patch_id
@@ -11,6 +12,7 @@ __all__ = [
     "CommitGraph",
     "History",
     "HistoryCut",
+    "MentionIndex",
     "PatchIndex",
     "change_id",
     "cherry_picked_from",
