@@ -84,13 +84,8 @@ class _Follower:
         """Both sides gave a file the same new name."""
         old, at_target = self._cells.at(source), self._cells.at(target)
         self._cells.leave(source)
-        self._cells.decide_at(
-            target,
-            Cell(
-                with_side(at_target.stages, BASE, old.stages[BASE]),
-                with_side(at_target.names, BASE, source),
-            ),
-        )
+        stages = with_side(at_target.stages, BASE, old.stages[BASE])
+        self._cells.decide_at(target, Cell(stages, at_target.names))
 
     def renamed_apart(self, source: TreePath, mine: TreePath, other: TreePath) -> None:
         """Each side gave a file its own new name: what they made of it merges, and stands at both."""

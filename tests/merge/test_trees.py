@@ -357,6 +357,15 @@ def test_clean_merges(base: State, ours: State, theirs: State, expected: State) 
         assert state == expected
 
 
+def test_files_renamed_alike_conflict_without_their_names_in_the_markers() -> None:
+    """The sides agree on the name, so git shows none, whatever the base called it."""
+    base = {b"a": text(*LONG)}
+    ours, theirs = {b"b": text("mine", *LONG)}, {b"b": text("other", *LONG)}
+    result, state = merged(base, ours, theirs)
+    assert [conflict.kind for conflict in result.conflicts] == ["content"]
+    assert state[b"b"][1].startswith(b"<<<<<<< ours\nmine\n=======\nother\n>>>>>>> theirs\n")
+
+
 def test_missing_sides_are_empty_trees() -> None:
     objects = memory()
     tree = put(objects, {b"a": text("1")})
