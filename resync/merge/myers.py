@@ -5,17 +5,32 @@ paths grow from both corners of the edit graph until they meet, and the meeting 
 region. Where the texts differ so much that this gets expensive, the furthest point that was reached
 splits it instead, and a region for which no work is left is one change: a valid answer, only not the
 smallest.
+
+Before that, lines are set aside as the manual of GNU diff describes ("discarding confusing lines") and as git
+does: those that the other text does not have, and frequent ones among them that would match by chance.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import TypeAlias
 
 _Range: TypeAlias = tuple[int, int, int, int]
 
 _ROUNDS = 256
 """After so many rounds without a meeting point the furthest point splits (more for long texts)."""
+
+
+_MOST_FREQUENT = 1024
+"""A line that occurs so often in the other text may be set aside however long the texts are."""
+
+_LOOKED_AROUND = 100
+"""How far around a frequent line its neighbours are looked at."""
+
+_FOREIGN_SHARE = 3
+"""A frequent line is set aside if more than so many neighbours are foreign for each frequent one."""
 
 
 class Budget:
@@ -29,11 +44,10 @@ class Budget:
 
 def compare(a: Sequence[int], b: Sequence[int], region: _Range, budget: Budget) -> list[_Range]:
     """The changed ranges inside one region of two texts of interned lines, in order."""
+    in_a, in_b = Counter(a[region[0] : region[1]]), Counter(b[region[2] : region[3]])
     a_start, a_end, b_start, b_end = _without_common_ends(a, b, region)
-    # Lines that the other side does not have are changed whatever happens; without them paths are short.
-    in_a, in_b = set(a[a_start:a_end]), set(b[b_start:b_end])
-    a_kept = [i for i in range(a_start, a_end) if a[i] in in_b]
-    b_kept = [j for j in range(b_start, b_end) if b[j] in in_a]
+    a_kept = _telling(a, (a_start, a_end), in_b, in_a.total())
+    b_kept = _telling(b, (b_start, b_end), in_a, in_b.total())
     pairs = _common_pairs([a[i] for i in a_kept], [b[j] for j in b_kept], budget)
 
     changed: list[_Range] = []
@@ -43,6 +57,47 @@ def compare(a: Sequence[int], b: Sequence[int], region: _Range, budget: Budget) 
             changed.append((a_at, i, b_at, j))
         a_at, b_at = i + 1, j + 1
     return changed
+
+
+def _telling(text: Sequence[int], span: tuple[int, int], in_other: Counter[int], size: int) -> list[int]:
+    """The positions in ``span`` that are worth comparing; ``size`` is the length of the whole region.
+
+    Foreign lines, which the other text does not have, are changed whatever happens. A line that the other
+    text has often, about the square root of ``size`` or more, goes with them where it stands in the
+    middle of a run of foreign and frequent lines that are foreign for the greater part.
+    """
+    often = min(_power_of_two_near_root(size), _MOST_FREQUENT)
+    start, end = span
+    occurrences = [in_other[line] for line in text[start:end]]
+
+    def foreign_and_frequent(places: range) -> tuple[int, int]:
+        """How many of either there are until the first line that is neither."""
+        foreign = frequent = 0
+        for place in islice(places, _LOOKED_AROUND):
+            if not occurrences[place]:
+                foreign += 1
+            elif occurrences[place] >= often:
+                frequent += 1
+            else:
+                break
+        return foreign, frequent
+
+    def is_confusing(place: int) -> bool:
+        before = foreign_and_frequent(range(place - 1, -1, -1))
+        after = foreign_and_frequent(range(place + 1, len(occurrences)))
+        frequent = 2 + before[1] + after[1]  # the line itself counts from either side
+        return bool(before[0] and after[0]) and before[0] + after[0] > _FOREIGN_SHARE * frequent
+
+    return [
+        start + place
+        for place, times in enumerate(occurrences)
+        if times and (times < often or not is_confusing(place))
+    ]
+
+
+def _power_of_two_near_root(number: int) -> int:
+    """The power of two that git takes for a square root: the least above it, or twice that."""
+    return 1 << (number.bit_length() + 1) // 2
 
 
 def _common_pairs(a: list[int], b: list[int], budget: Budget) -> list[tuple[int, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -218,6 +220,44 @@ def test_random_texts_merge_as_in_git(style: Style, tmp_path: Path) -> None:
         assert (path, merged.data) == (path, expected[path][1])
         assert (path, merged.conflicts > 0) == (path, path in conflicted)
     assert 100 < len(conflicted) < 500
+
+
+def frequent_text(source: random.Random, length: int, share: float) -> list[bytes]:
+    """Lines of which a share are one of two frequent ones, and the others stand nowhere else."""
+    return [
+        b"frequent %d\n" % source.randrange(2)
+        if source.random() < share
+        else b"%d\n" % source.randrange(10**9)
+        for _ in range(length)
+    ]
+
+
+@pytest.mark.skipif(version() == (0,), reason="git is not installed")
+def test_frequent_lines_are_matched_as_in_git(tmp_path: Path) -> None:
+    """Histograms leave them to Myers' algorithm, and in front of that git sets some of them aside."""
+    source = random.Random("frequent")
+    moved = 0
+    for n in range(40):
+        share = source.choice([0.2, 0.5, 0.8])
+        a, b = (frequent_text(source, source.randrange(300, 1000), share) for _ in range(2))
+        ranges = diff(a, b)
+        moved += len(ranges) > 1
+        assert (n, ranges) == (n, git_diff(tmp_path, a, b))
+    assert moved > 25
+
+
+def git_diff(folder: Path, a: list[bytes], b: list[bytes]) -> list[tuple[int, int, int, int]]:
+    """The changed ranges of git's histogram diff without the heuristic that merges do not use either."""
+    for name, text in (("a", a), ("b", b)):
+        (folder / name).write_bytes(b"".join(text))
+    command = ["git", "diff", "--no-index", "--histogram", "--no-indent-heuristic", "--unified=0", "a", "b"]
+    printed = subprocess.run(command, cwd=folder, capture_output=True, check=False).stdout
+    ranges = []
+    for found in re.finditer(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", printed, re.MULTILINE):
+        a_first, a_size, b_first, b_size = (1 if number is None else int(number) for number in found.groups())
+        a_start, b_start = a_first - (a_size > 0), b_first - (b_size > 0)
+        ranges.append((a_start, a_start + a_size, b_start, b_start + b_size))
+    return ranges
 
 
 # --- texts made to be expensive ------------------------------------------------------------------------
