@@ -9,7 +9,17 @@ from typing import TypeAlias
 from dulwich.object_store import MemoryObjectStore
 from hypothesis import settings
 
-from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, TreeEntry
+from resync.merge import MergeOptions, merge_trees
+from resync.model import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    MODE_TREE,
+    MergeResult,
+    Oid,
+    TreeEntry,
+)
 from resync.repository.objects import Objects
 
 File: TypeAlias = tuple[int, bytes]
@@ -57,6 +67,21 @@ def get(objects: Objects, tree: Oid) -> State:
                 data = entry.oid if entry.mode == MODE_GITLINK else objects.blob(entry.oid)
                 state[prefix + name] = (entry.mode, data)
     return state
+
+
+def merged(
+    base: State, ours: State, theirs: State, options: MergeOptions | None = None
+) -> tuple[MergeResult, State]:
+    """The merge of three states, and the state that its tree holds."""
+    objects = memory()
+    trees = (put(objects, base), put(objects, ours), put(objects, theirs))
+    result = merge_trees(objects, *trees, options or MergeOptions())
+    return result, get(objects, result.tree)
+
+
+def text(*lines: str, mode: int = MODE_FILE) -> File:
+    """A file of these lines."""
+    return mode, b"".join(line.encode() + b"\n" for line in lines)
 
 
 _DIRECTORIES = [b"", b"d/", b"d/e/", b"lib/", b"lib/d/", b"new/"]
@@ -162,3 +187,39 @@ def _rename_directory(source: random.Random, state: State) -> None:
     inside = {path: state.pop(path) for path in list(state) if path.startswith(directory)}
     for path, file in inside.items():
         place(state, target + path[len(directory) :], file)
+
+
+def random_history(source: random.Random) -> tuple[State, State, State]:
+    """A state, and what two sides make of it; now and then they meet at a path, which is rare by chance."""
+    base = random_state(source)
+    ours, theirs = changed(source, base), changed(source, base)
+    deed = source.random()
+    if deed < 0.15:
+        _put_both(source, ours, theirs)
+    elif deed < 0.25:
+        _move_and_put(source, base, ours, theirs)
+    elif deed < 0.35:
+        _move_and_put(source, base, theirs, ours)
+    return base, ours, theirs
+
+
+def _put_both(source: random.Random, ours: State, theirs: State) -> None:
+    """Put files of one type at the same path of both sides."""
+    path, text = random_path(source), random_text(source)
+    files: list[tuple[File, File]] = [
+        ((MODE_SYMLINK, b"a.py"), (MODE_SYMLINK, b"../x")),
+        ((MODE_GITLINK, b"%040x" % 7), (MODE_GITLINK, b"%040x" % 8)),
+        ((MODE_FILE, text), (MODE_EXECUTABLE, text)),
+    ]
+    mine, other = source.choice(files)
+    place(ours, path, mine)
+    place(theirs, path, other)
+
+
+def _move_and_put(source: random.Random, base: State, mover: State, other: State) -> None:
+    """Move a file on one side; the other edits it, and puts another one where it went."""
+    path, target = source.choice(sorted(base)), random_path(source)
+    if path in mover and path in other and base[path][0] in (MODE_FILE, MODE_EXECUTABLE):
+        place(mover, target, mover.pop(path))
+        other[path] = base[path][0], edited(source, base[path][1])
+        place(other, target, (MODE_FILE, random_text(source)))

@@ -1,148 +1,19 @@
-"""Three-way merges of trees: laws on random histories, git as the oracle, each kind of conflict."""
+"""Three-way merges of trees: git as the oracle on random histories, and each kind of conflict."""
 
 from __future__ import annotations
 
 import random
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from resync.errors import Refused
 from resync.merge import Labels, MergeOptions, RenameOptions, merge_trees
-from resync.model import (
-    MODE_EXECUTABLE,
-    MODE_FILE,
-    MODE_GITLINK,
-    MODE_SYMLINK,
-    MODE_TREE,
-    MergeResult,
-    Oid,
-    TreeEntry,
-)
+from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK
 
 from .git_merge import GitMerges, version
-from .states import File, State, changed, get, law, memory, put, random_state
-
-
-def merged(
-    base: State, ours: State, theirs: State, options: MergeOptions | None = None
-) -> tuple[MergeResult, State]:
-    objects = memory()
-    trees = [put(objects, state) for state in (base, ours, theirs)]
-    result = merge_trees(objects, *trees, options or MergeOptions())
-    return result, get(objects, result.tree)
-
-
-def text(*lines: str, mode: int = MODE_FILE) -> File:
-    return mode, b"".join(line.encode() + b"\n" for line in lines)
-
+from .states import File, State, memory, merged, put, random_history, text
 
 LONG = [f"line {n}" for n in range(10)]
-
-histories = st.integers(0, 2**32).map(lambda seed: random_history(random.Random(seed)))
-
-
-def random_history(source: random.Random) -> tuple[State, State, State]:
-    base = random_state(source)
-    return base, changed(source, base), changed(source, base)
-
-
-# --- laws ------------------------------------------------------------------------------------------------
-
-
-@law
-@given(histories)
-def test_one_side_unchanged_gives_the_other(history: tuple[State, State, State]) -> None:
-    base, side, _ = history
-    for sides in ((base, side), (side, base), (side, side)):
-        result, state = merged(base, *sides)
-        assert result.clean
-        assert state == side
-
-
-@law
-@given(histories)
-def test_verdicts_are_symmetric(history: tuple[State, State, State]) -> None:
-    base, ours, theirs = history
-    one, state = merged(base, ours, theirs)
-    other, mirrored = merged(base, theirs, ours)
-    assert one.clean == other.clean
-    if one.clean:
-        assert state == mirrored
-
-
-@law
-@given(histories)
-def test_merging_what_is_already_in_changes_nothing(history: tuple[State, State, State]) -> None:
-    base, ours, theirs = history
-    result, state = merged(base, ours, theirs)
-    if result.clean:
-        again, same = merged(theirs, state, theirs)
-        assert again.clean
-        assert same == state
-
-
-@law
-@given(histories)
-def test_a_clean_merge_holds_only_lines_of_its_inputs(history: tuple[State, State, State]) -> None:
-    result, state = merged(*history)
-    if result.clean:
-        known = {line for side in history for _, data in side.values() for line in data.split(b"\n")}
-        assert {line for _, data in state.values() for line in data.split(b"\n")} <= known
-
-
-@law
-@given(histories)
-def test_every_conflict_can_be_recorded_in_an_index(history: tuple[State, State, State]) -> None:
-    result, state = merged(*history)
-    paths = [conflict.path for conflict in result.conflicts]
-    assert len(set(paths)) == len(paths)
-    for conflict in result.conflicts:
-        assert any(conflict.stages)
-        assert conflict.path not in conflict.others
-        if conflict.merged is not None:
-            assert conflict.path in state
-
-
-def test_random_histories_reach_everything() -> None:
-    """The laws above are worth what the histories meet."""
-    source = random.Random(11)
-    kinds: Counter[str] = Counter()
-    deeds: Counter[str] = Counter()
-    for _ in range(3000):
-        base, ours, theirs = random_history(source)
-        result, _ = merged(base, ours, theirs)
-        kinds.update(conflict.kind for conflict in result.conflicts)
-        deeds["clean"] += result.clean
-        for side in (ours, theirs):
-            moved = {data for path, (_, data) in base.items() if data and path not in side}
-            deeds["renamed"] += any(data in moved for path, (_, data) in side.items() if path not in base)
-            deeds["removed"] += any(path not in side for path in base)
-            both = [path for path in base if path in side]
-            deeds["mode"] += any({base[p][0], side[p][0]} == {MODE_FILE, MODE_EXECUTABLE} for p in both)
-            deeds["linked"] += any(base[p][0] != side[p][0] == MODE_SYMLINK for p in both)
-    wanted = {
-        "content",
-        "binary",
-        "add/add",
-        "modify/delete",
-        "rename/delete",
-        "rename/rename",
-        "rename/add",
-        "file/directory",
-        "directory-rename",
-        "distinct-types",
-        "mode",
-        "symlink",
-        "submodule",
-    }
-    assert wanted <= kinds.keys(), kinds
-    assert min(deeds[deed] for deed in ("clean", "renamed", "removed", "mode", "linked")) > 30, deeds
 
 
 # --- git -----------------------------------------------------------------------------------------------
@@ -460,72 +331,3 @@ def test_a_search_cut_short_says_so() -> None:
     result, _ = merged(base, ours, theirs)
     assert result.clean
     assert not result.notes
-
-
-# --- hostile -------------------------------------------------------------------------------------------
-
-
-def test_missing_and_damaged_objects_are_refused() -> None:
-    objects = memory()
-    tree = put(objects, {b"a": text("1")})
-    absent = Oid(b"1" * 40)
-    with pytest.raises(Refused, match="missing"):
-        merge_trees(objects, tree, tree, absent)
-    sides = [objects.add_tree({b"a": TreeEntry(MODE_FILE, oid)}) for oid in (absent, Oid(b"2" * 40))]
-    with pytest.raises(Refused, match="missing"):
-        merge_trees(objects, tree, *sides)
-    slash = objects.add_tree({b"a/b": TreeEntry(MODE_FILE, objects.add_blob(b"x"))})
-    with pytest.raises(Refused, match="slash"):
-        merge_trees(objects, tree, tree, slash)
-
-
-@law
-@given(st.lists(st.binary(max_size=40), min_size=3, max_size=3))
-def test_any_bytes_merge_or_conflict(contents: list[bytes]) -> None:
-    base, ours, theirs = ({b"\xff\n": (MODE_FILE, data)} for data in contents)
-    result, _ = merged(base, ours, theirs)
-    assert result.clean or result.conflicts[0].path == b"\xff\n"
-
-
-def timed(merge: Callable[[], MergeResult], seconds: float) -> MergeResult:
-    begun = time.process_time()
-    result = merge()
-    assert time.process_time() - begun < seconds
-    return result
-
-
-def test_1300_nested_directories() -> None:
-    objects = memory()
-
-    def nested(*lines: str) -> Oid:
-        mode, data = text(*lines)
-        entry = TreeEntry(mode, objects.add_blob(data))
-        for _ in range(1300):
-            entry = TreeEntry(MODE_TREE, objects.add_tree({b"d": entry}))
-        return entry.oid
-
-    base, ours, theirs = nested(*LONG), nested(*EDITED), nested(*OTHER)
-    assert timed(lambda: merge_trees(objects, base, ours, theirs), 5).tree == nested("first", *OTHER)
-    gone = timed(lambda: merge_trees(objects, base, None, theirs), 5)
-    assert [conflict.kind for conflict in gone.conflicts] == ["modify/delete"]
-
-
-def test_100_000_entries_in_one_directory() -> None:
-    objects = memory()
-    entries = {b"%06d" % n: TreeEntry(MODE_FILE, objects.add_blob(b"%d\n" % n)) for n in range(100_000)}
-    new = TreeEntry(MODE_FILE, objects.add_blob(b"new\n"))
-    trees = [objects.add_tree({**entries, **edit}) for edit in ({}, {b"000001": new}, {b"000002": new})]
-    result = timed(lambda: merge_trees(objects, *trees), 5)
-    assert result.tree == objects.add_tree({**entries, b"000001": new, b"000002": new})
-
-
-def test_20_000_equal_files_renamed_and_edited() -> None:
-    objects = memory()
-    same = TreeEntry(MODE_FILE, objects.add_blob(b"same\n"))
-    new = TreeEntry(MODE_FILE, objects.add_blob(b"new\n"))
-    trees = [
-        objects.add_tree({prefix + b"%05d" % n: entry for n in range(20_000)})
-        for prefix, entry in ((b"a", same), (b"b", same), (b"a", new))
-    ]
-    result = timed(lambda: merge_trees(objects, *trees), 15)
-    assert result.tree == objects.add_tree({b"b%05d" % n: new for n in range(20_000)})
