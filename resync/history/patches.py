@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Protocol, TypeAlias
 
 from resync.errors import Refused
@@ -77,16 +77,30 @@ class PatchIndex:
 
     def find(self, commit: Oid) -> Oid | None:
         """A commit of the index with the patch of ``commit``; None where there is none."""
-        return self._among(self._picks(commit), commit) or self._among(self._alike(commit), commit)
-
-    def _among(self, others: Iterable[Oid], commit: Oid) -> Oid | None:
-        for other in others:
-            wanted = self._patch_id(commit)
-            if wanted is None:
-                return None
-            if self._patch_id(other) == wanted:
+        for other in self._picks(commit):
+            if self._is_twin(commit, other):
                 return other
-        return None
+        alike = self._alike(commit)
+        wanted = self._patch_id(commit) if alike else None
+        if wanted is None:
+            return None
+        return next((other for other in alike if self._patch_id(other) == wanted), None)
+
+    def _is_twin(self, one: Oid, other: Oid) -> bool:
+        """Whether two commits have the same patch id, read side by side and only as far as they agree."""
+        objects, known = self._objects, self._known
+        text = 0
+        pairs = zip_longest(_each_change(objects, one), _each_change(objects, other))
+        for number, (mine, theirs) in enumerate(pairs):
+            if mine is None or theirs is None or _heading(*mine) != _heading(*theirs):
+                return False
+            text += len(mine[0])
+            if number == _MANY_FILES or text > _MUCH_TEXT:
+                return False
+            content, others = mine[1:], theirs[1:]
+            if content != others and _content(objects, *content, known) != _content(objects, *others, known):
+                return False
+        return text > 0
 
     def _picks(self, commit: Oid) -> Sequence[Oid]:
         """The commits of the index that the same author wrote in the same second, if they are few."""
@@ -177,13 +191,17 @@ def _changes(objects: CommitStore, oid: Oid) -> list[_Change]:
     """What a commit changes, file by file; nothing where there is no patch."""
     changes: list[_Change] = []
     text = 0
-    for _, before, after in _top_directory(objects, oid):
-        for change in tree_changes(objects, before, after):
-            text += len(change[0])
-            if len(changes) == _MANY_FILES or text > _MUCH_TEXT:
-                return []
-            changes.append(change)
+    for change in _each_change(objects, oid):
+        text += len(change[0])
+        if len(changes) == _MANY_FILES or text > _MUCH_TEXT:
+            return []
+        changes.append(change)
     return changes
+
+
+def _each_change(objects: CommitStore, oid: Oid) -> Iterator[_Change]:
+    for _, before, after in _top_directory(objects, oid):
+        yield from tree_changes(objects, before, after)
 
 
 # --- how they change -----------------------------------------------------------------------------

@@ -66,11 +66,14 @@ class Objects:
         if found is not None:
             return found
         try:
-            return self._from_pack(oid) or self._from_store(oid)
+            return self._from_disk(oid)
         except KeyError:
             raise _missing(oid) from None
         except _signs_of_damage() as error:
             raise _damaged(oid, error) from error
+
+    def _from_disk(self, oid: Oid) -> tuple[int, bytes]:
+        return self._from_pack(oid) or self._from_store(oid)
 
     def _from_pack(self, oid: Oid) -> tuple[int, bytes] | None:
         """The object out of the packs that are known. The store's own way stats the disk at every call."""
@@ -293,7 +296,7 @@ class Objects:
         with incoming(self._store) as made:
             made.add_pack_data(len(wanted), records)
         for oid, expected in wanted.items():
-            if self._store.get_raw(oid) != expected:  # type: ignore[arg-type]
+            if self._from_disk(oid) != expected:
                 raise Refused(
                     "backup-unreadable",
                     f"Object {oid.decode()} was written and does not read back as it was."

@@ -152,12 +152,15 @@ def by_resync(series: Series, below: str | None) -> tuple[float, str, list[str],
 
 def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
     """The process that is measured: replay in memory, write one pack, print the tip and the verdicts."""
+    import gc
+
     from resync.history import open_history
     from resync.merge import MergeOptions
     from resync.model import RefName
     from resync.replay import replay
     from resync.repository import Repository
 
+    gc.set_threshold(100_000, 20, 20)  # as the command line has it
     with Repository.open(folder, {}) as repository:
         refs = [repository.ref(RefName(name.encode())) for name in (tip, onto)]
         start, base = (repository.objects.peel(oid) for oid in refs if oid is not None)

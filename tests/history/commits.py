@@ -39,14 +39,16 @@ def add_files(objects: Objects, files: Files) -> Oid:
     return objects.add_tree(here)
 
 
-def add_commit(objects: Objects, tree: Oid, *parents: Oid, message: bytes = b"a commit\n") -> Oid:
-    """A commit of a tree."""
+def add_commit(
+    objects: Objects, tree: Oid, *parents: Oid, message: bytes = b"a commit\n", second: int = 1
+) -> Oid:
+    """A commit of a tree, made in that second of 1970."""
     lines = [b"tree " + tree, *(b"parent " + parent for parent in parents)]
-    lines += [who + b" T <t@example.org> 1 +0000" for who in (b"author", b"committer")]
+    lines += [who + b" T <t@example.org> %d +0000" % second for who in (b"author", b"committer")]
     return objects.add_commit(b"\n".join(lines) + b"\n\n" + message)
 
 
-def add_change(objects: Objects, before: Files, after: Files) -> Oid:
+def add_change(objects: Objects, before: Files, after: Files, second: int = 1) -> Oid:
     """A commit that makes ``after`` of ``before``."""
     parent = add_commit(objects, add_files(objects, before))
-    return add_commit(objects, add_files(objects, after), parent)
+    return add_commit(objects, add_files(objects, after), parent, second=second)
