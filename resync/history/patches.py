@@ -97,8 +97,10 @@ class PatchIndex:
             text += len(mine[0])
             if number == _MANY_FILES or text > _MUCH_TEXT:
                 return False
-            content, others = mine[1:], theirs[1:]
-            if content != others and _content(objects, *content, known) != _content(objects, *others, known):
+            (_, old, new), (_, their_old, their_new) = mine, theirs
+            if (old, new) == (their_old, their_new):
+                continue
+            if _content(objects, old, new, known) != _content(objects, their_old, their_new, known):
                 return False
         return text > 0
 
