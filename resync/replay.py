@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from resync.history import History, PatchIndex
-from resync.merge import MergeOptions, merge_trees
+from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.model import Commit, CommitVerdict, Conflict, LocalCommit, MergeResult, Oid, TreePath
 from resync.repository import Objects
 
@@ -91,12 +91,12 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = self._upstream.find(commit.oid)
+        if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, self._options):
+            return _verdict(commit, "already-upstream", _same_patch(twin))
         merged = merge_trees(self._objects, base, ours, commit.tree, self._options)
         if twin is not None:
-            reason = f"upstream has the same patch as {_short(twin)}"
-            if merged.clean and merged.tree != ours:
-                reason += ", and its effect is no longer there"
-            return _verdict(commit, "already-upstream", reason)
+            gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
+            return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
         if not merged.clean:
             return _parked(commit, merged.conflicts)
         if merged.tree == ours and commit.tree != base:
@@ -232,6 +232,10 @@ def _verdict(
         conflicts=conflicts,
         merge=len(commit.parents) > 1,
     )
+
+
+def _same_patch(twin: Oid) -> str:
+    return f"upstream has the same patch as {_short(twin)}"
 
 
 def _short(oid: Oid) -> str:

@@ -9,7 +9,8 @@ links, submodules and the content of binary files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol, TypeAlias
 
 from resync.errors import Refused
@@ -23,6 +24,8 @@ _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 _MANY_FILES = 200_000
 _MUCH_TEXT = 30_000_000
 """More changed files than this, or more bytes in their paths, are no patch: small trees can name billions."""
+
+_MOST_PICKS = 8
 
 _Change: TypeAlias = tuple[TreePath, TreeEntry | None, TreeEntry | None]
 """A file before and after."""
@@ -54,27 +57,47 @@ def patch_id(objects: CommitStore, commit: Oid) -> bytes | None:
 class PatchIndex:
     """Finds, among many commits, one that makes the same change as a given commit.
 
-    Comparing texts is dear and mostly needless: commits that change different paths are no twins. So
-    commits are told apart by the paths that they change, and this, too, only as far as questions need:
-    at first by what differs in their top directory, then, among those that agree with a commit that is
-    asked about, one directory deeper. Patch ids are made of those that agree all the way down.
+    A twin is nearly always a pick, and that keeps its author and the author's date: such commits are
+    looked at first. For the others comparing texts is dear and mostly needless: commits that change
+    different paths are no twins. So commits are told apart by the paths that they change, and this, too,
+    only as far as questions need: at first by what differs in their top directory, then, among those that
+    agree with a commit that is asked about, one directory deeper. Patch ids are made of those that agree
+    all the way down.
     """
 
     def __init__(self, objects: CommitStore, commits: Iterable[Oid]) -> None:
-        """``commits`` are searched in their order: of several twins the first is found."""
+        """``commits`` are searched in their order: of several twins the first is found, except that those
+        by the same author of the same second come before all others."""
         self._objects = objects
         self._commits = tuple(commits)
+        self._by_author: dict[bytes, list[Oid]] | None = None
         self._top: _Level | None = None
         self._patch_ids: dict[Oid, bytes | None] = {}
         self._known: _Known = {}
 
     def find(self, commit: Oid) -> Oid | None:
-        """The first commit of the index with the patch of ``commit``; None where there is none."""
-        alike = self._alike(commit)
-        wanted = self._patch_id(commit) if alike else None
-        if wanted is None:
-            return None
-        return next((other for other in alike if self._patch_id(other) == wanted), None)
+        """A commit of the index with the patch of ``commit``; None where there is none."""
+        return self._among(self._picks(commit), commit) or self._among(self._alike(commit), commit)
+
+    def _among(self, others: Iterable[Oid], commit: Oid) -> Oid | None:
+        for other in others:
+            wanted = self._patch_id(commit)
+            if wanted is None:
+                return None
+            if self._patch_id(other) == wanted:
+                return other
+        return None
+
+    def _picks(self, commit: Oid) -> Sequence[Oid]:
+        """The commits of the index that the same author wrote in the same second, if they are few."""
+        if self._by_author is None:
+            self._by_author = {}
+            for other in self._commits:
+                author = self._objects.commit(other).author
+                self._by_author.setdefault(author, []).append(other)
+        found = self._by_author.get(self._objects.commit(commit).author, [])
+        # A program can make a whole history in one second; telling by paths is cheaper there.
+        return found if len(found) <= _MOST_PICKS else ()
 
     def _alike(self, commit: Oid) -> list[Oid]:
         """The commits of the index that change the same paths, with the same modes."""
@@ -132,21 +155,22 @@ def _top_directory(objects: CommitStore, oid: Oid) -> list[_Directory]:
 
 def _look(objects: ObjectStore, directories: Iterable[_Directory]) -> tuple[bytes, list[_Directory]]:
     """A digest of what differs in some directories, by names and modes, and the directories below."""
-    digest = hashlib.sha1(usedforsecurity=False)
+    outline: list[bytes] = []
     deeper: list[_Directory] = []
     for prefix, before, after in directories:
         for path, old, new in directory_changes(objects, prefix, before, after):
             trees = subtree(old), subtree(new)
             if trees == (None, None):
-                digest.update(_heading(path, old, new))
+                outline.append(_heading(path, old, new))
                 continue
             # A patch shows files only, and the same one may find the directory there or make it.
             files = old if trees[0] is None else None, new if trees[1] is None else None
-            digest.update(_heading(path + b"/", *files))
+            outline.append(_heading(path + b"/", *files))
             deeper.append((path + b"/", *trees))
         if len(deeper) > _MANY_FILES:
-            return digest.digest(), []  # these have no patch id anyway
-    return digest.digest(), deeper
+            deeper = []  # these have no patch id anyway
+            break
+    return _sha1(outline), deeper
 
 
 def _changes(objects: CommitStore, oid: Oid) -> list[_Change]:
@@ -207,8 +231,13 @@ def _hunks(before: bytes, after: bytes) -> Iterator[bytes]:
     from resync.merge.lines import diff, split_lines
 
     a, b = split_lines(before), split_lines(after)
+    # Without the lines that both begin and end with: what is far from a change has no say in its diff.
+    top = _same_lines(zip(a, b, strict=False))
+    shorter = min(len(a), len(b)) - top
+    bottom = _same_lines(zip(islice(reversed(a), shorter), islice(reversed(b), shorter), strict=True))
     end: int | None = None
-    for a_start, a_end, b_start, b_end in diff(a, b):
+    for ranges in diff(a[top : len(a) - bottom], b[top : len(b) - bottom]):
+        a_start, a_end, b_start, b_end = (top + place for place in ranges)
         if end is not None and a_start - end <= 2 * _CONTEXT:
             yield from _marked(b" ", a[end:a_start])
         else:
@@ -221,6 +250,16 @@ def _hunks(before: bytes, after: bytes) -> Iterator[bytes]:
         end = a_end
     if end is not None:
         yield from _marked(b" ", a[end : end + _CONTEXT])
+
+
+def _same_lines(pairs: Iterable[tuple[bytes, bytes]]) -> int:
+    """How many pairs are of equal lines before the first that is not."""
+    same = 0
+    for one, other in pairs:
+        if one != other:
+            break
+        same += 1
+    return same
 
 
 def _marked(mark: bytes, lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from resync.merge.options import (
     MergeOptions,
     RenameOptions,
 )
-from resync.merge.trees import merge_trees
+from resync.merge.trees import merge_trees, surely_conflicts
 
 __all__ = [
     "Driver",
@@ -33,4 +33,5 @@ __all__ = [
     "merge_text",
     "merge_trees",
     "split_lines",
+    "surely_conflicts",
 ]

@@ -161,6 +161,8 @@ class _Search:
             scores = overlaps.scores(pieces_of(self._objects, entry.oid), self._least)
             if overlaps.work > self._options.work:
                 return {}, False
+            if max(scores.values(), default=0) < self._least:
+                continue
             ranking += (
                 (rank, sources[at], target)
                 for rank, at in _best(scores, names, basename(target))

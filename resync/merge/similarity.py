@@ -8,21 +8,19 @@ git's ``diffcore-delta`` describes; git compares hashes of the pieces, we compar
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from resync.merge.files import is_binary
+from resync.merge.remembered import Remembered
 from resync.model import ObjectStore, Oid
 
 FULL = 60_000
 """The score of equal files (git's unit, so that roundings are git's)."""
 
 _PIECE = re.compile(rb"[^\n]{64}|[^\n]{0,63}\n|[^\n]+")
-
-_MOST_REMEMBERED = 200_000
-"""So many pieces are remembered for one object store, some tens of megabytes."""
 
 
 class Pieces(NamedTuple):
@@ -42,30 +40,15 @@ def pieces(data: bytes) -> Pieces:
     return Pieces(len(data), Counter(_PIECE.findall(text)))
 
 
-class _Known:
-    """The files of one object store that were cut already; a series of merges sees most of them often."""
-
-    def __init__(self) -> None:
-        self.files: dict[Oid, Pieces] = {}
-        self.room = _MOST_REMEMBERED
-
-
-_known: WeakKeyDictionary[ObjectStore, _Known] = WeakKeyDictionary()
+_cut: Remembered[Oid, Pieces] = Remembered(200_000)  # pieces: some tens of megabytes
 
 
 def pieces_of(objects: ObjectStore, oid: Oid) -> Pieces:
     """The pieces of a blob, remembered while its store lives. Raises ``Refused`` if there is none."""
-    known = _known.get(objects)
-    if known is None:
-        known = _known[objects] = _Known()
-    found = known.files.get(oid)
+    found = _cut.get(objects, oid)
     if found is None:
         found = pieces(objects.blob(oid))
-        known.room -= len(found.counts) + 1
-        if known.room < 0:
-            known.files.clear()
-            known.room = _MOST_REMEMBERED
-        known.files[oid] = found
+        _cut.keep(objects, oid, found, len(found.counts) + 1)
     return found
 
 
@@ -89,6 +72,7 @@ class Overlaps:
             self._sizes.append(file.size)
             for piece, count in file.counts.items():
                 self._holders.setdefault(piece, []).append((at, count))
+        self._in_order = sorted(self._sizes)
         self.work = 0
 
     def scores(self, other: Pieces, least: int) -> dict[int, int]:
@@ -96,19 +80,17 @@ class Overlaps:
         size = other.size
         smallest, largest = -(-size * least // FULL), size * FULL // max(least, 1)
         self.work += len(self._sizes)
-        if not any(smallest <= candidate <= largest for candidate in self._sizes):
+        if bisect_left(self._in_order, smallest) == bisect_right(self._in_order, largest):
             return {}
-        common = [0] * len(self._sizes)
-        for piece, count in other.counts.items():
-            holders = self._holders.get(piece)
-            if holders is not None:
-                self.work += len(holders)
-                length = len(piece)
-                for at, times in holders:
-                    common[at] += length * (times if times < count else count)
+        common: dict[int, int] = {}
+        for piece in self._holders.keys() & other.counts.keys():
+            count, length, holders = other.counts[piece], len(piece), self._holders[piece]
+            self.work += len(holders)
+            for at, times in holders:
+                common[at] = common.get(at, 0) + length * (times if times < count else count)
         self.work += len(other.counts)
         return {
-            at: shared * FULL // (candidate if candidate > size else size)
-            for at, (shared, candidate) in enumerate(zip(common, self._sizes, strict=True))
-            if shared and smallest <= candidate <= largest
+            at: shared * FULL // max(self._sizes[at], size)
+            for at, shared in sorted(common.items())
+            if smallest <= self._sizes[at] <= largest
         }

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from resync.errors import Refused
 from resync.merge.files import BASE, OURS, THEIRS, Stages
 from resync.merge.order import hash_order
+from resync.merge.remembered import Remembered
 from resync.model import MODE_TREE, ObjectStore, Oid, Tree, TreeEntry, TreePath
 
 Edits: TypeAlias = "dict[TreePath, TreeEntry | None]"
@@ -147,6 +148,9 @@ class SideChanges(NamedTuple):
     added: dict[TreePath, TreeEntry]
 
 
+_inside: Remembered[tuple[bytes, Oid | None, Oid | None], SideChanges] = Remembered(200_000)
+
+
 def side_changes(
     objects: ObjectStore,
     base: Oid | None,
@@ -162,37 +166,66 @@ def side_changes(
     """
     removed: dict[TreePath, TreeEntry] = {}
     added: dict[TreePath, TreeEntry] = {}
-    part: dict[TreePath, bytes] = {}  # for each file the directory left for later that it is in, or b""
-    deferred: list[bytes] = []
-    waiting: list[tuple[bytes, bytes, Oid | None, Oid | None, Oid | None]] = [(b"", b"", base, side, other)]
+    deferred: dict[bytes, tuple[Oid | None, Oid | None]] = {}
+    waiting = [(b"", base, side, other)]
     while waiting:
-        prefix, later, *roots = waiting.pop()
+        prefix, *roots = waiting.pop()
         before, after, beside = (_EMPTY if oid is None else objects.tree(oid) for oid in roots)
-        defers = not later and TreePath(prefix[:-1]) not in followed
+        defers = TreePath(prefix[:-1]) not in followed
         for name in _differing(before, after):
             old, new, third = before.get(name), after.get(name), beside.get(name)
-            subtrees = _subtree(old), _subtree(new), _subtree(third)
-            if subtrees[0] is not None or subtrees[1] is not None:
-                path = prefix + name
-                left = later
-                if defers and third == old:
-                    left = path
-                    deferred.append(path)
-                waiting.append((path + b"/", left, *subtrees))
-            old, new = _file(old), _file(new)
-            file = TreePath(prefix + name)
-            if old is not None and new is None:
-                removed[file] = old
-                part[file] = later
-            elif new is not None and old is None:
-                added[file] = new
-                part[file] = later
-    parts = {directory: n for n, directory in enumerate([b"", *hash_order(sorted(deferred))])}
+            path = prefix + name
+            if defers and third == old and (_subtree(old) or _subtree(new)):
+                deferred[path] = _subtree(old), _subtree(new)
+            elif _subtree(old) or _subtree(new):
+                waiting.append((path + b"/", _subtree(old), _subtree(new), _subtree(third)))
+            _note_change(TreePath(path), old, new, removed, added)
+    changes = SideChanges(_sorted(removed), _sorted(added))
+    for directory in hash_order(sorted(deferred)):
+        inside = _changes_inside(objects, directory + b"/", *deferred[directory])
+        changes.removed.update(inside.removed)
+        changes.added.update(inside.added)
+    return changes
 
-    def in_order(files: dict[TreePath, TreeEntry]) -> dict[TreePath, TreeEntry]:
-        return {path: files[path] for path in sorted(files, key=lambda path: (parts[part[path]], path))}
 
-    return SideChanges(in_order(removed), in_order(added))
+def _changes_inside(objects: ObjectStore, prefix: bytes, before: Oid | None, after: Oid | None) -> SideChanges:
+    """What was removed and added inside a directory, by path; remembered, as a series asks again and again."""
+    key = prefix, before, after
+    found = _inside.get(objects, key)
+    if found is None:
+        removed: dict[TreePath, TreeEntry] = {}
+        added: dict[TreePath, TreeEntry] = {}
+        waiting = [key]
+        while waiting:
+            prefix, *roots = waiting.pop()
+            old_tree, new_tree = (_EMPTY if oid is None else objects.tree(oid) for oid in roots)
+            for name in _differing(old_tree, new_tree):
+                old, new = old_tree.get(name), new_tree.get(name)
+                if _subtree(old) or _subtree(new):
+                    waiting.append((prefix + name + b"/", _subtree(old), _subtree(new)))
+                _note_change(TreePath(prefix + name), old, new, removed, added)
+        found = SideChanges(_sorted(removed), _sorted(added))
+        _inside.keep(objects, key, found, len(removed) + len(added) + 1)
+    return found
+
+
+def _note_change(
+    path: TreePath,
+    old: TreeEntry | None,
+    new: TreeEntry | None,
+    removed: dict[TreePath, TreeEntry],
+    added: dict[TreePath, TreeEntry],
+) -> None:
+    """Note a file that is at a path on one side only."""
+    old, new = _file(old), _file(new)
+    if old is not None and new is None:
+        removed[path] = old
+    elif new is not None and old is None:
+        added[path] = new
+
+
+def _sorted(files: dict[TreePath, TreeEntry]) -> dict[TreePath, TreeEntry]:
+    return {path: files[path] for path in sorted(files)}
 
 
 def entry_at(objects: ObjectStore, root: Oid | None, path: TreePath) -> TreeEntry | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from resync.errors import Refused
 from resync.model import (
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 _MODES = {b"%o" % mode: mode for mode in (MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK, MODE_TREE)}
-_entry = tuple.__new__  # trees have millions of entries: without the keyword handling of TreeEntry itself
+_OCTAL = re.compile(rb"[0-7]+")
+_Row: TypeAlias = tuple[bytes, bytes]  # of a tree: mode and name, raw id
+_MOST_ENTRIES = 100_000  # remembered, because versions of a tree have most rows in common
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 
 
@@ -48,9 +50,10 @@ class Objects:
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
         self._packs: list[Pack] = []
+        self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
         # A tree is a row of: mode, a blank, the name, a NUL, the raw id.
-        self._fixed = 2 + self.hex_length // 2
-        self._tree_line = re.compile(rb"([0-7]+) ([^/\0]+)\0(.{%d})" % (self.hex_length // 2), re.DOTALL)
+        self._row_rest = 1 + self.hex_length // 2
+        self._tree_row = re.compile(rb"([^\0]+)\0(.{%d})" % (self.hex_length // 2), re.DOTALL)
 
     # --- reading ---
 
@@ -138,13 +141,12 @@ class Objects:
         return data
 
     def _parse_tree(self, oid: Oid, data: bytes) -> Tree:
-        found = self._tree_line.findall(data)
-        entries = {
-            name: _entry(TreeEntry, (_MODES.get(mode) or int(mode, 8), raw.hex().encode()))
-            for mode, name, raw in found
-        }
-        covered = sum(len(mode) + len(name) for mode, name, _ in found) + len(found) * self._fixed
-        if len(entries) != len(found) or covered != len(data):
+        rows: list[_Row] = self._tree_row.findall(data)
+        known = map(self._entries.get, rows)
+        found = [each or self._new_entry(row) for each, row in zip(known, rows, strict=True)]
+        entries = dict(filter(None, found))
+        covered = sum([len(head) for head, _ in rows]) + len(rows) * self._row_rest
+        if len(entries) != len(rows) or covered != len(data):
             raise Refused(
                 "hostile-tree",
                 f"The tree {oid.decode()} has a name twice, or one that no tree may have, or is damaged."
@@ -152,6 +154,18 @@ class Objects:
                 "git fsck",
             )
         return entries
+
+    def _new_entry(self, row: _Row) -> tuple[bytes, TreeEntry] | None:
+        """The name and entry of a row of a tree, kept for the tree's other versions; None if it is none."""
+        head, raw = row
+        mode, _, name = head.partition(b" ")
+        if not name or b"/" in name or not _OCTAL.fullmatch(mode):
+            return None
+        if len(self._entries) >= _MOST_ENTRIES:
+            self._entries.clear()
+        entry = TreeEntry(_MODES.get(mode) or int(mode, 8), Oid(raw.hex().encode()))
+        self._entries[row] = name, entry
+        return name, entry
 
     # --- adding, in memory ---
 
