@@ -188,7 +188,9 @@ def side_changes(
     return changes
 
 
-def _changes_inside(objects: ObjectStore, prefix: bytes, before: Oid | None, after: Oid | None) -> SideChanges:
+def _changes_inside(
+    objects: ObjectStore, prefix: bytes, before: Oid | None, after: Oid | None
+) -> SideChanges:
     """What was removed and added inside a directory, by path; remembered, as a series asks again and again."""
     key = prefix, before, after
     found = _inside.get(objects, key)
