@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,6 +149,25 @@ def test_a_driver_that_hangs_is_cut_off(world: World) -> None:
     _, verdict, reason = run(world)
     assert verdict == "parked"
     assert "merge driver 'join' was not done after 1 seconds" in reason
+
+
+def test_stopping_resync_stops_its_driver(world: World) -> None:
+    start(world, "*.txt merge=join\n")
+    world.git("config", "merge.join.driver", "echo $$ >../pid.part && mv ../pid.part ../pid; sleep 60")
+    world.commit("Mine", {"list.txt": MINE})
+    before = world.state()
+    command = [sys.executable, "-m", "resync", "run", "--yes"]
+    process = subprocess.Popen(command, cwd=world.clone, env=world.env, stderr=subprocess.DEVNULL)
+    driver = world.base / "pid"
+    until = time.monotonic() + 30
+    while not driver.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(30) == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(driver.read_text()), 0)
+    assert world.state() == before
+    assert not list((world.clone / ".git" / "resync").glob("merging-*"))
 
 
 def test_a_driver_that_is_named_by_upstream_alone_never_runs(world: World) -> None:
