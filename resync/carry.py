@@ -7,9 +7,10 @@ new tree; then the index's to the working tree's, onto the result of the first.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from resync.merge import MergeOptions, merge_trees
+from resync.merge.lines import Labels
 from resync.model import MODE_GITLINK, Oid, PathState, TreeEntry, TreePath
 from resync.repository import Objects
 
@@ -19,7 +20,7 @@ class Carried:
     """The trees of index and working tree before and after, and the paths whose edits stay behind.
 
     Trees hold files as git stores them. ``parked`` names paths by their old name, for each of the two
-    kinds of edit.
+    kinds of edit; ``reasons`` are what the merges have to say about some of them, for people.
     """
 
     index: Oid
@@ -28,6 +29,11 @@ class Carried:
     new_worktree: Oid
     parked_staged: frozenset[TreePath]
     parked_unstaged: frozenset[TreePath]
+    reasons: Mapping[TreePath, str] = field(default_factory=dict)
+
+
+# What git calls the three sides where it puts a stash back.
+_LABELS = Labels(base=b"Stash base", ours=b"Updated upstream", theirs=b"Stashed changes")
 
 
 def carry(
@@ -42,11 +48,13 @@ def carry(
     unstaged = {each.path: each.worktree for each in changes if each.unstaged and not _is_submodule(each)}
     index = objects.edit_tree(head_tree, staged)
     worktree = objects.edit_tree(index, unstaged)
-    new_index, parked_staged = _merge(objects, head_tree, new_tree, index, staged, options)
+    options = replace(options, labels=_LABELS)
+    reasons: dict[TreePath, list[str]] = {}
+    new_index, parked_staged = _merge(objects, head_tree, new_tree, index, staged, options, reasons)
     base = {path: objects.entry(index, path) for path in unstaged}
     without_parked = objects.edit_tree(worktree, {p: base[p] for p in unstaged if p in parked_staged})
     edits = {path: entry for path, entry in unstaged.items() if path not in parked_staged}
-    new_worktree, parked_unstaged = _merge(objects, index, new_index, without_parked, edits, options)
+    new_worktree, parked_unstaged = _merge(objects, index, new_index, without_parked, edits, options, reasons)
     return Carried(
         index=index,
         worktree=worktree,
@@ -54,6 +62,7 @@ def carry(
         new_worktree=new_worktree,
         parked_staged=parked_staged,
         parked_unstaged=parked_unstaged | (parked_staged & unstaged.keys()),
+        reasons={path: "; ".join(dict.fromkeys(texts)) for path, texts in reasons.items()},
     )
 
 
@@ -64,12 +73,20 @@ def _merge(
     theirs: Oid,
     edits: Mapping[TreePath, TreeEntry | None],
     options: MergeOptions,
+    reasons: dict[TreePath, list[str]],
 ) -> tuple[Oid, frozenset[TreePath]]:
-    """Merge ``theirs``, which differs from ``base`` by ``edits``; leave out edits until it is clean."""
+    """Merge ``theirs``, which differs from ``base`` by ``edits``; leave out edits until it is clean.
+
+    What there is to say about an edit is added to ``reasons``.
+    """
     parked: set[TreePath] = set()
     while True:
         merged = merge_trees(objects, base, ours, theirs, options)
         left = edits.keys() - parked
+        for note in merged.notes:
+            for path in left:
+                if note.path is not None and _concerned(path, (note.path,)):
+                    reasons.setdefault(path, []).append(note.text)
         if merged.clean or not left:
             return (merged.tree if merged.clean else ours), frozenset(parked)
         named = {path for conflict in merged.conflicts for path in (conflict.path, *conflict.others)}

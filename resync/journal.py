@@ -14,7 +14,7 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
@@ -239,9 +239,9 @@ def decode(wanted: Any, value: Any) -> Any:
         return wanted(*(decode(kind, item) for kind, item in items))
     if is_dataclass(wanted) and isinstance(wanted, type):
         types_of = _hints(wanted)
-        return wanted(
-            **{field.name: decode(types_of[field.name], value[field.name]) for field in fields(wanted)}
-        )
+        # A field that has a default may be missing: it is newer than the record.
+        here = [field for field in fields(wanted) if field.name in value or field.default is MISSING]
+        return wanted(**{field.name: decode(types_of[field.name], value[field.name]) for field in here})
     if origin is typing.Literal:
         if value not in typing.get_args(wanted):
             raise ValueError(f"{value!r} is none of {typing.get_args(wanted)}")

@@ -116,18 +116,30 @@ class Conflict:
     others: tuple[TreePath, ...] = ()
 
 
+class Note(NamedTuple):
+    """Something that the report of a merge should say, about one path or (None) the merge as a whole."""
+
+    path: TreePath | None
+    text: str
+
+    def __str__(self) -> str:
+        if self.path is None:
+            return self.text
+        return f"{self.path.decode('utf-8', 'backslashreplace')}: {self.text}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
     """What a three-way merge of trees came to.
 
     ``tree`` is the merged tree; with conflicts, conflicted paths hold what git would leave in the
-    working tree (text with markers, or one side). ``notes`` are sentences for the report, such as a
-    merge driver that is named but not configured.
+    working tree (text with markers, or one side). ``notes`` are for the report, such as a merge driver
+    that is named but not configured.
     """
 
     tree: Oid
     conflicts: tuple[Conflict, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -302,11 +314,12 @@ class LocalCommit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """One uncommitted edit (or file in the way) and what becomes of it."""
+    """One uncommitted edit (or file in the way) and what becomes of it; ``reason`` is for people."""
 
     path: TreePath
     state: PathKind
     verdict: FileVerdict
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,12 +131,13 @@ def local_files(
         upstream = objects.entry(new_tree, path)
         staged = objects.entry(carried.new_index, path)
         final = objects.entry(carried.new_worktree, path)
+        reason = carried.reasons.get(path, "")
         if state.staged:
             verdict = _verdict(path in carried.parked_staged, staged, upstream, state.index)
-            found.append(LocalFile(path=path, state="staged", verdict=verdict))
+            found.append(LocalFile(path=path, state="staged", verdict=verdict, reason=reason))
         if state.unstaged:
             verdict = _verdict(path in carried.parked_unstaged, final, staged, state.worktree)
-            found.append(LocalFile(path=path, state="unstaged", verdict=verdict))
+            found.append(LocalFile(path=path, state="unstaged", verdict=verdict, reason=reason))
     for each in in_the_way:
         new = objects.entry(carried.new_worktree, each.path)
         adopted = new is not None and to_disk(each.path, new) == each.entry

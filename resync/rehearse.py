@@ -28,15 +28,17 @@ from resync.model import (
     TreePath,
 )
 from resync.observe import Observation, observe, unusable
+from resync.programs import Programs
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
 from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.attributes import tree_attributes
+from resync.worktree.drivers import MergeDrivers
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_paths
-from resync.worktree.settings import WorktreeSettings
+from resync.worktree.settings import WorktreeSettings, read_merge_settings
 from resync.worktree.untracked import untracked_in_the_way
 
 
@@ -201,9 +203,12 @@ def _plan_of_move(
     checkout = read_checkout(repository, head, settings)
     who = caller.signed(repository.identity())
     onto = seen.upstream.new_tip
+    merging = read_merge_settings(repository.config)
+    programs = Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
     options = merge_options(
         tree_attributes(objects, objects.commit(onto).tree, settings),
-        lambda name: repository.config_text("merge", name, "driver") is not None,
+        merging,
+        MergeDrivers(merging.drivers, programs, Journals(repository).folder).run,
     )
     replayed = replay(
         objects,

@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 
 from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
-from resync.model import Commit, CommitVerdict, Conflict, LocalCommit, MergeResult, Oid, TreePath
+from resync.merge.lines import Labels
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Oid, TreePath
 from resync.repository import Objects
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
 _SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
+
+_SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +103,15 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = self._twins.find(commit.oid)
-        if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, self._options):
+        options = self._options_for(commit)
+        if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
             return _verdict(commit, "already-upstream", _same_patch(twin))
-        merged = merge_trees(self._objects, base, ours, commit.tree, self._options)
+        merged = merge_trees(self._objects, base, ours, commit.tree, options)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
             return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
         if not merged.clean:
-            return _parked(commit, merged.conflicts)
+            return _parked(commit, merged)
         if merged.tree == ours and commit.tree != base:
             return _verdict(commit, "became-empty", "upstream has all of its changes")
         return self._made(commit, merged, (on,))
@@ -121,12 +125,11 @@ class _Picker:
             return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
-            return _verdict(
-                commit, "parked", "merging its sides anew conflicts in other places", conflicts=unsettled
-            )
-        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options)
+            reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
+            return _verdict(commit, "parked", "; ".join(reasons), conflicts=unsettled)
+        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options_for(commit))
         if not merged.clean:
-            return _parked(commit, merged.conflicts)
+            return _parked(commit, merged)
         if len(parents) == 1 and merged.tree == ours.tree:
             return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
@@ -156,14 +159,20 @@ class _Picker:
         for other in bases[1:]:
             inner = self._virtual_base(self._history.merge_bases(so_far, other))
             tree = merge_trees(
-                self._objects, inner, tree, self._objects.commit(other).tree, self._options
+                self._objects, inner, tree, self._objects.commit(other).tree, self._options.for_bases()
             ).tree
         return tree
+
+    def _options_for(self, commit: Commit) -> MergeOptions:
+        """The options for picking a commit, with git's labels for the sides of a pick."""
+        name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+        base = b"parent of " + name if commit.parents else b"(empty tree)"
+        return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
-        notes = list(merged.notes)
+        notes = list(map(str, merged.notes))
         if _is_signed(commit):
             notes.append("reapplied without its signature, which is of the old commit")
         return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
@@ -223,10 +232,11 @@ def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid, onto: Oid
             )
 
 
-def _parked(commit: Commit, conflicts: Sequence[Conflict]) -> LocalCommit:
-    paths = tuple(dict.fromkeys(conflict.path for conflict in conflicts))
-    kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in conflicts))
-    return _verdict(commit, "parked", f"it conflicts with upstream ({kinds})", conflicts=paths)
+def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
+    paths = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
+    kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
+    reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
+    return _verdict(commit, "parked", "; ".join(reasons), conflicts=paths)
 
 
 def _verdict(

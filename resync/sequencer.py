@@ -28,6 +28,7 @@ from resync.model import (
 from resync.repository import Repository
 from resync.repository.locks import LockFile, release_left
 from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
+from resync.worktree.drivers import clear_dead
 from resync.worktree.index import index_bytes, load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
@@ -122,6 +123,7 @@ class Sequencer:
             self._journals.forget(run)
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)
+        clear_dead(self._journals.folder, self._caller.now - _A_DAY)
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""

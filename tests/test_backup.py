@@ -65,7 +65,7 @@ def test_an_edit_follows_its_file_to_a_new_name(world: World) -> None:
     rewritten.publish(world)
     done = world.resync("run", "--yes", "--json")
     assert done.code == 0, done
-    assert done.json["files"] == [{"path": "a.txt", "state": "unstaged", "verdict": "restored"}]
+    assert done.json["files"] == [{"path": "a.txt", "state": "unstaged", "verdict": "restored", "reason": ""}]
     assert (world.clone / "renamed.txt").read_text() == rewritten.LINES + "mine\n"
     assert world.git("status", "--porcelain") == " M renamed.txt"
 

@@ -91,6 +91,16 @@ def test_what_is_encoded_is_decoded(plan: Plan) -> None:
     assert decode(Plan, json.loads(record)) == plan
 
 
+def test_a_record_from_before_a_field_was_made_is_read() -> None:
+    record = through_json(PLAN)
+    del record["files"][0]["reason"]
+    del record["undoes"]
+    assert decode(Plan, record) == PLAN
+    del record["head"]
+    with pytest.raises(KeyError):
+        decode(Plan, record)
+
+
 def test_a_run_is_loaded_as_it_was_begun(journals: Journals) -> None:
     begun = journals.begin(PLAN)
     assert begun == journals.load(PLAN.id)

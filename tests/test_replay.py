@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from resync.history import History
-from resync.merge import MergeOptions
+from resync.merge import Driven, Driver, DriverCall, DriverFailed, MergeAttributes, MergeOptions
+from resync.merge.options import GIT_DEFAULTS
 from resync.model import MODE_EXECUTABLE, Oid, TreeEntry
 from resync.replay import Replay, replay, rewritten
 from resync.repository.objects import Objects
@@ -32,7 +33,9 @@ def history(objects: Objects) -> History:
     return History(objects, shallow=frozenset(), grafts={})
 
 
-def play(objects: Objects, tip: Oid, onto: Oid, old: Sequence[Oid] = ()) -> Replay:
+def play(
+    objects: Objects, tip: Oid, onto: Oid, old: Sequence[Oid] = (), options: MergeOptions = GIT_DEFAULTS
+) -> Replay:
     """Replay whatever ``tip`` has and neither ``onto`` nor the old tips have."""
     graph = history(objects)
     return replay(
@@ -43,7 +46,7 @@ def play(objects: Objects, tip: Oid, onto: Oid, old: Sequence[Oid] = ()) -> Repl
         onto=onto,
         upstream=graph.reachable([onto], [tip]),
         committer=COMMITTER,
-        options=MergeOptions(),
+        options=options,
     )
 
 
@@ -364,6 +367,54 @@ def test_a_local_merge_keeps_its_shape() -> None:
     assert all(objects.commit(oid).parents == (onto,) for oid in made.parents)
     expected = {1: b"one\n", 5: b"two\n", 8: b"by hand\n", 11: b"theirs\n"}
     assert made.tree == add_files(objects, {"f": text(expected)})
+
+
+def by_driver(run: Driver) -> MergeOptions:
+    """Every path merges by the driver "sides", and by "bases" where merge bases are merged."""
+    return MergeOptions(
+        attributes=lambda path: MergeAttributes(driver=b"sides"),
+        base_attributes=lambda path: MergeAttributes(driver=b"bases"),
+        driver=run,
+    )
+
+
+def test_merge_bases_are_merged_by_their_own_driver() -> None:
+    """Two lines that merged each other have two merge bases, of which the engine makes one."""
+    calls: list[tuple[bytes, bytes, bytes, bytes]] = []
+
+    def run(call: DriverCall) -> Driven:
+        calls.append((call.name, call.base, call.ours, call.theirs))
+        return Driven(data=b"both" if call.name == b"bases" else b"end", clean=True)
+
+    objects = new_objects()
+    base = commit(objects, {"f": b"base"})
+    onto = commit(objects, {"f": b"base", "g": b""}, base)
+    one, two = (commit(objects, {"f": data}, base) for data in (b"one", b"two"))
+    left = commit(objects, {"f": b"left"}, one, two)
+    right = commit(objects, {"f": b"right"}, two, one)
+    done = play(objects, commit(objects, {"f": b"end"}, left, right), onto, options=by_driver(run))
+    assert verdicts(done) == ["reapplied"] * 5
+    assert (b"sides", b"both", b"left", b"right") in calls
+    assert {call for call in calls if call[0] == b"bases"} <= {
+        (b"bases", b"base", b"one", b"two"),
+        (b"bases", b"base", b"two", b"one"),
+    }
+
+
+def test_a_pick_that_a_driver_fails_on_says_why() -> None:
+    def run(call: DriverCall) -> Driven:
+        if b"theirs" in call.ours:
+            raise DriverFailed("no more")
+        return Driven(data=b"both", clean=True)
+
+    objects = new_objects()
+    base = commit(objects, {"f": b"base"})
+    onto = commit(objects, {"f": b"theirs"}, base)
+    one = commit(objects, {"f": b"base", "g": b""}, base)
+    two = commit(objects, {"f": b"two"}, one)
+    done = play(objects, two, onto, options=by_driver(run))
+    assert verdicts(done) == ["reapplied", "parked"]
+    assert done.commits[1].reason == "it conflicts with upstream (driver); f: no more"
 
 
 def test_a_merge_of_upstream_without_work_in_it_becomes_empty() -> None:

@@ -215,7 +215,8 @@ def test_edits_since_the_run_are_named_and_wait(rewritten_world: World) -> None:
     world.git("add", "newer.txt")
     done = world.resync("undo", "--yes", "--json", env={"GIT_COMMITTER_DATE": "1461092700 +0000"})
     assert done.code == 3, done
-    assert done.json["files"] == [{"path": "etc/tool.conf", "state": "unstaged", "verdict": "parked"}]
+    (file,) = done.json["files"]
+    assert file == {"path": "etc/tool.conf", "state": "unstaged", "verdict": "parked", "reason": ""}
     assert state(world)["files"]["etc/tool.conf"] == before["files"]["etc/tool.conf"]
     assert world.git("show", done.json["rescue"]["branch"] + ":etc/tool.conf") == "typed since"
     assert world.git("show", ":newer.txt") == "newer", "what the run did not touch stays as it is"

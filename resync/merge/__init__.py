@@ -8,6 +8,7 @@ From the ground up: ``myers`` and ``histogram`` compare, ``lines`` merges texts 
 from resync.merge.files import FileMerge, is_binary, merge_entries
 from resync.merge.lines import Labels, TextMerge, diff, merge_text, split_lines
 from resync.merge.options import (
+    Driven,
     Driver,
     DriverCall,
     DriverFailed,
@@ -18,6 +19,7 @@ from resync.merge.options import (
 from resync.merge.trees import merge_trees, surely_conflicts
 
 __all__ = [
+    "Driven",
     "Driver",
     "DriverCall",
     "DriverFailed",

@@ -14,6 +14,7 @@ from resync.model import (
     MODE_GITLINK,
     MODE_SYMLINK,
     ConflictKind,
+    Note,
     ObjectStore,
     Oid,
     TreeEntry,
@@ -41,7 +42,7 @@ class FileMerge(NamedTuple):
     entry: TreeEntry
     conflict: ConflictKind | None = None
     merged: Oid | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def is_binary(data: bytes) -> bool:
@@ -109,7 +110,7 @@ def _merge_content(
     attributes = options.attributes_of(path)
     size = attributes.marker_size + nested
     labels = _named(options.labels, names)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     if attributes.driver is not None:
         call = DriverCall(
@@ -124,13 +125,18 @@ def _merge_content(
         try:
             driven = None if options.driver is None else options.driver(call)
         except DriverFailed as failure:
-            return FileMerge(unmerged, "driver", notes=(f"{_shown(path)}: {failure}",))
+            return FileMerge(unmerged, "driver", notes=(Note(path, str(failure)),))
+        name = attributes.driver.decode("utf-8", "replace")
         if driven is not None:
             oid = objects.add_blob(driven.data)
             entry = TreeEntry(unmerged.mode, oid)
-            return FileMerge(entry, "driver", oid) if driven.conflicts else FileMerge(entry)
-        driver = attributes.driver.decode("utf-8", "replace")
-        notes = (f"{_shown(path)}: merged as text, no merge driver {driver!r} ran",)
+            if driven.clean:
+                return FileMerge(entry)
+            said = f": {driven.said}" if driven.said else ""
+            return FileMerge(
+                entry, "driver", oid, (Note(path, f"merge driver {name!r} left conflicts{said}"),)
+            )
+        notes = (Note(path, f"merged as text, because no merge driver {name!r} is configured"),)
 
     texts = (base, ours, theirs)
     if attributes.treatment == "binary" or any(
@@ -162,7 +168,3 @@ def _named(labels: Labels, names: Names | None) -> Labels:
         ours=labels.ours + b":" + names[OURS],
         theirs=labels.theirs + b":" + names[THEIRS],
     )
-
-
-def _shown(path: TreePath) -> str:
-    return path.decode("utf-8", "backslashreplace")

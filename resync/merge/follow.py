@@ -15,13 +15,13 @@ from resync.merge.files import BASE, OURS, THEIRS, FileMerge, Names, Stages, fil
 from resync.merge.options import MergeOptions
 from resync.merge.renames import dirname, find_renames
 from resync.merge.walk import SideChanges, Walk, side_changes
-from resync.model import MODE_FILE, ConflictKind, TreeEntry, TreePath
+from resync.model import MODE_FILE, ConflictKind, Note, TreeEntry, TreePath
 
 _SIDES = (OURS, THEIRS)
 _SIDE_NAMES = {OURS: "ours", THEIRS: "theirs"}
 
 
-def follow_renames(cells: Cells, found: Walk, options: MergeOptions) -> list[str]:
+def follow_renames(cells: Cells, found: Walk, options: MergeOptions) -> list[Note]:
     """Find the renames that matter to the merge and apply them to its cells; returns notes for the report.
 
     Raises ``Refused`` for a missing object.
@@ -47,7 +47,7 @@ class _Follower:
     """The cells of one merge, and what is needed to merge contents on the way."""
 
     def __init__(self, cells: Cells, found: Walk, options: MergeOptions) -> None:
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._cells = cells
         self._found = found
         self._options = options
@@ -63,8 +63,12 @@ class _Follower:
         renames = find_renames(self._cells.objects, removed, added, relevant, self._options.renames)
         if not renames.complete:
             self.notes.append(
-                f"renames in {_SIDE_NAMES[side]} were looked for by equal content and equal name only: "
-                f"{len(removed)} removed and {len(added)} added files are too many to compare each with each"
+                Note(
+                    None,
+                    f"renames in {_SIDE_NAMES[side]} were looked for by equal content and equal name only:"
+                    f" {len(removed)} removed and {len(added)} added files are too many to compare each with"
+                    " each",
+                )
             )
         return renames.targets
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from resync.merge.lines import DEFAULT_MARKER_SIZE, Labels, Style, TextMerge
+from resync.merge.lines import DEFAULT_MARKER_SIZE, Labels, Style
 from resync.model import TreePath
 
 Treatment: TypeAlias = Literal["text", "binary", "union"]
@@ -18,8 +18,9 @@ class MergeAttributes:
     """What ``.gitattributes`` say about merging one path.
 
     ``treatment`` is ``binary`` for ``-merge`` (and so for the ``binary`` macro) and ``merge=binary``,
-    ``union`` for ``merge=union``, and else ``text``; ``driver`` is the name of any other ``merge=NAME``.
-    What ``diff`` or ``text`` say does not matter to a merge.
+    ``union`` for ``merge=union``, and else ``text``; ``driver`` is the name of any other ``merge=NAME``, and
+    of one of these that the user has configured a driver for. What ``diff`` or ``text`` say does not matter
+    to a merge.
     """
 
     treatment: Treatment = "text"
@@ -40,11 +41,20 @@ class DriverCall:
     labels: Labels
 
 
-Driver: TypeAlias = Callable[[DriverCall], "TextMerge | None"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """What a merge driver made of a call, whether that is clean, and what it said about it."""
+
+    data: bytes
+    clean: bool
+    said: str = ""
+
+
+Driver: TypeAlias = Callable[[DriverCall], "Driven | None"]
 """Runs the merge driver that the user configured under that name.
 
-Returns its result (``conflicts`` is not 0 where it says that it left some), or None where no such driver is
-configured. A driver that fails is a conflict of its own: it raises ``DriverFailed``.
+Returns its result, or None where no such driver is configured. A driver that fails is a conflict of its own:
+it raises ``DriverFailed``.
 """
 
 
@@ -72,17 +82,25 @@ class RenameOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeOptions:
-    """Everything that a merge of trees can be told; the defaults are git's."""
+    """Everything that a merge of trees can be told; the defaults are git's.
+
+    ``base_attributes`` are asked in place of ``attributes`` where merge bases are merged with each other.
+    """
 
     style: Style = "merge"
     labels: Labels = field(default_factory=Labels)
     renames: RenameOptions = field(default_factory=RenameOptions)
     attributes: Callable[[TreePath], MergeAttributes] | None = None
+    base_attributes: Callable[[TreePath], MergeAttributes] | None = None
     driver: Driver | None = None
 
     def attributes_of(self, path: TreePath) -> MergeAttributes:
         """The attributes of one path; the defaults where nobody looks them up."""
         return _DEFAULTS if self.attributes is None else self.attributes(path)
+
+    def for_bases(self) -> MergeOptions:
+        """The options for merging merge bases with each other."""
+        return replace(self, attributes=self.base_attributes or self.attributes)
 
 
 _DEFAULTS = MergeAttributes()

@@ -20,6 +20,7 @@ from resync.model import (
     Conflict,
     ConflictKind,
     MergeResult,
+    Note,
     ObjectStore,
     Oid,
     TreeEntry,
@@ -41,7 +42,7 @@ def merge_trees(
     """
     found = walk(objects, base, ours, theirs)
     cells = Cells(objects, Roots(base, ours, theirs), found)
-    notes: list[str] = []
+    notes: list[Note] = []
     if options.renames.enabled and (found.sources[OURS] or found.sources[THEIRS]):
         notes += follow_renames(cells, found, options)
     decisions = _Decisions(cells, options)
@@ -86,7 +87,7 @@ class _Decisions:
         self._labels = {OURS: options.labels.ours, THEIRS: options.labels.theirs}
         self._placed: dict[TreePath, _Placed | None] = dict.fromkeys(cells.left)
         self._conflicts: list[Conflict] = []
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     def decide(self, path: TreePath, cell: Cell) -> None:
         """Decide what is to be at a path."""
@@ -167,7 +168,7 @@ class _Decisions:
             number += 1
         return free
 
-    def result(self, notes: list[str]) -> MergeResult:
+    def result(self, notes: list[Note]) -> MergeResult:
         """Build the tree of what was decided."""
         decided: Edits = {
             path: None if placed is None else placed.entry for path, placed in self._placed.items()

@@ -94,7 +94,12 @@ def _commit(commit: LocalCommit, plan: Plan) -> dict[str, Any]:
 
 
 def _file(file: LocalFile) -> dict[str, Any]:
-    return {**_named("path", file.path), "state": file.state, "verdict": file.verdict}
+    return {
+        **_named("path", file.path),
+        "state": file.state,
+        "verdict": file.verdict,
+        "reason": file.reason,
+    }
 
 
 def _rescue(update: RefUpdate) -> dict[str, Any]:

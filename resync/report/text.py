@@ -136,7 +136,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield "Your uncommitted files:"
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
-            yield _file_line(file, width, paint)
+            yield from _file_lines(file, width, paint)
     if plan.waiting:
         yield ""
         yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
@@ -151,9 +151,11 @@ def _commit_lines(commit: LocalCommit, paint: Paint) -> Iterator[str]:
         yield f"{'':20}{shown(path)}"
 
 
-def _file_line(file: LocalFile, width: int, paint: Paint) -> str:
+def _file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
     verdict = paint(f"{file.verdict:<8}", _FILE_TONES[file.verdict])
-    return f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
+    yield f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
+    if file.reason:
+        yield paint(f"{'':{14 + width}}{shown(file.reason)}", "quiet")
 
 
 def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:

@@ -51,8 +51,8 @@ class ReflogEntry:
 class Repository:
     """A repository with a working tree, opened for one command. Close it, or use it in a ``with``."""
 
-    def __init__(self, repo: Repo) -> None:
-        """``repo`` is dulwich's, and from here on nobody else's."""
+    def __init__(self, repo: Repo, env: Mapping[str, str]) -> None:
+        """``repo`` is dulwich's, and from here on nobody else's; ``env`` is what it was found by."""
         # dulwich's automatic gc computes reachability from refs only and would delete stashes.
         repo._autogc_disabled = True  # type: ignore[attr-defined]
         self._repo = repo
@@ -61,6 +61,7 @@ class Repository:
         self.common_dir = os.path.abspath(repo.commondir())
         self.index_path = os.path.abspath(repo.index_path())
         self.objects = Objects(repo.object_store)
+        self._env = env
 
     @classmethod
     def open(cls, path: str, env: Mapping[str, str]) -> Repository:
@@ -110,7 +111,7 @@ class Repository:
                 f"The repository at {path} uses a format that resync cannot read ({error})."
                 " Nothing was changed.",
             ) from None
-        opened = cls(repo)
+        opened = cls(repo, env)
         refusal = opened._unfit()
         if refusal is not None:
             opened.close()
@@ -148,6 +149,23 @@ class Repository:
     def dulwich(self) -> Repo:
         """dulwich's own object, for its transports and ignore rules only."""
         return self._repo
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment for programs that work on this repository: the one it was opened with.
+
+        What it says of the repository holds wherever the programs run; where it says nothing, and the top of
+        the working tree does not lead to the repository, it does now, as with git.
+        """
+        env = dict(self._env)
+        if self._env.get("GIT_DIR") or not os.path.lexists(os.path.join(self.root, ".git")):
+            env["GIT_DIR"] = self.git_dir
+        places = {
+            "GIT_WORK_TREE": self.root,
+            "GIT_COMMON_DIR": self.common_dir,
+            "GIT_INDEX_FILE": self.index_path,
+        }
+        return {**env, **{name: place for name, place in places.items() if env.get(name)}}
 
     # --- HEAD and refs ---
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
+from resync.merge.lines import Style
 
 if TYPE_CHECKING:
-    from dulwich.config import Config
+    from dulwich.config import StackedConfig
 
 AutoCrlf: TypeAlias = Literal["false", "true", "input"]
 LineEnd: TypeAlias = Literal["lf", "crlf"]
+DirectoryRenames: TypeAlias = Literal["conflict", "apply", "ignore"]
+
+_Section: TypeAlias = tuple[bytes, ...]
+_NUMBER = re.compile(rb"([-+]?[0-9]+)([kmg])?")
 
 SYSTEM_ATTRIBUTES = "/etc/gitattributes"
 BIG_FILE = 512 * 1024 * 1024
+TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +41,8 @@ class WorktreeSettings:
     """git-config(1) as far as it says what a file in the working tree is; the defaults are git's on Linux.
 
     ``attribute_files`` and ``exclude_files`` are paths of files that hold for the whole working tree, the
-    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``.
+    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``. ``timeout`` is
+    resync's own: how long (seconds) a program that the configuration names may take.
     """
 
     file_mode: bool = True
@@ -50,9 +58,37 @@ class WorktreeSettings:
     attribute_files: tuple[str, ...] = ()
     info_attributes: str | None = None
     exclude_files: tuple[str, ...] = ()
+    timeout: float = TIMEOUT
 
 
-def read_settings(config: Config, *, common_dir: str, user_dir: str) -> WorktreeSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeDriver:
+    """The commands of one ``[merge "name"]`` section; None where one is not set.
+
+    ``recursive`` names the driver, or built-in way, to take where merge bases are merged with each other.
+    """
+
+    command: bytes | None = None
+    recursive: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeSettings:
+    """git-config(1) as far as it is about merging; the defaults are git's.
+
+    ``default`` is the driver of paths without the attribute ``merge``. A ``rename_limit`` that is not above 0
+    stands for git's own.
+    """
+
+    default: bytes | None = None
+    drivers: Mapping[bytes, MergeDriver] = field(default_factory=dict)
+    style: Style = "merge"
+    renames: bool = True
+    rename_limit: int = 0
+    directory_renames: DirectoryRenames = "conflict"
+
+
+def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> WorktreeSettings:
     """The settings of one repository, out of its stacked configuration.
 
     ``common_dir`` is the git directory that all linked worktrees share, and ``user_dir`` the folder of
@@ -75,51 +111,118 @@ def read_settings(config: Config, *, common_dir: str, user_dir: str) -> Worktree
         attribute_files=(SYSTEM_ATTRIBUTES, attributes),
         info_attributes=os.path.join(info, "attributes"),
         exclude_files=(excludes, os.path.join(info, "exclude")),
+        timeout=_seconds(config, (b"resync",), "timeout", TIMEOUT),
     )
 
 
-def _value(config: Config, section: tuple[bytes, ...], name: str) -> bytes | None:
-    try:
-        return config.get(section, name.encode())
-    except KeyError:
-        return None
+def read_merge_settings(config: StackedConfig) -> MergeSettings:
+    """What one repository's stacked configuration says about merging.
+
+    Raises ``UsageError("bad-config")`` for a value that git would not accept either.
+    """
+    merge, diff = (b"merge",), (b"diff",)
+    by_default = _renames(config, diff, True)
+    return MergeSettings(
+        default=_value(config, merge, "default"),
+        drivers={
+            section[1]: MergeDriver(
+                command=_value(config, section, "driver"), recursive=_value(config, section, "recursive")
+            )
+            for section in _sections(config, b"merge")
+        },
+        style=_style(config),
+        renames=_renames(config, merge, by_default),
+        rename_limit=_integer(config, merge, "renameLimit", _integer(config, diff, "renameLimit", 0)),
+        directory_renames=_directory_renames(config),
+    )
 
 
-def _boolean(config: Config, section: tuple[bytes, ...], name: str, default: bool) -> bool:
+# --- values ---
+
+
+def _value(config: StackedConfig, section: _Section, name: str) -> bytes | None:
+    """A value of exactly this section; dulwich's own ``get`` looks in ``[merge]`` for ``[merge "x"]`` too."""
+    wanted = name.lower().encode()
+    for backend in config.backends:
+        found = [value for key, value in backend.items(section) if key.lower() == wanted]
+        if found:
+            return found[-1]
+    return None
+
+
+def _boolean(config: StackedConfig, section: _Section, name: str, default: bool) -> bool:
     """A boolean in any of the spellings of git-config(1), numbers included."""
     value = _value(config, section, name)
-    if value is None:
-        return default
+    known = default if value is None else _truth(value)
+    if known is None:
+        raise _bad(config, section, name, "neither true nor false", "true")
+    return known
+
+
+def _truth(value: bytes) -> bool | None:
+    """Whether a value says yes or no; None where it says neither."""
     word = value.strip().lower()
     if word in (b"true", b"yes", b"on"):
         return True
     if word in (b"false", b"no", b"off", b""):
         return False
-    try:
-        return int(word) != 0
-    except ValueError:
-        where = b".".join(section).decode("utf-8", "replace")
-        raise UsageError(
-            "bad-config",
-            f"{where}.{name} is {value.decode('utf-8', 'backslashreplace')!r},"
-            " which is neither true nor false. Nothing was changed.",
-            f"git config {where}.{name} true",
-        ) from None
+    number = _number(word)
+    return None if number is None else number != 0
 
 
-def _path(config: Config, name: str, default: str) -> str:
+def _integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
+    value = _value(config, section, name)
+    number = default if value is None else _number(value)
+    if number is None:
+        raise _bad(config, section, name, "no whole number", str(default))
+    return number
+
+
+def _number(value: bytes) -> int | None:
+    """A whole number, with git's k, m or g behind it; None for anything else."""
+    found = _NUMBER.fullmatch(value.strip().lower())
+    return int(found[1]) * 1024 ** b" kmg".index(found[2] or b" ") if found else None
+
+
+def _seconds(config: StackedConfig, section: _Section, name: str, default: float) -> float:
+    value = _value(config, section, name)
+    number = default if value is None else _number(value)
+    if number is None or number <= 0:
+        raise _bad(config, section, name, "no number of seconds above 0", f"{default:g}")
+    return number
+
+
+def _bad(config: StackedConfig, section: _Section, name: str, what: str, better: str) -> UsageError:
+    where = b".".join(section).decode("utf-8", "replace")
+    value = (_value(config, section, name) or b"").decode("utf-8", "backslashreplace")
+    return UsageError(
+        "bad-config",
+        f"{where}.{name} is {value!r}, which is {what}. Nothing was changed.",
+        f"git config {where}.{name} {better}",
+    )
+
+
+def _sections(config: StackedConfig, kind: bytes) -> list[_Section]:
+    """The sections of one kind that have a name of their own."""
+    return [each for each in config.sections() if len(each) == 2 and each[0].lower() == kind]
+
+
+# --- settings of the working tree ---
+
+
+def _path(config: StackedConfig, name: str, default: str) -> str:
     """A path of the user's; an empty one is no file, and not the default."""
     value = _value(config, (b"core",), name)
     return default if value is None else os.path.expanduser(os.fsdecode(value))
 
 
-def _auto_crlf(config: Config) -> AutoCrlf:
+def _auto_crlf(config: StackedConfig) -> AutoCrlf:
     if (_value(config, (b"core",), "autocrlf") or b"").lower() == b"input":
         return "input"
     return "true" if _boolean(config, (b"core",), "autocrlf", False) else "false"
 
 
-def _line_end(config: Config) -> LineEnd:
+def _line_end(config: StackedConfig) -> LineEnd:
     """``core.eol``; "native", the default, is what the system has."""
     value = (_value(config, (b"core",), "eol") or b"native").lower()
     if value in (b"lf", b"crlf"):
@@ -127,7 +230,7 @@ def _line_end(config: Config) -> LineEnd:
     return "crlf" if os.linesep == "\r\n" else "lf"
 
 
-def _filters(config: Config) -> Mapping[bytes, FilterDriver]:
+def _filters(config: StackedConfig) -> Mapping[bytes, FilterDriver]:
     return {
         section[1]: FilterDriver(
             clean=_value(config, section, "clean"),
@@ -135,6 +238,33 @@ def _filters(config: Config) -> Mapping[bytes, FilterDriver]:
             process=_value(config, section, "process"),
             required=_boolean(config, section, "required", False),
         )
-        for section in config.sections()
-        if len(section) == 2 and section[0].lower() == b"filter"
+        for section in _sections(config, b"filter")
     }
+
+
+# --- settings of merges ---
+
+
+def _style(config: StackedConfig) -> Style:
+    value = _value(config, (b"merge",), "conflictStyle")
+    if value is None:
+        return "merge"
+    for style in get_args(Style):
+        if value == style.encode():
+            return cast(Style, style)
+    raise _bad(config, (b"merge",), "conflictStyle", "no style that git knows", "merge")
+
+
+def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
+    """Whether renames are looked for; git's merges look for no copies where they are asked to."""
+    value = _value(config, section, "renames")
+    if value is not None and value.lower() in (b"copies", b"copy"):
+        return True
+    return _boolean(config, section, "renames", default)
+
+
+def _directory_renames(config: StackedConfig) -> DirectoryRenames:
+    """git leaves a value that it does not know for a newer git."""
+    value = _value(config, (b"merge",), "directoryRenames")
+    known = _truth(value) if value is not None else None
+    return "conflict" if known is None else "apply" if known else "ignore"

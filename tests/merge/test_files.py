@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from resync.merge import (
+    Driven,
     DriverCall,
     DriverFailed,
     FileMerge,
     Labels,
     MergeAttributes,
     MergeOptions,
-    TextMerge,
     is_binary,
     merge_entries,
 )
@@ -65,15 +65,17 @@ def test_attributes_can_say_binary_union_and_marker_size() -> None:
 def test_a_driver_that_is_not_configured_is_named_and_text_merges() -> None:
     result, data = merge(memory(), b"1\n2\n3\n", b"0\n2\n3\n", b"1\n2\n4\n", with_attributes(driver=b"po"))
     assert (result.conflict, data) == (None, b"0\n2\n4\n")
-    assert result.notes == ("dir/file: merged as text, no merge driver 'po' ran",)
+    assert [*map(str, result.notes)] == [
+        "dir/file: merged as text, because no merge driver 'po' is configured"
+    ]
 
 
 def test_a_configured_driver_decides() -> None:
     calls: list[DriverCall] = []
 
-    def run(call: DriverCall) -> TextMerge | None:
+    def run(call: DriverCall) -> Driven | None:
         calls.append(call)
-        return TextMerge(data=b"driven\n", conflicts=len(calls) - 1)
+        return Driven(data=b"driven\n", clean=len(calls) == 1, said="hm" if len(calls) > 1 else "")
 
     options = MergeOptions(attributes=lambda path: MergeAttributes(driver=b"po"), driver=run)
     result, data = merge(memory(), None, b"b\n", b"c\n", options)
@@ -89,12 +91,13 @@ def test_a_configured_driver_decides() -> None:
             labels=Labels(),
         )
     ]
-    result, _ = merge(memory(), b"a\n", b"b\n", b"c\n", options)
-    assert result.conflict == "driver"
+    result, data = merge(memory(), b"a\n", b"b\n", b"c\n", options)
+    assert (result.conflict, data) == ("driver", b"driven\n")
+    assert [*map(str, result.notes)] == ["dir/file: merge driver 'po' left conflicts: hm"]
 
 
 def test_a_driver_does_not_run_where_one_side_is_unchanged() -> None:
-    def run(call: DriverCall) -> TextMerge | None:
+    def run(call: DriverCall) -> Driven | None:
         raise AssertionError
 
     options = MergeOptions(attributes=lambda path: MergeAttributes(driver=b"po"), driver=run)
@@ -103,13 +106,13 @@ def test_a_driver_does_not_run_where_one_side_is_unchanged() -> None:
 
 
 def test_a_driver_that_fails_is_a_conflict_and_says_why() -> None:
-    def run(call: DriverCall) -> TextMerge | None:
+    def run(call: DriverCall) -> Driven | None:
         raise DriverFailed("exit status 130")
 
     options = MergeOptions(attributes=lambda path: MergeAttributes(driver=b"po"), driver=run)
     result, data = merge(memory(), b"a\n", b"b\n", b"c\n", options)
     assert (result.conflict, data) == ("driver", b"b\n")
-    assert result.notes == ("dir/file: exit status 130",)
+    assert [*map(str, result.notes)] == ["dir/file: exit status 130"]
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resync.merge import MergeAttributes, MergeOptions, TextMerge
+from resync.merge import Driven, MergeAttributes, MergeOptions
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, ConflictKind
 
 from .states import State, law, merged, place, random_history
 
 DRIVEN = MergeOptions(
     attributes=lambda path: MergeAttributes(driver=b"stubborn" if path.endswith(b".py") else None),
-    driver=lambda call: TextMerge(data=call.ours, conflicts=1),
+    driver=lambda call: Driven(data=call.ours, clean=False),
 )
 
 histories = st.integers(0, 2**32).map(lambda seed: random_history(random.Random(seed)))

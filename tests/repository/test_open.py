@@ -30,6 +30,27 @@ def test_the_working_tree_of_a_named_git_directory(rewritten_world: World) -> No
     assert opened(world.base, GIT_DIR=git_dir, GIT_WORK_TREE="clone") == str(world.clone)
 
 
+def test_programs_find_the_repository_that_was_opened(rewritten_world: World) -> None:
+    """What was said by relative names holds in the folder where they run; else nothing is said."""
+    world = rewritten_world
+    git_dir = str(world.clone / ".git")
+    with Repository.open(str(world.clone / "etc"), {"WORD": "w"}) as repository:
+        assert repository.environment == {"WORD": "w"}
+    named = {"GIT_DIR": "clone/.git", "GIT_WORK_TREE": "clone", "GIT_INDEX_FILE": git_dir + "/index"}
+    with Repository.open(str(world.base), named) as repository:
+        assert repository.environment == {
+            "GIT_DIR": git_dir,
+            "GIT_WORK_TREE": str(world.clone),
+            "GIT_INDEX_FILE": git_dir + "/index",
+        }
+    elsewhere = world.base / "elsewhere"
+    elsewhere.mkdir()
+    world.git("config", "core.worktree", str(elsewhere))
+    with Repository.open(str(world.clone), {}) as repository:
+        assert repository.root == str(elsewhere)
+        assert repository.environment == {"GIT_DIR": git_dir}
+
+
 def test_a_bare_repository_with_a_working_tree_of_its_own(rewritten_world: World) -> None:
     world = rewritten_world
     with pytest.raises(Refused) as refused:

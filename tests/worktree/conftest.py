@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from dulwich.config import StackedConfig
 from dulwich.repo import Repo
 
 from resync.model import Oid
@@ -84,7 +85,7 @@ class Opened:
         self.objects = Objects(self.repo.object_store)
 
     def settings(self) -> WorktreeSettings:
-        config = self.repo.get_config()
+        config = StackedConfig([self.repo.get_config()])
         return read_settings(config, common_dir=self.repo.commondir(), user_dir="/nonexistent")
 
     def head_tree(self) -> Oid | None:
