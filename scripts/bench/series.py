@@ -136,7 +136,8 @@ def by_git(series: Series, below: str | None) -> tuple[float, str, list[str]]:
 class Replayed(NamedTuple):
     """What resync made of a series.
 
-    ``seconds`` are those of the whole process, ``alone`` the processor's for the replay; ``memory`` is the peak in MB.
+    ``seconds`` are those of the whole process, ``alone`` the processor's for the replay; ``memory`` is the
+    peak in MB.
     """
 
     seconds: float
