@@ -105,7 +105,7 @@ def _best_run(
                         rarity = min(rarity, len(places[a[a_to]]))
                         a_to += 1
                         b_to += 1
-                    if rarity == 1:
+                    if rarity == 1 and a_to < a_end and b_to < b_end and a[a_to] == b[b_to]:
                         same = _common_ahead(a, b, (a_to, a_end, b_to, b_end))
                         a_to += same
                         b_to += same

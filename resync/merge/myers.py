@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import accumulate
 from typing import TypeAlias
 
 _Range: TypeAlias = tuple[int, int, int, int]
@@ -69,30 +69,25 @@ def _telling(text: Sequence[int], span: tuple[int, int], in_other: Counter[int],
     often = min(_power_of_two_near_root(size), _MOST_FREQUENT)
     start, end = span
     occurrences = [in_other[line] for line in text[start:end]]
-
-    def foreign_and_frequent(places: range) -> tuple[int, int]:
-        """How many of either there are until the first line that is neither."""
-        foreign = frequent = 0
-        for place in islice(places, _LOOKED_AROUND):
+    if max(occurrences, default=0) < often:
+        return [start + place for place, times in enumerate(occurrences) if times]
+    foreign = [0, *accumulate(not times for times in occurrences)]  # how many there are before each place
+    kept: list[int] = []
+    run_start = 0
+    # Between two lines that are neither foreign nor frequent there is a run of such lines, perhaps empty.
+    for run_end in [*(place for place, times in enumerate(occurrences) if 0 < times < often), end - start]:
+        for place in range(run_start, run_end):
             if not occurrences[place]:
-                foreign += 1
-            elif occurrences[place] >= often:
-                frequent += 1
-            else:
-                break
-        return foreign, frequent
-
-    def is_confusing(place: int) -> bool:
-        before = foreign_and_frequent(range(place - 1, -1, -1))
-        after = foreign_and_frequent(range(place + 1, len(occurrences)))
-        frequent = 2 + before[1] + after[1]  # the line itself counts from either side
-        return bool(before[0] and after[0]) and before[0] + after[0] > _FOREIGN_SHARE * frequent
-
-    return [
-        start + place
-        for place, times in enumerate(occurrences)
-        if times and (times < often or not is_confusing(place))
-    ]
+                continue
+            first, last = max(run_start, place - _LOOKED_AROUND), min(run_end, place + 1 + _LOOKED_AROUND)
+            before, after = foreign[place] - foreign[first], foreign[last] - foreign[place + 1]
+            frequent = last - first - before - after + 1  # the line itself counts from either side
+            if not (before and after and before + after > _FOREIGN_SHARE * frequent):
+                kept.append(start + place)
+        if run_end < end - start:
+            kept.append(start + run_end)
+        run_start = run_end + 1
+    return kept
 
 
 def _power_of_two_near_root(number: int) -> int:

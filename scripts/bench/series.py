@@ -75,20 +75,20 @@ def clean(folder: Path) -> Series:
     return Series(folder, _linear(folder, "refs/heads/work", "refs/resync/old"), "refs/resync/new")
 
 
-def wide(folder: Path, files: int = 50_000) -> Series:
-    """A tree of many files; upstream changes 500 of them, and 100 local commits change 3 others each."""
+def wide(folder: Path, files: int = 50_000, commits: int = 100, changes: int = 3) -> Series:
+    """A tree of many files; upstream changes 500 of them, and each local commit changes a few others."""
     git(folder, "init", "-q", "-b", "work")
     paths = [f"d{number % 100}/e{number // 100 % 50}/f{number}" for number in range(files)]
     text = b"".join(b"line %d\n" % number for number in range(20))
     stream = [_commit("refs/heads/base", 0, {path: text + path.encode() + b"\n" for path in paths})]
     stream.append(b"reset refs/heads/new\nfrom refs/heads/base\n")
-    changed = dict.fromkeys(paths[:: max(1, files // 500)], text + b"upstream\n")
+    step = max(2, files // 500)
+    changed = dict.fromkeys(paths[::step], text + b"upstream\n")
     stream.append(_commit("refs/heads/new", 1, changed))
     stream.append(b"reset refs/heads/work\nfrom refs/heads/base\n")
-    for number in range(100):
-        mine = {
-            paths[(number * 3 + each) * 7 % files + 1]: text + b"local %d\n" % number for each in range(3)
-        }
+    for number in range(commits):
+        places = [(number * changes + each) * 7 % files for each in range(changes)]
+        mine = {paths[at + (at % step == 0)]: text + b"local %d\n" % number for at in places}
         stream.append(_commit("refs/heads/work", number + 2, mine))
     git(folder, "fast-import", "--quiet", stdin=b"".join(stream))
     return Series(folder, "refs/heads/work", "refs/heads/new")
@@ -133,25 +133,48 @@ def by_git(series: Series, below: str | None) -> tuple[float, str, list[str]]:
     return taken, tree, subjects.splitlines()
 
 
-def by_resync(series: Series, below: str | None) -> tuple[float, str, list[str], dict[str, int], int]:
-    """The same of resync, with how often each verdict was given and the peak memory in KiB."""
+class Replayed(NamedTuple):
+    """What resync made of a series.
+
+    ``seconds`` are those of the whole process, ``alone`` the processor's for the replay; ``memory`` is the
+    peak in MB.
+    """
+
+    seconds: float
+    alone: float
+    tree: str
+    subjects: list[str]
+    verdicts: dict[str, int]
+    memory: int
+
+
+def by_resync(series: Series, below: str | None) -> Replayed:
     start = time.perf_counter()
     arguments = [str(series.folder), series.tip, series.onto, below or ""]
+    replay_script = str(Path(__file__).resolve())
     done = subprocess.run(
-        [sys.executable, __file__, "--replay", *arguments], env=ENVIRONMENT, capture_output=True, check=False
+        [sys.executable, replay_script, "--replay", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
     )
     taken = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(done.stderr.decode())
-    tip, memory, *verdicts = done.stdout.decode().split()
-    tree = git(series.folder, "rev-parse", f"{tip}^{{tree}}")
+    tip, memory, alone, *verdicts = done.stdout.decode().split()
     subjects = git(series.folder, "log", "--reverse", "--format=%an %ai %s", f"{series.onto}..{tip}")
-    counts = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
-    return taken, tree, subjects.splitlines(), counts, int(memory)
+    return Replayed(
+        seconds=taken,
+        alone=float(alone),
+        tree=git(series.folder, "rev-parse", f"{tip}^{{tree}}"),
+        subjects=subjects.splitlines(),
+        verdicts={verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        memory=int(memory) >> 10,
+    )
 
 
 def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
-    """The process that is measured: replay in memory, write one pack, print the tip and the verdicts."""
+    """The process that is measured: replay in memory, write one pack, print what became of it."""
     import gc
 
     from resync.history import open_history
@@ -171,6 +194,7 @@ def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
             outside += [repository.objects.peel(known)] if known else []
         mine = history.topological(history.reachable([start], outside))
         mine = [oid for oid in mine if len(history.parents(oid)) < 2]
+        begun = time.process_time()
         done = replay(
             repository.objects,
             history,
@@ -181,9 +205,19 @@ def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
             committer=b"C <c@example.com> 1461092552 +0000",
             options=MergeOptions(),
         )
+        taken = time.process_time() - begun
         repository.objects.write_pack(repository.objects.new_from([done.tip]))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(done.tip.decode(), memory, *(commit.verdict for commit in done.commits))
+    memory = peak_memory()
+    print(done.tip.decode(), memory, taken, *(commit.verdict for commit in done.commits))
+
+
+def peak_memory() -> int:
+    """The most memory that this process had, in KiB: Linux's ``ru_maxrss`` begins with that of the parent."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def main() -> int:
@@ -202,13 +236,13 @@ def main() -> int:
             below = "refs/heads/below" if name == "clean" else None
             ours = by_resync(series, below)
             theirs = by_git(series, below)
-            same = ours[1] == theirs[1] and ours[2] == theirs[2]
+            same = (ours.tree, ours.subjects) == theirs[1:]
             wrong += not same
             answer = "same" if same else "DIFFERENT"
             print(
-                f"{name}: {answer} ({len(theirs[2])} reapplied by git, verdicts {ours[3]});"
-                f" git {theirs[0]:.2f} s, resync {ours[0]:.2f} s: {theirs[0] / ours[0]:.1f} times as fast;"
-                f" {ours[4] >> 10} MB"
+                f"{name}: {answer} ({len(theirs[2])} reapplied by git, verdicts {ours.verdicts});"
+                f" git {theirs[0]:.2f} s, resync {ours.seconds:.2f} s:"
+                f" {theirs[0] / ours.seconds:.1f} times as fast; {ours.memory} MB"
             )
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder, exist_ok=True)

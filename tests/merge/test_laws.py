@@ -11,10 +11,10 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resync.merge import Driven, MergeAttributes, MergeOptions
+from resync.merge import Driven, MergeAttributes, MergeOptions, merge_trees, surely_conflicts
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, ConflictKind
 
-from .states import State, law, merged, place, random_history
+from .states import State, law, memory, merged, place, put, random_history
 
 DRIVEN = MergeOptions(
     attributes=lambda path: MergeAttributes(driver=b"stubborn" if path.endswith(b".py") else None),
@@ -82,6 +82,18 @@ def test_every_conflict_can_be_recorded_in_an_index(
         assert conflict.path not in conflict.others
         if conflict.merged is not None:
             assert conflict.path in state
+
+
+def test_a_sure_conflict_is_one() -> None:
+    source = random.Random(12)
+    seen: Counter[tuple[bool, bool]] = Counter()
+    for _ in range(1500):
+        objects = memory()
+        base, ours, theirs = (put(objects, state) for state in random_history(source))
+        sure = surely_conflicts(objects, base, ours, theirs)
+        seen[sure, merge_trees(objects, base, ours, theirs).clean] += 1
+    assert seen[True, True] == 0
+    assert min(seen[True, False], seen[False, False], seen[False, True]) > 50, seen
 
 
 _names = st.binary(min_size=1, max_size=3).filter(lambda name: not {0, ord("/")} & {*name})

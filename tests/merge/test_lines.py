@@ -270,17 +270,21 @@ def expensive() -> dict[str, tuple[bytes, bytes, bytes]]:
     equal = b"a\n" * 200_000
     numbers = [b"%d\n" % n for n in range(15_000)]
     swapped = [line for n in range(0, 15_000, 2) for line in (numbers[n + 1], numbers[n])]
-    periodic = [b"%d\n" % (n % 260) for n in range(15_000)]
+    periodic = [b"%d\n" % (n % 260) for n in range(200_000)]
     holes = [b"-\n" if n % 97 == 0 else line for n, line in enumerate(periodic)]
     shuffled = source.sample(numbers, 15_000)
-    coins = [b"".join(source.choices([b"a\n", b"b\n"], k=15_000)) for _ in range(3)]
+    coins = [b"".join(source.choices([b"a\n", b"b\n"], k=200_000)) for _ in range(3)]
     return {
         "one line of 20 MB": (big, big + b"1", big + b"2"),
         "200,000 equal lines": (equal, equal[:-300], equal + b"a\n" * 100),
         "neighbours swapped": (b"".join(numbers), b"".join(swapped), b"".join(numbers[::-1])),
         "shuffled": (b"".join(numbers), b"".join(shuffled), b"".join(shuffled[::-1])),
-        "periodic": (b"".join(periodic), b"".join(holes), b"".join(source.sample(periodic, 15_000))),
-        "two kinds of lines": (coins[0], coins[1], coins[2]),
+        "200,000 periodic lines": (
+            b"".join(periodic),
+            b"".join(holes),
+            b"".join(source.sample(periodic, 200_000)),
+        ),
+        "200,000 lines of two kinds": (coins[0], coins[1], coins[2]),
     }
 
 
