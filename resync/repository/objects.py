@@ -35,6 +35,7 @@ COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 _MODES = {b"%o" % mode: mode for mode in (MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK, MODE_TREE)}
 _OCTAL = re.compile(rb"[0-7]+")
 _Row: TypeAlias = tuple[bytes, bytes]  # of a tree: mode and name, raw id
+_MOST_RECENT = 10_000  # commits remembered: a walk reads one for its links, and what follows for its words
 _MOST_ENTRIES = 100_000  # remembered, because versions of a tree have most rows in common
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 
@@ -45,6 +46,7 @@ class Objects:
     def __init__(self, store: DiskObjectStore) -> None:
         self._store = store
         self._new: dict[Oid, tuple[int, bytes]] = {}
+        self._recent: dict[Oid, tuple[int, bytes]] = {}
         self._trees: dict[Oid, Tree] = {}
         self._commits: dict[Oid, Commit] = {}
         self.hex_length = store.object_format.hex_length
@@ -62,15 +64,20 @@ class Objects:
 
         Raises ``Refused``: ``missing-object``, or ``damaged-object`` where its bytes are not those of one.
         """
-        found = self._new.get(oid)
+        found = self._new.get(oid) or self._recent.get(oid)
         if found is not None:
             return found
         try:
-            return self._from_disk(oid)
+            found = self._from_disk(oid)
         except KeyError:
             raise _missing(oid) from None
         except _signs_of_damage() as error:
             raise _damaged(oid, error) from error
+        if found[0] == COMMIT:
+            if len(self._recent) >= _MOST_RECENT:
+                self._recent.clear()
+            self._recent[oid] = found
+        return found
 
     def _from_disk(self, oid: Oid) -> tuple[int, bytes]:
         return self._from_pack(oid) or self._from_store(oid)
