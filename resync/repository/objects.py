@@ -25,7 +25,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.repository.packs import clear_dead, incoming
+from resync.repository.packs import clear_dead, write_pack
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -289,19 +289,10 @@ class Objects:
         pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
         read back from the disk and hashed; one that cannot be read raises ``Refused``.
         """
-        from dulwich.pack import UnpackedObject
-
         wanted = {oid: self.raw(oid) for oid in oids}
         if not wanted:
             return 0
-        records = (
-            UnpackedObject(
-                kind, delta_base=None, crc32=None, decomp_chunks=[data], sha=bytes.fromhex(oid.decode())
-            )
-            for oid, (kind, data) in wanted.items()
-        )
-        with incoming(self._store) as made:
-            made.add_pack_data(len(wanted), records)
+        write_pack(self._store, wanted)
         for oid, expected in wanted.items():
             if self._from_disk(oid) != expected:
                 raise Refused(

@@ -1,16 +1,19 @@
 """New packs come into the object store whole: built in a folder of their own, then renamed in.
 
 dulwich builds a pack beside the others and locks its index there; a process that dies leaves that lock, and
-nobody may ever write the same pack again. So it builds in a store of its own, which sees the repository's
-objects as an alternate (as git's receive-pack does with its quarantine), and only finished files move.
+nobody may ever write the same pack again. So what is fetched is built in a store of its own, which sees the
+repository's objects as an alternate (as git's receive-pack does with its quarantine), what is made here in a
+folder of the same kind, and only finished files move.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+from resync.model import Oid
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -20,26 +23,69 @@ _PREFIX = "incoming-resync-"
 
 @contextmanager
 def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
-    """A store to write packs to; what it holds when the block ends joins ``store``, durably.
+    """A store to fetch packs into; what it holds when the block ends joins ``store``, durably.
 
     Nothing joins where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
     """
-    import shutil
-    import tempfile
-
     from dulwich.object_store import DiskObjectStore
 
-    objects = os.fspath(store.path)
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=objects)
-    try:
-        os.mkdir(os.path.join(folder, "pack"))
+    with _folder(store) as folder:
         made = DiskObjectStore(
-            folder, fsync_object_files=True, object_format=store.object_format, alternates=[objects]
+            folder,
+            fsync_object_files=True,
+            object_format=store.object_format,
+            alternates=[os.fspath(store.path)],
         )
         try:
             yield made
         finally:
             made.close()
+
+
+def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]]) -> None:
+    """Write objects, given as type number and content by id, as one pack that joins ``store``, durably."""
+    from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index_v2
+
+    records = (
+        UnpackedObject(
+            kind, delta_base=None, crc32=None, decomp_chunks=[data], sha=bytes.fromhex(oid.decode())
+        )
+        for oid, (kind, data) in objects.items()
+    )
+    with _folder(store) as folder:
+        new = os.path.join(folder, "pack", "new")
+        with _read_only_file(f"{new}.pack") as file:
+            places, checksum = write_pack_data(
+                file, records, object_format=store.object_format, num_records=len(objects)
+            )
+        rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
+        with _read_only_file(f"{new}.idx") as file:
+            write_pack_index_v2(file, rows, checksum)
+        for kind in ("pack", "idx"):
+            os.rename(f"{new}.{kind}", os.path.join(folder, "pack", f"pack-{checksum.hex()}.{kind}"))
+
+
+@contextmanager
+def _read_only_file(path: str) -> Iterator[IO[bytes]]:
+    """A new file to write, durable when the block ends; nobody may write to it afterwards, as git has it."""
+    with open(
+        os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o444), "wb"
+    ) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _folder(store: DiskObjectStore) -> Iterator[str]:
+    """A folder for the files of a store; what is in its ``pack`` when the block ends moves to ``store``."""
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=os.fspath(store.path))
+    try:
+        os.mkdir(os.path.join(folder, "pack"))
+        yield folder
         _move_in(os.path.join(folder, "pack"), os.fspath(store.pack_dir))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
