@@ -30,6 +30,7 @@ _WITH_VALUE = (
     "--upstream",
     "--onto",
     "--old-tip",
+    "--commit-map",
     "--expect",
     "--dirty",
     "--color",
@@ -242,12 +243,15 @@ def _request(options: argparse.Namespace) -> Request:
         upstream=options.upstream,
         onto=options.onto,
         old_tip=options.old_tip,
+        commit_map=options.commit_map,
         expect=getattr(options, "expect", None),
         fetch=not options.no_fetch,
         advance=getattr(options, "advance", False),
         dirty=getattr(options, "dirty", "restore"),
         unattended=getattr(options, "yes", False),
         redo=getattr(options, "redo", False),
+        keep_dropped=getattr(options, "keep_dropped", False),
+        require_announcement=getattr(options, "require_announcement", None),
     )
 
 
@@ -347,6 +351,11 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
     parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
     parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")
+    parser.add_argument(
+        "--commit-map",
+        metavar="FILE",
+        help="the map of old to new commits that git-filter-repo or the BFG left",
+    )
     parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
 
 
@@ -363,6 +372,16 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--expect", metavar="OID", help="refuse unless upstream is at this commit (7 digits or more)"
+    )
+    parser.add_argument(
+        "--require-announcement",
+        action=argparse.BooleanOptionalAction,
+        help="refuse a rewrite whose old tip no announcing tag names",
+    )
+    parser.add_argument(
+        "--keep-dropped",
+        action="store_true",
+        help="reapply commits of yours that upstream had and left out of its new history",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 

@@ -204,7 +204,7 @@ class Head:
 
 # --- upstream --------------------------------------------------------------------------------------
 
-EvidenceKind: TypeAlias = Literal["given", "record", "tracking", "reflog", "announcement-tag"]
+EvidenceKind: TypeAlias = Literal["given", "commit-map", "record", "tracking", "reflog", "announcement-tag"]
 UpstreamKind: TypeAlias = Literal[
     "up-to-date", "advanced", "rewritten", "rewound", "unrelated", "deleted", "unknown"
 ]
@@ -258,12 +258,15 @@ class Request:
     upstream: str | None = None
     onto: str | None = None
     old_tip: str | None = None
+    commit_map: str | None = None
     expect: str | None = None
     fetch: bool = True
     advance: bool = False
     dirty: DirtyPolicy = "restore"
     unattended: bool = False
     redo: bool = False
+    keep_dropped: bool = False
+    require_announcement: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,15 @@ from resync.model import Caller, Head, Oid, RefName, RefUpdate, Request, Upstrea
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
+from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
+from resync.upstream.published import published
 from resync.upstream.revision import resolve
 
 # Evidence that the very branch was there once, and not only its commits.
-_SEEN_HERE = ("record", "tracking", "given")
+_SEEN_HERE = ("record", "tracking", "given", "commit-map")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,8 @@ class Observation:
 
     ``branch`` says which branch that is; ``fetched`` what the remote said, None where it was not asked.
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
-    first. ``follows_tags`` is False where the remote is configured with ``--no-tags``.
+    first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``).
+    ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
     history: History
@@ -35,6 +38,8 @@ class Observation:
     tracked: Oid | None
     upstream: Upstream
     local: tuple[Oid, ...]
+    merged: frozenset[Oid]
+    gone: frozenset[Oid]
     follows_tags: bool
 
 
@@ -55,14 +60,30 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
     history = open_history(repository)
+    mapped: tuple[Oid, ...] = ()
+    if request.commit_map is not None:
+        mapped = tips_of(history, head.tip, read_map(request.commit_map))
     evidence = collect(
-        repository, branch, head, given=given, announcements=fetched.announcements if fetched else {}
+        repository,
+        branch,
+        head,
+        given=given,
+        mapped=mapped,
+        announcements=fetched.announcements if fetched else {},
     )
     if request.onto is not None:
         new_tip: Oid | None = resolve(repository, request.onto, "--onto")
     else:
         new_tip = fetched.tip if fetched is not None else _known_tip(branch, tracked)
-    judged = judge(history, branch, evidence, head=head.tip, tracked=tracked, new_tip=new_tip)
+    judged = judge(
+        history,
+        branch,
+        evidence,
+        head=head.tip,
+        tracked=tracked,
+        new_tip=new_tip,
+        published=lambda: published(repository, branch, head, fetched.refs if fetched else None),
+    )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
     return Observation(
         history=history,
@@ -72,6 +93,8 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         tracked=tracked,
         upstream=judged.upstream,
         local=tuple(history.topological(judged.local)),
+        merged=judged.merged,
+        gone=judged.gone,
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 
@@ -104,10 +127,10 @@ def _remember(
     caller: Caller,
 ) -> None:
     """Append to resync's own record what is now known to have been upstream's (what a person only
-    claimed with ``--old-tip`` or chose with ``--onto`` is not)."""
+    claimed with ``--old-tip`` or a commit map, or chose with ``--onto`` is not)."""
     if upstream.kind == "deleted" and tracked is None:
         return
-    tips = [each.oid for each in upstream.evidence if each.kind != "given"]
+    tips = [each.oid for each in upstream.evidence if each.kind not in ("given", "commit-map")]
     tips += [tracked] if tracked is not None else []
     known = repository.ref(record_ref(branch))
     if known is not None and set(tips) <= set(repository.objects.commit(known).parents):

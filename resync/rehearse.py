@@ -26,19 +26,21 @@ from resync.model import (
     Request,
     TreeEntry,
     TreePath,
+    Upstream,
 )
 from resync.observe import Observation, observe, unusable
 from resync.programs import Programs
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
+from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_paths
-from resync.worktree.settings import WorktreeSettings, read_merge_settings
+from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
 from resync.worktree.untracked import untracked_in_the_way
 
 
@@ -58,7 +60,7 @@ def rehearse(
     _refuse_surprises(repository, seen, request)
     if not _moves(seen, request):
         return _plan_of_refs(repository, seen, caller)
-    plan = _plan_of_move(repository, seen, caller, settings)
+    plan = _plan_of_move(repository, seen, request, caller, settings)
     _refuse_edits(plan, request)
     return plan
 
@@ -88,7 +90,8 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
             f"{upstream.name} has no history in common with what it was. Nothing was changed.",
             "if it is really the new home of your work: resync run --onto REV",
         )
-    sure = request.expect is not None or request.onto is not None
+    _refuse_unannounced(repository, upstream, request)
+    sure = request.expect is not None or request.onto is not None or _announced(upstream)
     if upstream.kind == "rewound" and request.unattended and not sure:
         raise Refused(
             "rewound-upstream",
@@ -104,6 +107,28 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
             " Nothing was changed.",
             "resync run --redo",
         )
+
+
+def _refuse_unannounced(repository: Repository, upstream: Upstream, request: Request) -> None:
+    """Refuse to follow a surprise, where a rewrite has to be announced."""
+    if upstream.kind not in ("rewritten", "rewound", "unrelated"):
+        return
+    wanted = request.require_announcement
+    if wanted is None:
+        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
+    if wanted and not _announced(upstream):
+        old_tip = upstream.old_tip[:10].decode() if upstream.old_tip is not None else "?"
+        raise Refused(
+            "unannounced",
+            f"{upstream.name} was {upstream.kind}, and no announcing tag of {upstream.remote} names its old"
+            f" tip {old_tip}. Nothing was changed.",
+            "ask upstream; to follow it all the same: resync run --no-require-announcement",
+        )
+
+
+def _announced(upstream: Upstream) -> bool:
+    """Whether a tag that the remote advertises names the old tip that decided."""
+    return any(each.kind == "announcement-tag" and each.oid == upstream.old_tip for each in upstream.evidence)
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
@@ -196,13 +221,20 @@ def _above(name: RefName) -> list[RefName]:
 
 
 def _plan_of_move(
-    repository: Repository, seen: Observation, caller: Caller, settings: WorktreeSettings
+    repository: Repository,
+    seen: Observation,
+    request: Request,
+    caller: Caller,
+    settings: WorktreeSettings,
 ) -> Plan:
     assert seen.upstream.new_tip is not None
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings)
     who = caller.signed(repository.identity())
     onto = seen.upstream.new_tip
+    arrived = seen.history.reachable([onto], [head.tip])
+    sent = _sent(repository, seen)
+    dropped = Dropped(repository, seen.gone, arrived)
     merging = read_merge_settings(repository.config)
     programs = Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
     options = merge_options(
@@ -213,12 +245,15 @@ def _plan_of_move(
     replayed = replay(
         objects,
         seen.history,
-        seen.local,
+        seen.history.topological({*seen.local, *sent}) if sent else seen.local,
         tip=head.tip,
         onto=onto,
-        upstream=seen.history.reachable([onto], [head.tip]),
+        upstream=arrived,
         committer=who,
         options=options,
+        merged=seen.merged,
+        once_upstream=sent,
+        dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
     )
     new_tree = objects.commit(replayed.tip).tree
     carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
@@ -244,6 +279,14 @@ def _plan_of_move(
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=visible)
+
+
+def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
+    """The commits below the branch that were made or pushed here, and that upstream had and has no more."""
+    if not seen.gone:
+        return frozenset()
+    beyond = seen.history.reachable([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
+    return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
 
 
 def _compare(

@@ -7,7 +7,7 @@ ref or touches the disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from resync.history import History, MentionIndex, PatchIndex
@@ -41,18 +41,25 @@ def replay(
     upstream: Iterable[Oid],
     committer: bytes,
     options: MergeOptions,
+    merged: Collection[Oid] = (),
+    once_upstream: Collection[Oid] = (),
+    dropped: Callable[[Oid], str] = lambda oid: "",
 ) -> Replay:
     """Replay ``commits`` (parents first), the branch's tip being ``tip``, on the commit ``onto``.
 
     ``upstream`` are the commits to look for the same patch in; ``committer`` is the header value of the
-    new commits. New objects are added to the memory of ``objects``. Raises ``Refused`` where an object
-    is missing.
+    new commits. What came in through merges of other people's branches, ``merged``, stays as it is.
+    ``dropped`` says why a commit counts as dropped by upstream, which then is not replayed; of commits that
+    upstream itself ``once_upstream`` had, only those count that the new base does not have in any form.
+    New objects are added to the memory of ``objects``. Raises ``Refused`` where an object is missing.
     """
     # Sorted, so that of several that could be named it is the same one in every run.
     known = sorted(upstream)
     twins, mentions = PatchIndex(objects, known), MentionIndex(objects, known)
-    picker = _Picker(objects, history, onto, twins, mentions, committer, options)
+    picker = _Picker(objects, history, onto, twins, mentions, committer, options, merged, dropped)
     picks = [picker.pick(objects.commit(oid)) for oid in commits]
+    settled = ("already-upstream", "became-empty")
+    picks = [each for each in picks if each.oid not in once_upstream or each.verdict not in settled]
     end = picker.standing(tip)
     return Replay(tip=end, commits=tuple(_reached(objects, picks, end, onto)))
 
@@ -69,6 +76,8 @@ class _Picker:
         mentions: MentionIndex,
         committer: bytes,
         options: MergeOptions,
+        merged: Collection[Oid],
+        dropped: Callable[[Oid], str],
     ) -> None:
         self._objects = objects
         self._history = history
@@ -77,16 +86,20 @@ class _Picker:
         self._mentions = mentions
         self._committer = committer
         self._options = options
-        self._stands_for: dict[Oid, Oid] = {}
+        self._dropped = dropped
+        self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
     def standing(self, oid: Oid) -> Oid:
-        """The new commit in the place of ``oid``: whatever is not the user's own is the new base."""
+        """The new commit in the place of ``oid``: whatever was upstream's is the new base."""
         return self._stands_for.get(oid, self._onto)
 
     def pick(self, commit: Commit) -> LocalCommit:
         """Decide one commit; its parents must have been decided before."""
         verdict = self._pick_merge(commit) if len(commit.parents) > 1 else self._pick_plain(commit)
-        if verdict.verdict != "already-upstream":
+        left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
+        if left_out:
+            verdict = _verdict(commit, "dropped-by-upstream", left_out)
+        elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
             said = self._mentions.said_of(commit)
             verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, said))))
@@ -135,10 +148,12 @@ class _Picker:
         return self._made(commit, merged, parents)
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
-        """The parents in the new history; the base itself counts only where nothing stands on it."""
-        mapped = tuple(dict.fromkeys(map(self.standing, commit.parents)))
-        needed = self._history.independent(mapped)
-        return tuple(oid for oid in mapped if oid in needed)
+        """The parents in the new history. One that another has below it adds nothing and is left out, as the
+        base where a merge took upstream in; but the first stays: there a topic was merged, on purpose as such.
+        """
+        first, *others = dict.fromkeys(map(self.standing, commit.parents))
+        needed = self._history.independent((first, *others))
+        return (first, *(oid for oid in others if oid in needed))
 
     def _automatic(self, parents: Sequence[Oid]) -> MergeResult | None:
         """What merging the parents by machine gives; None where there is no one way to do it."""
@@ -170,6 +185,10 @@ class _Picker:
         return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
+        if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
+            return replace(
+                _verdict(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
+            )
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
         notes = list(map(str, merged.notes))

@@ -378,6 +378,19 @@ def by_driver(run: Driver) -> MergeOptions:
     )
 
 
+def test_a_topic_that_was_merged_on_upstreams_own_commit_stays_merged() -> None:
+    objects = new_objects()
+    old = add_commit(objects, add_files(objects, {"f": text()}))
+    topic = add_commit(objects, add_files(objects, {"f": text(), "topic": b"t"}), old, message=b"topic\n")
+    merge = add_commit(objects, objects.commit(topic).tree, old, topic, message=b"merge\n")
+    onto = add_commit(objects, add_files(objects, {"f": text({3: b"new\n"})}))
+    done = play(objects, merge, onto, [old])
+    assert verdicts(done) == ["reapplied", "reapplied"]
+    made = objects.commit(done.tip)
+    assert made.parents == (onto, done.commits[0].new_oid)
+    assert made.tree == add_files(objects, {"f": text({3: b"new\n"}), "topic": b"t"})
+
+
 def test_merge_bases_are_merged_by_their_own_driver() -> None:
     """Two lines that merged each other have two merge bases, of which the engine makes one."""
     calls: list[tuple[bytes, bytes, bytes, bytes]] = []

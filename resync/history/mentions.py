@@ -46,10 +46,13 @@ class MentionIndex:
                 return f"it was cherry-picked from upstream's {_short(original)}"
             if original in self._picks:
                 return f"upstream cherry-picked the same commit as {_short(self._picks[original])}"
+        same = self.same_change(commit)
+        return f"upstream has a commit of the same Change-Id, {_short(same)}" if same is not None else ""
+
+    def same_change(self, commit: Commit) -> Oid | None:
+        """Upstream's first commit with the Change-Id of ``commit``; None where there is none."""
         change = _change(commit)
-        if change is not None and change in self._changes:
-            return f"upstream has a commit of the same Change-Id, {_short(self._changes[change])}"
-        return ""
+        return self._changes.get(change) if change is not None else None
 
     @cached_property
     def _known(self) -> frozenset[Oid]:

@@ -43,6 +43,7 @@ _FILE_TONES: dict[FileVerdict, Tone] = {
 }
 _EVIDENCE = {
     "given": "you named it with {source}",
+    "commit-map": "the commit map of {source} has it",
     "record": "an earlier resync saw it",
     "tracking": "{source} stood there before this fetch",
     "reflog": "the reflog of {source} has it",

@@ -7,7 +7,7 @@ agrees is used together; the strongest that says something new about this branch
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resync.history import History
@@ -16,6 +16,7 @@ from resync.repository import Repository
 from resync.repository.objects import TREE
 from resync.repository.repo import BRANCHES
 from resync.upstream.find import UpstreamBranch
+from resync.upstream.published import merged_in
 
 RECORDS = b"refs/resync/upstream/"
 
@@ -50,16 +51,19 @@ def collect(
     head: Head,
     *,
     given: Oid | None,
+    mapped: Iterable[Oid] = (),
     announcements: Mapping[RefName, Oid],
 ) -> tuple[Evidence, ...]:
     """Every tip that upstream is known to have had, strongest evidence first, missing commits left out.
 
-    ``announcements`` are the announcing tags as the remote advertises them (a tag that stands only here
-    proves nothing). Commits that are not in the repository are of no use and are left out.
+    ``given`` is what a person named and ``mapped`` what a commit map says; ``announcements`` are the
+    announcing tags as the remote advertises them (a tag that stands only here proves nothing). Commits that
+    are not in the repository are of no use and are left out.
     """
     found: list[Evidence] = []
     if given is not None:
         found.append(Evidence(kind="given", source=b"--old-tip", oid=given))
+    found += (Evidence(kind="commit-map", source=b"--commit-map", oid=oid) for oid in mapped)
     record = repository.ref(record_ref(upstream))
     if record is not None:
         source = record_ref(upstream)
@@ -101,10 +105,16 @@ def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What upstream did, and the commits of the branch that are the user's own, in no order."""
+    """What upstream did, and whose the commits are, in no order.
+
+    ``local`` are the user's own commits of the branch; ``merged`` those that came in through a merge of
+    something else that is published; ``gone`` all that upstream once had and the new tip does not reach.
+    """
 
     upstream: Upstream
     local: frozenset[Oid] = frozenset()
+    merged: frozenset[Oid] = frozenset()
+    gone: frozenset[Oid] = frozenset()
 
 
 def judge(
@@ -115,13 +125,15 @@ def judge(
     head: Oid,
     tracked: Oid | None,
     new_tip: Oid | None,
+    published: Callable[[], Iterable[Oid]],
 ) -> Judgement:
     """What upstream did, as seen from the commit ``head``.
 
-    ``tracked`` is where the remote-tracking branch stood before this fetch, ``new_tip`` where upstream's
-    branch stands now (None: it is gone). A tip counts as one that was left behind when ``head`` reaches
-    commits through it that the new tip does not reach, or when it is where the remote-tracking branch
-    stood and the new tip does not reach it. Pure but for reading commits.
+    ``published`` gives the tips of the remote's other refs, and is asked only where a merge may have brought
+    something of theirs in. ``tracked`` is where the remote-tracking branch stood before this fetch,
+    ``new_tip`` where upstream's branch stands now (None: it is gone). A tip counts as one that was left
+    behind when ``head`` reaches commits through it that the new tip does not reach, or when it is where the
+    remote-tracking branch stood and the new tip does not reach it. Pure but for reading commits.
     """
     if new_tip is None:
         return Judgement(upstream=_upstream(upstream, "deleted", None, evidence, evidence))
@@ -134,7 +146,12 @@ def judge(
         judged = _rewritten(history, upstream, evidence, behind, order, new_tip)
     else:
         judged = _not_rewritten(history, upstream, evidence, head, new_tip)
-    return Judgement(upstream=judged, local=frozenset(beyond - gone))
+    mine = beyond - gone
+    merged: frozenset[Oid] = frozenset()
+    if any(len(history.parents(oid)) > 1 for oid in mine):
+        known = [new_tip, *dict.fromkeys(each.oid for each in evidence)]
+        merged = merged_in(history, mine, head, published(), known)
+    return Judgement(upstream=judged, local=frozenset(mine - merged), merged=merged, gone=frozenset(gone))
 
 
 def _left_behind(

@@ -99,11 +99,11 @@ def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> W
     attributes = _path(config, "attributesFile", os.path.join(user_dir, "attributes"))
     excludes = _path(config, "excludesFile", os.path.join(user_dir, "ignore"))
     return WorktreeSettings(
-        file_mode=_boolean(config, (b"core",), "fileMode", True),
-        symlinks=_boolean(config, (b"core",), "symlinks", True),
-        ignore_case=_boolean(config, (b"core",), "ignoreCase", False),
-        precompose_unicode=_boolean(config, (b"core",), "precomposeUnicode", False),
-        trust_ctime=_boolean(config, (b"core",), "trustCtime", True),
+        file_mode=boolean(config, (b"core",), "fileMode", True),
+        symlinks=boolean(config, (b"core",), "symlinks", True),
+        ignore_case=boolean(config, (b"core",), "ignoreCase", False),
+        precompose_unicode=boolean(config, (b"core",), "precomposeUnicode", False),
+        trust_ctime=boolean(config, (b"core",), "trustCtime", True),
         check_stat=(_value(config, (b"core",), "checkStat") or b"default").lower() != b"minimal",
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
@@ -150,7 +150,7 @@ def _value(config: StackedConfig, section: _Section, name: str) -> bytes | None:
     return None
 
 
-def _boolean(config: StackedConfig, section: _Section, name: str, default: bool) -> bool:
+def boolean(config: StackedConfig, section: _Section, name: str, default: bool) -> bool:
     """A boolean in any of the spellings of git-config(1), numbers included."""
     value = _value(config, section, name)
     known = default if value is None else _truth(value)
@@ -219,7 +219,7 @@ def _path(config: StackedConfig, name: str, default: str) -> str:
 def _auto_crlf(config: StackedConfig) -> AutoCrlf:
     if (_value(config, (b"core",), "autocrlf") or b"").lower() == b"input":
         return "input"
-    return "true" if _boolean(config, (b"core",), "autocrlf", False) else "false"
+    return "true" if boolean(config, (b"core",), "autocrlf", False) else "false"
 
 
 def _line_end(config: StackedConfig) -> LineEnd:
@@ -236,7 +236,7 @@ def _filters(config: StackedConfig) -> Mapping[bytes, FilterDriver]:
             clean=_value(config, section, "clean"),
             smudge=_value(config, section, "smudge"),
             process=_value(config, section, "process"),
-            required=_boolean(config, section, "required", False),
+            required=boolean(config, section, "required", False),
         )
         for section in _sections(config, b"filter")
     }
@@ -260,7 +260,7 @@ def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
     value = _value(config, section, "renames")
     if value is not None and value.lower() in (b"copies", b"copy"):
         return True
-    return _boolean(config, section, "renames", default)
+    return boolean(config, section, "renames", default)
 
 
 def _directory_renames(config: StackedConfig) -> DirectoryRenames:
