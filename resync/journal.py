@@ -14,7 +14,7 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
@@ -240,7 +240,12 @@ def decode(wanted: Any, value: Any) -> Any:
     if is_dataclass(wanted) and isinstance(wanted, type):
         types_of = _hints(wanted)
         return wanted(
-            **{field.name: decode(types_of[field.name], value[field.name]) for field in fields(wanted)}
+            **{
+                field.name: decode(types_of[field.name], value[field.name])
+                for field in fields(wanted)
+                # A record of an earlier version lacks what later ones write.
+                if field.name in value or field.default is MISSING
+            }
         )
     if origin is typing.Literal:
         if value not in typing.get_args(wanted):

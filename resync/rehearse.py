@@ -6,6 +6,7 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
@@ -32,6 +33,7 @@ from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
 from resync.upstream.fetch import TAGS, Progress
+from resync.worktree.access import with_access
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
@@ -225,6 +227,7 @@ def _plan_of_move(
     check_paths(repository.root, targets)
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, targets, settings)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
+    switch = replace(switch, files=with_access(repository.root, switch.files))
     plan = Plan(
         id=caller.run,
         checkout=repository.root,

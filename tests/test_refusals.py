@@ -668,20 +668,6 @@ def test_missing_commit(rewritten_world: World) -> None:
 # --- what stands in the way ----------------------------------------------------------------------------
 
 
-def test_fifo_in_the_way(rewritten_world: World) -> None:
-    (rewritten_world.clone / "notes.txt").unlink()
-    os.mkfifo(rewritten_world.clone / "notes.txt")
-    refuses(
-        rewritten_world,
-        PARK,
-        1,
-        "special-file-in-the-way",
-        "'notes.txt' is a FIFO, socket or device and stands where the new tree has a file;"
-        " it cannot be backed up. Nothing was changed.",
-        "mv notes.txt ..",
-    )
-
-
 def test_nested_repository_in_the_way(rewritten_world: World) -> None:
     nested = rewritten_world.clone / "notes.txt"
     nested.unlink()

@@ -4,7 +4,8 @@ What is there: ``index`` reads and makes index files, ``files`` looks at the dis
 differs (``staged`` HEAD from the index, ``submodules`` a submodule's HEAD), ``untracked`` what git does not
 have. What it means: ``settings`` from the configuration, ``attributes`` and ``ignore`` with their
 ``patterns``, ``convert`` for line ends, ``form`` for what a stored file is on disk, ``merging`` for what
-attributes say to the merge engine, ``names`` for paths that must not be made.
+attributes say to the merge engine, ``names`` for paths that must not be made, ``access`` for owners and
+permissions.
 The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files, ``reindex``
 the index, and ``place`` puts a single file back.
 """

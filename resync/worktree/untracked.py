@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from resync.errors import Refused
-from resync.model import MODE_GITLINK, InTheWay, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, NO_CONTENT, InTheWay, TreeEntry, TreePath
 from resync.repository.objects import Objects
 from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
 from resync.worktree.ignore import Ignores
@@ -32,9 +32,9 @@ def untracked_in_the_way(
 
     That is a file or link at the very path, one where the path needs a directory, and all that is in a
     directory where the path needs a file. An empty directory is nothing. Only these places are looked
-    at, and links are not followed. Raises ``Refused``: ``repository-in-the-way`` for anything with a
-    ``.git`` in it, ``special-file-in-the-way`` for a FIFO, socket or device, ``huge-file`` and
-    ``unreadable-file`` for what cannot be backed up.
+    at, links are not followed, and FIFOs, sockets and devices are not opened. Raises ``Refused``:
+    ``repository-in-the-way`` for anything with a ``.git`` in it, ``huge-file`` and ``unreadable-file`` for
+    what cannot be backed up.
     """
     search = _Search(objects, root, index, settings)
     found: dict[TreePath, InTheWay] = {}
@@ -130,25 +130,22 @@ class _Search:
         return self._tracked.anything_below(directory) or not self._files.is_repository(directory)
 
     def take(self, path: TreePath) -> InTheWay:
-        """Read a file or link into memory."""
+        """Read a file or link into memory; of anything else, say what it is."""
         status = self._files.lstat(path)
-        mode = git_mode(status.st_mode) if status is not None else None
-        if status is None or mode is None:
+        if status is None or stat.S_ISDIR(status.st_mode):
             raise changed_meanwhile(path)
+        mode, ignored = git_mode(status.st_mode), self._ignores.ignored(path)
+        if mode is None:
+            special = TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
+            return InTheWay(path=path, entry=special, ignored=ignored)
         if status.st_size > self._settings.big_file_threshold:
             raise huge_file(path, self._settings.big_file_threshold)
         oid = self._objects.add_blob(self._files.read(path))
-        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=self._ignores.ignored(path))
+        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=ignored)
 
     def _one(self, path: TreePath, status: os.stat_result) -> Iterator[TreePath]:
-        if git_mode(status.st_mode) is None:
-            raise Refused(
-                "special-file-in-the-way",
-                f"{os.fsdecode(path)!r} is a FIFO, socket or device and stands where the new tree has a"
-                " file; it cannot be backed up. Nothing was changed.",
-                _move_away(path),
-            )
-        if self._tracked.mode(path) is None:
+        # The index may have the path of a FIFO; what it has there is a file that is gone.
+        if git_mode(status.st_mode) is None or self._tracked.mode(path) is None:
             yield path
 
 
@@ -192,9 +189,5 @@ def _repository(path: TreePath) -> Refused:
         "repository-in-the-way",
         f"{os.fsdecode(path)!r} is a repository of its own and stands where the new tree has something else."
         " Nothing was changed.",
-        _move_away(path),
+        f"mv {shlex.quote(os.fsdecode(path))} ..",
     )
-
-
-def _move_away(path: TreePath) -> str:
-    return f"mv {shlex.quote(os.fsdecode(path))} .."
