@@ -113,7 +113,7 @@ def refused(world: World, kind: str, *arguments: str, code: int = 1) -> Done:
 
 def own_files(world: World) -> dict[str, bytes]:
     """HEAD, refs, reflogs and configuration, as files."""
-    found = {}
+    found: dict[str, bytes] = {}
     git_dir = world.clone / ".git"
     if not git_dir.is_dir():
         return found
