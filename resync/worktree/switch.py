@@ -94,7 +94,8 @@ class FileSwitch:
 
         Raises ``Refused``: ``hostile-path``, ``other-file-system``, ``not-writable``, ``changed-meanwhile``.
         """
-        check_paths(os.fsdecode(self._root), (each.path for _, each in self._ordered if each.after))
+        new = ((each.path, each.after.mode) for _, each in self._ordered if each.after)
+        check_paths(os.fsdecode(self._root), new)
         os.makedirs(self._staging, exist_ok=True)
         os.makedirs(self._quarantine, exist_ok=True)
         device = os.stat(self._staging).st_dev

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-import unicodedata
 from collections.abc import Iterable, Iterator
 
 from resync.errors import Refused
@@ -18,6 +17,7 @@ from resync.repository.objects import Objects
 from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
 from resync.worktree.ignore import Ignores
 from resync.worktree.index import Index
+from resync.worktree.names import folded, folds
 from resync.worktree.settings import WorktreeSettings
 
 
@@ -113,7 +113,7 @@ class _Search:
                     if self._is_entered(path):
                         waiting.append(path)
                 elif (each.is_file(follow_symlinks=False) or each.is_symlink()) and (
-                    self._tracked.mode(path) is None and not self._ignores.ignored(path)
+                    not self._is_tracked(path) and not self._ignores.ignored(path)
                 ):
                     yield path
 
@@ -145,8 +145,20 @@ class _Search:
 
     def _one(self, path: TreePath, status: os.stat_result) -> Iterator[TreePath]:
         # The index may have the path of a FIFO; what it has there is a file that is gone.
-        if git_mode(status.st_mode) is None or self._tracked.mode(path) is None:
+        if git_mode(status.st_mode) is None or not self._is_tracked(path):
             yield path
+
+    def _is_tracked(self, path: TreePath) -> bool:
+        """Whether a file is the index's: by its name, or by another that the disk takes for the same.
+
+        The disk is asked, and not the configuration alone: a repository may have been copied from one that
+        ignores case to one that does not, and what differs in case there is a file of its own.
+        """
+        spelled = self._tracked.spelling(path)
+        if spelled is None or spelled == path:
+            return spelled is not None
+        mine, its = self._files.lstat(path), self._files.lstat(spelled)
+        return mine is not None and its is not None and os.path.samestat(mine, its)
 
 
 class _Tracked:
@@ -154,34 +166,33 @@ class _Tracked:
 
     def __init__(self, index: Index, settings: WorktreeSettings) -> None:
         self._settings = settings
-        self._exact = not (settings.ignore_case or settings.precompose_unicode)
+        self._exact = not folds(settings)
         self._modes: dict[bytes, int] = {path: stages[0].mode for path, stages in index.unmerged.items()}
         self._modes.update((path, entry.mode) for path, entry in index.entries.items())
-        if not self._exact:
-            self._modes = {self._folded(path): mode for path, mode in self._modes.items()}
+        self._spellings = {} if self._exact else {folded(path, settings): path for path in self._modes}
         self._directories: set[bytes] | None = None
+
+    def spelling(self, path: TreePath) -> TreePath | None:
+        """The path as the index spells it, None where it has nothing there."""
+        if path in self._modes:
+            return path
+        found = None if self._exact else self._spellings.get(folded(path, self._settings))
+        return TreePath(found) if found is not None else None
 
     def mode(self, path: TreePath) -> int | None:
         """The mode that the index has at the path, None where it has nothing."""
-        return self._modes.get(path if self._exact else self._folded(path))
+        spelled = self.spelling(path)
+        return self._modes[spelled] if spelled is not None else None
 
     def anything_below(self, directory: TreePath) -> bool:
         """Whether the index has a path in the directory."""
         if self._directories is None:
             self._directories = set()
-            for path in self._modes:
+            for path in self._modes if self._exact else self._spellings:
                 while (slash := path.rfind(b"/")) > 0 and path[:slash] not in self._directories:
                     path = path[:slash]
                     self._directories.add(path)
-        return (directory if self._exact else self._folded(directory)) in self._directories
-
-    def _folded(self, path: bytes) -> bytes:
-        text = path.decode("utf-8", "surrogateescape")
-        if self._settings.precompose_unicode:
-            text = unicodedata.normalize("NFC", text)
-        if self._settings.ignore_case:
-            text = text.casefold()
-        return text.encode("utf-8", "surrogateescape")
+        return (directory if self._exact else folded(directory, self._settings)) in self._directories
 
 
 def _repository(path: TreePath) -> Refused:

@@ -21,7 +21,13 @@ def _before_the_rewrite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
     made.git("init", "-q", "--bare", "-b", "main", str(made.upstream), at=base)
     at = work(made)
-    files = {"numbers.txt": LINES, "etc/tool.conf": CONFIG, "dir/one.txt": "1\n", "dir/two.txt": "2\n"}
+    files = {
+        "numbers.txt": LINES,
+        "etc/tool.conf": CONFIG,
+        "dir/one.txt": "1\n",
+        "dir/two.txt": "2\n",
+        "caf\u00e9.txt": "c\n",
+    }
     made.commit("Start", files, at=at)
     made.commit("Old way", {"numbers.txt": LINES.replace("line 2\n", "line two, the old way\n")}, at=at)
     publish(made)

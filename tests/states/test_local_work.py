@@ -126,6 +126,29 @@ def test_an_untracked_file_that_upstream_adds(clone: World, same: bool) -> None:
     undone(clone, before)
 
 
+@pytest.mark.state(9)
+@pytest.mark.state(10)
+@pytest.mark.parametrize(
+    ("setting", "tracked", "twin"),
+    [
+        ("core.ignoreCase", "dir/one.txt", "dir/One.txt"),
+        ("core.precomposeUnicode", "caf\u00e9.txt", "cafe\u0301.txt"),
+    ],
+)
+def test_an_untracked_twin_of_a_tracked_file(clone: World, setting: str, tracked: str, twin: str) -> None:
+    """On this disk they are two files, whatever the configuration says that came from another one."""
+    clone.write(twin, "untracked\n")
+    if (clone.clone / tracked).read_text() == "untracked\n":
+        pytest.skip("this disk takes the two names for one")
+    clone.git("config", setting, "true")
+    rewrite(clone, {tracked: None, twin: "theirs\n"})
+    before = state(clone)
+    done = run(clone, code=3)
+    assert verdicts(done) == {(twin, "untracked"): "parked"}
+    assert saved(clone, done, twin, "^3") == b"untracked\n"
+    undone(clone, before)
+
+
 @pytest.mark.state(11)
 def test_an_untracked_file_where_upstream_has_a_directory(clone: World) -> None:
     clone.write("lib", "mine\n")

@@ -140,11 +140,17 @@ def test_case_and_normal_form(sandbox: Sandbox) -> None:
     sandbox.write("Tracked", b"x")
     sandbox.write("caf\u00e9", b"x")
     sandbox.commit_all()
-    sandbox.write("tracked", b"the same file where case does not count")
-    sandbox.write("cafe\u0301", b"the same file on a Mac")
+    sandbox.write("tracked", b"another file where case counts, whatever the configuration says")
+    sandbox.write("cafe\u0301", b"another file but on a Mac")
     twins = b"tracked", "cafe\u0301".encode()
-    assert len(in_the_way(sandbox, *twins)) == 2
     folding = WorktreeSettings(ignore_case=True, precompose_unicode=True)
+    for settings in (None, folding):
+        assert len(in_the_way(sandbox, *twins, settings=settings)) == 2
+    # One file under two names, as such a disk has it.
+    for name, twin in (("Tracked", "tracked"), ("caf\u00e9", "cafe\u0301")):
+        os.unlink(sandbox.root / twin)
+        os.link(sandbox.root / name, sandbox.root / twin)
+    assert len(in_the_way(sandbox, *twins)) == 2
     assert in_the_way(sandbox, *twins, settings=folding) == ()
 
 
