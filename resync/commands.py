@@ -20,6 +20,7 @@ from resync.report import data, text
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
+from resync.repository.sharing import share
 
 if TYPE_CHECKING:
     from resync.rescue import KeptFile
@@ -52,11 +53,15 @@ class Session:
     def open(self) -> Iterator[Repository]:
         """The repository that the command is about; errors inside learn which one it is."""
         with Repository.open(os.path.abspath(self.path), self.env) as repository:
+            for sentence in repository.warnings():
+                self.console.warn(sentence)
             try:
                 yield repository
+                share(repository)
             except ResyncError as error:
                 error.checkout = repository.root
                 error.branch = repository.branch_name()
+                error.hint = repository.hint(error)
                 raise
 
     def settings(self, repository: Repository) -> WorktreeSettings:

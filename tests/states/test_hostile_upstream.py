@@ -23,6 +23,7 @@ from tests.states.play import (
     refused,
     rewrite,
     run,
+    sound,
     state,
 )
 
@@ -276,11 +277,11 @@ def test_the_longest_name_that_can_be(clone: World) -> None:
     assert (clone.clone / ("n" * 255)).read_text() == "long\n"
 
 
-def within(world: World, *arguments: str, seconds: int = 60, gigabytes: int = 2) -> Done:
+def within(world: World, *arguments: str, seconds: int = 60, megabytes: int = 2048) -> Done:
     """resync with no more than this much memory and time (seconds of the processor)."""
 
     def bound() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (gigabytes << 30, gigabytes << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
     done = subprocess.run(
@@ -384,3 +385,23 @@ def test_escape_sequences_are_shown_and_not_obeyed(clone: World) -> None:
         assert "\x1b]0" not in text
         assert "\x1b[2J" not in text
     assert "\\x1b]0;owned\\x07" in printed[0]
+
+
+@pytest.mark.state(70)
+def test_a_blob_bomb(clone: World) -> None:
+    """Many zeros that are few bytes on the way: where memory does not suffice, nothing has changed."""
+    size = 400 << 20
+    path = work(clone) / "zeros"
+    with open(path, "wb") as file:
+        file.truncate(size)
+    rewrite(clone)
+    clone.git("add", "zeros", at=work(clone))
+    clone.git("commit", "-q", "--amend", "--no-edit", at=work(clone))
+    publish(clone)
+    path.unlink()
+    before = state(clone)
+    done = within(clone, *RUN, megabytes=700)
+    assert done.code in (1, 75), done
+    assert done.json["error"]["kind"] != "bug"
+    assert state(clone) == before
+    assert sound(clone)
