@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from resync.model import (
     MODE_GITLINK,
+    NO_CONTENT,
     Backup,
     Head,
     IndexRecord,
@@ -119,7 +120,7 @@ def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
         TreePath(side + b"/" + path): TreeEntry(kept.mode, kept.oid)
         for side, changes in sides.items()
         for path, kept in changes
-        if kept is not None and kept.mode != MODE_GITLINK
+        if kept is not None and kept.mode != MODE_GITLINK and kept.oid != NO_CONTENT
     }
     return objects.edit_tree(None, entries) if entries else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from resync.errors import Refused
@@ -25,9 +26,18 @@ class Checkout:
 def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings) -> Checkout:
     """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
 
-    Raises ``Refused``: ``operation-in-progress``, ``unmerged-paths``, and what index and status refuse.
+    Raises ``Refused``: ``operation-in-progress``, ``checked-out-elsewhere``, ``unmerged-paths``, and
+    what index and status refuse.
     """
     repository.refuse_operation()
+    elsewhere = repository.other_checkout(head.branch) if head.branch is not None else None
+    if elsewhere is not None:
+        raise Refused(
+            "checked-out-elsewhere",
+            f"{os.fsdecode(head.name)} is checked out in {elsewhere} as well; moving it would leave the files"
+            " there behind, as if somebody had edited them all. Nothing was changed.",
+            f"git -C {elsewhere} checkout --detach",
+        )
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
     data, modified = index_bytes(repository.index_path)

@@ -116,8 +116,14 @@ def _report(error: ResyncError, command: str, console: Console) -> None:
 
 
 def _refused_by_the_system(error: Exception) -> ResyncError | None:
-    """A disk that is full or may not be written to is nobody's bug. A run that fails puts everything back,
-    or says itself that it is half-way."""
+    """A disk that is full or may not be written to is nobody's bug, nor is a lack of memory. A run that fails
+    puts everything back, or says itself that it is half-way."""
+    if isinstance(error, MemoryError):
+        return Refused(
+            "out-of-memory",
+            "There is not enough memory for what upstream holds. Nothing of yours was changed.",
+            "find out what is that large: git fetch, then git diff --stat",
+        )
     ours = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
     if not isinstance(error, OSError) or isinstance(error, ours) or error.strerror is None:
         return None

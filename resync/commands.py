@@ -20,9 +20,11 @@ from resync.report import data, text
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
+from resync.repository.sharing import share
 
 if TYPE_CHECKING:
     from resync.rescue import KeptFile
+    from resync.sequencer import Result
     from resync.waiting import Waiting
     from resync.worktree.settings import WorktreeSettings
 
@@ -51,11 +53,15 @@ class Session:
     def open(self) -> Iterator[Repository]:
         """The repository that the command is about; errors inside learn which one it is."""
         with Repository.open(os.path.abspath(self.path), self.env) as repository:
+            for sentence in repository.warnings():
+                self.console.warn(sentence)
             try:
                 yield repository
+                share(repository)
             except ResyncError as error:
                 error.checkout = repository.root
                 error.branch = repository.branch_name()
+                error.hint = repository.hint(error)
                 raise
 
     def settings(self, repository: Repository) -> WorktreeSettings:
@@ -193,24 +199,29 @@ def run(session: Session, request: Request) -> ExitCode:
                 if not request.unattended:
                     raise _interrupted(unfinished)
                 finished = sequencer.finish(unfinished)
-                return _report_done(session, repository, "run", unfinished.plan, finished.left)
+                return _report_done(session, repository, "run", unfinished.plan, finished)
             rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result.left)
+            return _report_done(session, repository, "run", rehearsed, result)
 
 
 def _report_done(
-    session: Session, repository: Repository, command: str, done: Plan, left: Iterable[TreePath]
+    session: Session, repository: Repository, command: str, done: Plan, result: Result
 ) -> ExitCode:
     """Say what became of everything, and record it with the run."""
     console = session.console
-    left = tuple(left)
     journals = Journals(repository)
     left_over = _waiting(repository, journals)
-    code = ExitCode.WAITING if left_over or left else ExitCode.OK
+    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
     document = data.document(
-        command, code, plan=done, done=True, left=left, hint="resync status" if left_over else ""
+        command,
+        code,
+        plan=done,
+        done=True,
+        left=result.left,
+        bared=result.bared,
+        hint="resync status" if left_over else "",
     )
     if done.recorded:
         with suppress(OSError):
@@ -218,7 +229,8 @@ def _report_done(
             journals.conclude(done.id, document)
         console.lines([""])
         console.lines(text.done_lines(done, console.paint))
-        console.important(text.left_lines(left, console.paint))
+        console.important(text.left_lines(result.left, console.paint))
+        console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(_waiting_lines(left_over, session))
@@ -290,7 +302,7 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 )
             if not abort:
                 result = sequencer.finish(unfinished)
-                return _report_done(session, repository, "continue", unfinished.plan, result.left)
+                return _report_done(session, repository, "continue", unfinished.plan, result)
             left = sequencer.abort(unfinished).left
             code = ExitCode.WAITING if left else ExitCode.OK
             name = shown(unfinished.plan.head.name)
@@ -324,7 +336,7 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
             result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "undo", rehearsed, result.left)
+            return _report_done(session, repository, "undo", rehearsed, result)
 
 
 # --- looking back --------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Console:
         self._progress = not quiet and not as_json and _is_terminal(sys.stderr)
         self._last_progress = 0.0
         self._progress_width = 0
+        self._warnings: list[str] = []
         if self._color:
             import colorama
 
@@ -67,7 +68,7 @@ class Console:
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the JSON object, with ``--json`` only."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document) + "\n")
+            sys.stdout.write(json.dumps({**document, "warnings": self._warnings}) + "\n")
             sys.stdout.flush()
 
     def error(self, lines: Iterable[str]) -> None:
@@ -75,6 +76,11 @@ class Console:
         self.end_progress()
         for line in lines:
             sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+
+    def warn(self, sentence: str) -> None:
+        """Print a warning to standard error; with ``--json`` it also stands in the object."""
+        self._warnings.append(sentence)
+        self.error([self.paint("resync: ", "warning") + shown(sentence)])
 
     def progress(self, message: str) -> None:
         """Show the last of what is going on, on a terminal and not too often."""

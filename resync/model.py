@@ -22,6 +22,9 @@ RefName = NewType("RefName", bytes)
 TreePath = NewType("TreePath", bytes)
 """A path as trees spell it: relative to the top, ``/`` between names, no leading slash."""
 
+NO_CONTENT = Oid(b"")
+"""In place of a blob's id: a FIFO, socket or device has no bytes to keep, and none is ever opened."""
+
 # Modes as git stores them in trees.
 MODE_FILE = 0o100644
 MODE_EXECUTABLE = 0o100755
@@ -181,12 +184,18 @@ class PathState:
 class InTheWay:
     """An untracked or ignored file that stands where the new tree wants to put something.
 
-    ``entry`` is its mode and the blob id of its bytes on disk.
+    ``entry`` is its mode and the blob id of its bytes on disk; for a FIFO, socket or device the file type
+    (``S_IFIFO``, …) and ``NO_CONTENT``.
     """
 
     path: TreePath
     entry: TreeEntry
     ignored: bool
+
+    @property
+    def special(self) -> bool:
+        """Whether it is a FIFO, socket or device."""
+        return self.entry.oid == NO_CONTENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +304,7 @@ CommitVerdict: TypeAlias = Literal[
     "reapplied", "already-upstream", "became-empty", "parked", "dropped-by-upstream"
 ]
 FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked"]
-PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored"]
+PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored", "special"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,20 +348,28 @@ class RefUpdate:
         return RefUpdate(name=self.name, old=self.new, new=self.old, message=message)
 
 
+class Access(NamedTuple):
+    """Who may do what with a file: the permission bits (``0o7777``), and the ids of owner and group."""
+
+    permissions: int
+    owner: int
+    group: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A path in the working tree going from one state to another.
 
-    ``before`` and ``after`` are mode and blob id of the bytes *on disk*; None: nothing is there.
+    ``before`` and ``after`` are mode and blob id of the bytes *on disk* (``NO_CONTENT`` for a FIFO, socket or
+    device); None: nothing is there. ``access_before`` is that of the file which is there before, and
+    ``access_after`` what the new one gets; None: that of the file which it replaces.
     """
 
     path: TreePath
     before: TreeEntry | None
     after: TreeEntry | None
-
-    def inverse(self) -> FileChange:
-        """The change that takes this one back."""
-        return FileChange(path=self.path, before=self.after, after=self.before)
+    access_before: Access | None = None
+    access_after: Access | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +449,11 @@ class Plan:
     def recorded(self) -> bool:
         """Whether it does more than a fetch does: it is backed up, on record, and can be undone."""
         return any(isinstance(step, Backup) for step in self.steps)
+
+    @property
+    def file_changes(self) -> tuple[FileChange, ...]:
+        """Every file that it changes; the place of each is its number in the run's folder."""
+        return tuple(change for step in self.steps if isinstance(step, Switch) for change in step.files)
 
     @property
     def waiting(self) -> bool:

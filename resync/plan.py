@@ -20,6 +20,7 @@ from resync.model import (
     InTheWay,
     LocalFile,
     Oid,
+    PathKind,
     PathState,
     Switch,
     TreeEntry,
@@ -144,11 +145,18 @@ def local_files(
         found.append(
             LocalFile(
                 path=each.path,
-                state="ignored" if each.ignored else "untracked",
+                state=kind_of(each),
                 verdict="adopted" if adopted else "parked",
             )
         )
     return tuple(sorted(found, key=lambda each: (each.path, each.state)))
+
+
+def kind_of(each: InTheWay) -> PathKind:
+    """What a file in the way is called in reports."""
+    if each.special:
+        return "special"
+    return "ignored" if each.ignored else "untracked"
 
 
 def _verdict(

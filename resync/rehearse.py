@@ -5,7 +5,8 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
@@ -35,13 +36,17 @@ from resync.repository import Objects, Repository
 from resync.undo import held_tip
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
+from resync.worktree.access import with_access
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
-from resync.worktree.names import check_paths
+from resync.worktree.names import check_collisions, check_paths, folds
 from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
 from resync.worktree.untracked import untracked_in_the_way
+
+_MOST_FILES = 1_000_000
+"""As many files may change in one run: twice what the largest public repositories hold."""
 
 
 def rehearse(
@@ -261,10 +266,10 @@ def _plan_of_move(
         objects, repository.root, checkout.index, checkout.changes, carried.new_worktree, settings
     )
     on_disk, targets = _compare(objects, carried, form)
-    # Before anything is looked for at these paths: they may lead out of the working tree.
-    check_paths(repository.root, targets)
-    in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, targets, settings)
+    _check_names(repository, carried, targets, settings)
+    in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
+    switch = replace(switch, files=with_access(repository.root, switch.files))
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -289,13 +294,26 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
     return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
 
 
+def _check_names(
+    repository: Repository, carried: Carried, targets: Mapping[TreePath, int], settings: WorktreeSettings
+) -> None:
+    """Refuse new paths that must not be, before anything is looked for there: they may lead elsewhere."""
+    check_paths(repository.root, targets.items())
+    if targets and folds(settings):
+        everything = tree_changes(repository.objects, None, carried.new_worktree)
+        check_collisions(targets, (path for path, _, _ in everything), settings)
+
+
 def _compare(
     objects: Objects, carried: Carried, form: DiskForm
-) -> tuple[dict[TreePath, TreeEntry | None], list[TreePath]]:
-    """What stands on disk at each tracked path that changes, and the paths with no file of ours on disk."""
+) -> tuple[dict[TreePath, TreeEntry | None], dict[TreePath, int]]:
+    """What stands on disk at each tracked path that changes, and the paths (with their new modes) that have
+    no file of ours on disk."""
     on_disk: dict[TreePath, TreeEntry | None] = {}
-    targets: list[TreePath] = []
-    for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):
+    targets: dict[TreePath, int] = {}
+    for number, (path, old, new) in enumerate(tree_changes(objects, carried.worktree, carried.new_worktree)):
+        if number >= _MOST_FILES:
+            raise _too_many_files()
         was_submodule = old is not None and old.mode == MODE_GITLINK
         if new is not None and new.mode == MODE_GITLINK and (was_submodule or form.is_repository(path)):
             # Its folder is there; what it has checked out is its owner's to update, as with git.
@@ -303,8 +321,17 @@ def _compare(
         elif old is not None and not was_submodule:
             on_disk[path] = form.before(path)
         if new is not None and on_disk.get(path) is None:
-            targets.append(path)
+            targets[path] = new.mode
     return on_disk, targets
+
+
+def _too_many_files() -> Refused:
+    return Refused(
+        "too-many-files",
+        f"More than {_MOST_FILES:,} files would change. A few small trees can describe more files than any"
+        " disk holds. Nothing was changed.",
+        "do not use this upstream before somebody has looked at it",
+    )
 
 
 def _updates(repository: Repository, seen: Observation, tip: Oid) -> tuple[RefUpdate, ...]:

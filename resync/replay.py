@@ -149,7 +149,7 @@ class _Picker:
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
         """The parents in the new history. One that another has below it adds nothing and is left out, as the
-        base where a merge took upstream in; but the first stays: there a topic was merged, on purpose as such.
+        base where a merge took upstream in; but the first stays: there a topic was merged as such.
         """
         first, *others = dict.fromkeys(map(self.standing, commit.parents))
         needed = self._history.independent((first, *others))

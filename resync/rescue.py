@@ -152,7 +152,7 @@ def restore(
             f"resync rescue show {os.fsdecode(rescue.short_name)}",
         )
     root = folder if folder is not None else repository.root
-    check_paths(root, [path])
+    check_paths(root, [(path, entry.mode)])
     data = repository.objects.blob(entry.oid)
     target = os.path.join(root, os.fsdecode(path))
     if not place(root, path, entry.mode, data):

@@ -8,7 +8,7 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -32,16 +32,18 @@ from resync.worktree.drivers import clear_dead
 from resync.worktree.index import index_bytes, load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
-from resync.worktree.switch import FileSwitch
+from resync.worktree.switch import FileSwitch, quarantined
 
 _A_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run met: paths that somebody else changed in between and that were left as they are."""
+    """What a run met: paths that somebody else changed in between and that were left as they are, and
+    those (``bared``) whose extended attributes the system did not let it put on the new file."""
 
     left: tuple[TreePath, ...] = ()
+    bared: tuple[TreePath, ...] = ()
 
 
 class Sequencer:
@@ -174,9 +176,10 @@ class _Run:
             repository.root,
             journal.folder,
             repository.objects,
-            [change for step in self._switches for change in step.files],
+            plan.file_changes,
             settings,
             keep=caller.folder,
+            originals=_originals(Journals(repository), plan),
         )
         self._index_changes = [change for step in self._switches for change in step.index]
         self._proofs = journal.lock_folder
@@ -247,7 +250,7 @@ class _Run:
         self.moved_refs = True
         self._refs.commit(self._who)
         left += self._write_index(self._index_changes)
-        return Result(left=tuple(dict.fromkeys(left)))
+        return Result(left=tuple(dict.fromkeys(left)), bared=tuple(self._files.bared))
 
     def revert(self) -> tuple[TreePath, ...]:
         """Everything back as it was before the run; the backup stays."""
@@ -275,6 +278,17 @@ class _Run:
         )
         self._index_lock.commit(data)
         return left
+
+
+def _originals(journals: Journals, plan: Plan) -> Mapping[TreePath, bytes]:
+    """Where the run that a plan takes back keeps the files that it moved out of the way."""
+    if plan.undoes is None:
+        return {}
+    try:
+        undone = journals.load(plan.undoes)
+    except Refused:
+        return {}  # its record was damaged since; the backup has the bytes
+    return quarantined(undone.folder, undone.plan.file_changes)
 
 
 def _branch(update: RefUpdate | None) -> str:

@@ -25,7 +25,6 @@ from resync.model import (
     LocalFile,
     MoveRefs,
     Oid,
-    PathKind,
     Plan,
     RefName,
     RefUpdate,
@@ -35,6 +34,7 @@ from resync.model import (
 )
 from resync.repository import Repository
 from resync.rescue import read
+from resync.worktree.access import with_access
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
@@ -111,7 +111,7 @@ def rehearse_undo(
     checkout = read_checkout(repository, head, settings)
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings)
-    changes = [change for step in undone.steps if isinstance(step, Switch) for change in step.files]
+    changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
     if head.tip != undone.new_tip:
@@ -119,7 +119,7 @@ def rehearse_undo(
         changes += (file for file, _ in newer)
         records += (entry for _, entry in newer)
     in_the_way = back.in_the_way(changes)
-    files = back.files(changes, in_the_way)
+    files = with_access(repository.root, back.files(changes, in_the_way))
     commits = _newer_commits(repository, head.tip, undone.new_tip)
     switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
@@ -211,7 +211,9 @@ class _Back:
             if now == change.before or self._still_there(change):
                 back.pop(change.path, None)
             else:
-                back[change.path] = FileChange(path=change.path, before=now, after=change.before)
+                back[change.path] = FileChange(
+                    path=change.path, before=now, after=change.before, access_after=change.access_before
+                )
         return tuple(back[path] for path in sorted(back))
 
     def _still_there(self, change: FileChange) -> bool:
@@ -242,8 +244,7 @@ class _Back:
                 found.append(LocalFile(path=path, state="staged", verdict="parked"))
         for each in in_the_way:
             if each.path in going and each.entry != left.get(each.path):
-                kind: PathKind = "ignored" if each.ignored else "untracked"
-                found.append(LocalFile(path=each.path, state=kind, verdict="parked"))
+                found.append(LocalFile(path=each.path, state=planning.kind_of(each), verdict="parked"))
         return tuple(sorted(found, key=lambda each: (each.path, each.state)))
 
     def newer(self, undone: Plan, touched: Collection[TreePath]) -> list[tuple[FileChange, IndexChange]]:

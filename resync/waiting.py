@@ -7,6 +7,7 @@ whatever its conflicts were resolved to); a file when the disk has its bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from resync.model import LocalCommit, LocalFile, Oid, RefName, TreePath
 from resync.repository import Repository
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
+from resync.worktree.switch import quarantined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,8 @@ class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
     ``left`` are paths that somebody changed during the run and that are not committed as they are now;
-    ``edits`` says that uncommitted edits were put back, which git may want out of its way.
+    ``aside`` are FIFOs, sockets and devices, and where the run moved them; ``edits`` says that uncommitted
+    edits were put back, which git may want out of its way.
     """
 
     run: str
@@ -32,6 +35,7 @@ class Waiting:
     commits: tuple[LocalCommit, ...]
     files: tuple[LocalFile, ...]
     left: tuple[TreePath, ...]
+    aside: tuple[tuple[TreePath, str], ...]
     edits: bool
 
 
@@ -50,10 +54,19 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         commits = tuple(_commits(repository, journal))
         files = tuple(_files(repository, journal, rescue))
         left = tuple(path for path in entry.left if not _as_in_head(repository, path))
-        if commits or files or left:
+        aside = tuple(_aside(journals, journal))
+        if commits or files or left or aside:
             edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
             found.append(
-                Waiting(run=entry.run, rescue=rescue, commits=commits, files=files, left=left, edits=edits)
+                Waiting(
+                    run=entry.run,
+                    rescue=rescue,
+                    commits=commits,
+                    files=files,
+                    left=left,
+                    aside=aside,
+                    edits=edits,
+                )
             )
     return tuple(found)
 
@@ -78,11 +91,22 @@ def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:
 def _files(repository: Repository, journal: Journal, rescue: RescueBranch) -> Iterator[LocalFile]:
     on_disk = Files(repository.root)
     for each in journal.plan.files:
-        if each.verdict != "parked":
+        if each.verdict != "parked" or each.state == "special":
             continue
         kept = rescues.version(repository, rescue, each.path)
         if _on_disk(repository, on_disk, each.path) != (kept.oid if kept is not None else None):
             yield each
+
+
+def _aside(journals: Journals, journal: Journal) -> Iterator[tuple[TreePath, str]]:
+    """The special files that are still where the run moved them."""
+    special = [each.path for each in journal.plan.files if each.state == "special"]
+    if not special:
+        return
+    places = quarantined(journal.folder, journals.load(journal.plan.id).plan.file_changes)
+    for path in special:
+        if path in places and os.path.lexists(places[path]):
+            yield path, os.fsdecode(places[path])
 
 
 def _as_in_head(repository: Repository, path: TreePath) -> bool:

@@ -67,6 +67,7 @@ def test_after_git_has_pruned_and_fetched(world: World) -> None:
     ]
 
 
+@pytest.mark.state(98)
 def test_run_from_a_folder_that_vanishes(world: World) -> None:
     """Where the caller stands, a folder stays; everything else is as from the top."""
     event = upstream.begin(world)

@@ -21,6 +21,7 @@ def linked(rewritten_world: World) -> World:
     return World(base=world.base, upstream=world.upstream, clone=path, env=world.env)
 
 
+@pytest.mark.state(44)
 def test_each_has_its_own_runs(rewritten_world: World, linked: World) -> None:
     main_before = rewritten_world.state()["files"]
     before = linked.git("rev-parse", "topic")

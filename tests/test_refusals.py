@@ -154,6 +154,7 @@ def test_revisions_that_are_named_like_commands(rewritten_world: World) -> None:
         assert (done.code, done.json["command"], done.json["error"]["kind"]) == (2, "run", "bad-revision")
 
 
+@pytest.mark.state(46)
 def test_bare(rewritten_world: World) -> None:
     refuses(
         rewritten_world,
@@ -167,6 +168,7 @@ def test_bare(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(33)
 def test_unborn_head(rewritten_world: World) -> None:
     rewritten_world.git("checkout", "-q", "--orphan", "fresh")
     refuses(
@@ -191,6 +193,7 @@ def test_unknown_extension(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(42)
 def test_reftable(rewritten_world: World) -> None:
     # The layout that git 2.45 and later make (git-init(1), --ref-format=reftable).
     git_dir = rewritten_world.clone / ".git"
@@ -580,6 +583,7 @@ def test_would_park(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(4)
 def test_unmerged_paths(rewritten_world: World) -> None:
     oid = rewritten_world.git("rev-parse", "HEAD:README")
     entries = [f"0 {'0' * 40}\tREADME", *(f"100644 {oid} {stage}\tREADME" for stage in (1, 2, 3))]
@@ -594,6 +598,7 @@ def test_unmerged_paths(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(39)
 def test_split_index(rewritten_world: World) -> None:
     rewritten_world.git("update-index", "--split-index")
     refuses(
@@ -607,6 +612,7 @@ def test_split_index(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(40)
 def test_sparse_index(rewritten_world: World) -> None:
     clean(rewritten_world)
     rewritten_world.git("sparse-checkout", "set", "--cone", "--sparse-index", "nothing")
@@ -666,20 +672,6 @@ def test_missing_commit(rewritten_world: World) -> None:
 
 
 # --- what stands in the way ----------------------------------------------------------------------------
-
-
-def test_fifo_in_the_way(rewritten_world: World) -> None:
-    (rewritten_world.clone / "notes.txt").unlink()
-    os.mkfifo(rewritten_world.clone / "notes.txt")
-    refuses(
-        rewritten_world,
-        PARK,
-        1,
-        "special-file-in-the-way",
-        "'notes.txt' is a FIFO, socket or device and stands where the new tree has a file;"
-        " it cannot be backed up. Nothing was changed.",
-        "mv notes.txt ..",
-    )
 
 
 def test_nested_repository_in_the_way(rewritten_world: World) -> None:
@@ -753,7 +745,8 @@ def test_hostile_tree(rewritten_world: World, names: tuple[bytes, ...]) -> None:
         PARK,
         1,
         "hostile-tree",
-        "The tree * has a name twice, or one that no tree may have, or is damaged. Nothing was changed.",
+        "The tree * has a name twice, or a name or mode that no tree may have, or is damaged."
+        " Nothing was changed.",
         "git fsck",
     )
 
@@ -803,6 +796,7 @@ skip_permissions = pytest.mark.skipif(
 )
 
 
+@pytest.mark.state(28)
 @skip_permissions
 @pytest.mark.parametrize("path", ["etc/tool.conf", "notes.txt"])
 def test_unreadable_file(rewritten_world: World, path: str) -> None:

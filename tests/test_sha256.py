@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import World, needs_git
 
 pytestmark = needs_git
 
 
+@pytest.mark.state(43)
 def test_there_and_back(world: World) -> None:
     upstream = world.base / "up256"
     world.git("init", "-q", "--object-format=sha256", "-b", "main", str(upstream), at=world.base)

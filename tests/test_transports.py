@@ -298,6 +298,7 @@ def advertising(tip: str, names: list[bytes]) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.state(73)
 def test_names_that_lead_out_of_the_repository(rewritten_world: World) -> None:
     """A remote may advertise anything; what git takes for no ref's name is nobody's file."""
     world = rewritten_world

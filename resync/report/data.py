@@ -26,12 +26,14 @@ def document(
     plan: Plan | None = None,
     done: bool = False,
     left: Iterable[TreePath] = (),
+    bared: Iterable[TreePath] = (),
     error: ResyncError | None = None,
     hint: str = "",
     **more: Any,
 ) -> dict[str, Any]:
     """The object for one checkout. ``done`` says that the plan was carried out; ``left`` are the paths
-    that somebody changed in between; ``more`` are further fields of one command."""
+    that somebody changed in between, ``bared`` those whose extended attributes could not be kept; ``more``
+    are further fields of one command."""
     upstream = plan.upstream if plan is not None and plan.upstream is not None else upstream
     branch = plan.head.name if plan is not None else branch
     return {
@@ -45,6 +47,7 @@ def document(
         "commits": [_commit(each, plan) for each in plan.commits] if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
         "left_alone": [_named("path", path) for path in left],
+        "attributes_lost": [_named("path", path) for path in bared],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
@@ -144,6 +147,7 @@ def waiting(each: Waiting) -> dict[str, Any]:
         "commits": [{"oid": _oid(c.oid), **_named("subject", c.subject)} for c in each.commits],
         "files": [_file(file) for file in each.files],
         "left_alone": [_named("path", path) for path in each.left],
+        "moved_aside": [{**_named("path", path), "to": place} for path, place in each.aside],
     }
 
 

@@ -168,12 +168,23 @@ def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
             yield f"  {shown(path)}"
 
 
+def bared_lines(bared: Sequence[TreePath], paint: Paint) -> Iterator[str]:
+    """The files whose extended attributes are on the old file only."""
+    if bared:
+        yield ""
+        yield paint("The system did not let resync put all extended attributes on the new files:", "warning")
+        for path in bared:
+            yield f"  {shown(path)}"
+
+
 def waiting_lines(waiting: Waiting) -> Iterator[str]:
     """What to type for what waits of one run.
 
     The rescue branch is named, because a later run may have made a newer one by then.
     """
     rescue = shown(waiting.rescue.short_name)
+    for path, place in waiting.aside:
+        yield f"  look at {shown(path)}    # a FIFO, socket or device was there; it is now {shown(place)}"
     for path in waiting.left:
         yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
     for commit in waiting.commits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -159,8 +160,8 @@ class Objects:
         if len(entries) != len(rows) or covered != len(data):
             raise Refused(
                 "hostile-tree",
-                f"The tree {oid.decode()} has a name twice, or one that no tree may have, or is damaged."
-                " Nothing was changed.",
+                f"The tree {oid.decode()} has a name twice, or a name or mode that no tree may have, or is"
+                " damaged. Nothing was changed.",
                 "git fsck",
             )
         return entries
@@ -173,7 +174,10 @@ class Objects:
             return None
         if len(self._entries) >= _MOST_ENTRIES:
             self._entries.clear()
-        entry = TreeEntry(_MODES.get(mode) or int(mode, 8), Oid(raw.hex().encode()))
+        number = _MODES.get(mode) or _canonical_mode(int(mode, 8))
+        if number is None:
+            return None
+        entry = TreeEntry(number, Oid(raw.hex().encode()))
         self._entries[row] = name, entry
         return name, entry
 
@@ -306,6 +310,17 @@ class Objects:
     def clear_dead(self, older_than: float) -> None:
         """Remove what processes left that died while they wrote a pack, before ``older_than`` (seconds)."""
         clear_dead(self._store, older_than)
+
+
+def _canonical_mode(mode: int) -> int | None:
+    """The mode as git reads it: old trees hold files with other permissions, such as 100664.
+
+    None for what is neither file, link, directory nor submodule; git would take it for a submodule.
+    """
+    if stat.S_ISREG(mode):
+        return MODE_EXECUTABLE if mode & stat.S_IXUSR else MODE_FILE
+    kind = stat.S_IFMT(mode)
+    return kind if kind in (MODE_SYMLINK, MODE_TREE, MODE_GITLINK) else None
 
 
 def _signs_of_damage() -> tuple[type[Exception], ...]:

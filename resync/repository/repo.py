@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from resync.errors import Refused, UsageError
+from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
 from resync.repository.objects import Objects
 
@@ -272,6 +273,47 @@ class Repository:
         except FileNotFoundError:
             return {}
         return {Oid(words[0]): tuple(map(Oid, words[1:])) for words in lines}
+
+    def warnings(self) -> Iterator[str]:
+        """What git does in this repository and resync does not: replaced objects (git-replace(1))."""
+        if any(True for _ in self._repo.refs.subkeys(b"refs/replace/")):  # type: ignore[arg-type]
+            yield (
+                "This repository replaces objects by others (refs/replace/); resync reads them as they were"
+                " committed."
+            )
+
+    def hint(self, error: ResyncError) -> str:
+        """What helps against an error in this repository: an object that a partial clone left out is not
+        lost, its remote has promised it."""
+        promisors = [
+            remote
+            for remote in self.remotes()
+            if (self.config_text("remote", remote, "promisor") or "").lower() == "true"
+        ]
+        if error.kind == "missing-object" and promisors:
+            return f"git fetch --refetch --no-filter {promisors[0]}"
+        return error.hint
+
+    def other_checkout(self, branch: RefName) -> str | None:
+        """Another working tree of this repository that has ``branch`` checked out, or None."""
+        heads = {os.path.join(self.common_dir, "HEAD"): os.path.dirname(self.common_dir)}
+        linked = os.path.join(self.common_dir, "worktrees")
+        for name in os.listdir(linked) if os.path.isdir(linked) else ():
+            with suppress(OSError), open(os.path.join(linked, name, "gitdir"), "rb") as file:
+                place = os.path.dirname(os.fsdecode(file.read().strip()))
+                if os.path.isdir(place):
+                    heads[os.path.join(linked, name, "HEAD")] = place
+        for path, place in heads.items():
+            own = os.path.dirname(path) == self.git_dir
+            with suppress(OSError), open(path, "rb") as file:
+                if not own and file.read().strip() == b"ref: " + branch and self._is_checkout(path):
+                    return place
+        return None
+
+    def _is_checkout(self, head: str) -> bool:
+        """Whether a HEAD belongs to a working tree; that of a bare repository does not."""
+        folder = os.path.dirname(head)
+        return folder != self.common_dir or os.path.exists(os.path.join(folder, "index"))
 
     # --- configuration ---
 

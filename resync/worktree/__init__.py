@@ -5,7 +5,7 @@ differs (``staged`` HEAD from the index, ``submodules`` a submodule's HEAD), ``u
 have. What it means: ``settings`` from the configuration, ``attributes`` and ``ignore`` with their
 ``patterns``, ``convert`` for line ends, ``form`` for what a stored file is on disk, ``merging`` for what
 attributes and configuration say to the merge engine, ``drivers`` for the user's own ways to merge, ``names``
-for paths that must not be made.
+for paths that must not be made, ``access`` for owners and permissions.
 The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files, ``reindex``
 the index, and ``place`` puts a single file back.
 """

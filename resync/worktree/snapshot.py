@@ -37,14 +37,15 @@ def snapshot(
 
     ``who`` is ``Name <mail> SECONDS ZONE`` for author and committer.
     """
-    untracked = {each.path: each.entry for each in in_the_way if not each.ignored}
-    ignored = {each.path: each.entry for each in in_the_way if each.ignored}
+    files = [each for each in in_the_way if not each.special]
+    untracked = {each.path: each.entry for each in files if not each.ignored}
+    ignored = {each.path: each.entry for each in files if each.ignored}
     private = objects.edit_tree(None, ignored) if ignored else None
     if not changes and not untracked:
         return Snapshot(rescue=head.tip, private=private)
     tree = objects.commit(head.tip).tree
     index = objects.edit_tree(tree, {each.path: each.index for each in changes if each.staged})
-    files = objects.edit_tree(index, {each.path: _on_disk(each) for each in changes if each.unstaged})
+    worktree = objects.edit_tree(index, {each.path: _on_disk(each) for each in changes if each.unstaged})
     name = head.name
 
     def commit(tree: Oid, parents: Sequence[Oid], subject: bytes) -> Oid:
@@ -55,7 +56,7 @@ def snapshot(
     parents = [head.tip, commit(index, [head.tip], b"resync: index on " + name)]
     if untracked:
         parents.append(commit(objects.edit_tree(None, untracked), [], b"resync: untracked files on " + name))
-    return Snapshot(rescue=commit(files, parents, _SUBJECT + name), private=private)
+    return Snapshot(rescue=commit(worktree, parents, _SUBJECT + name), private=private)
 
 
 def is_snapshot(commit: Commit) -> bool:

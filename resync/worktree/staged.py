@@ -9,7 +9,6 @@ differ are walked.
 from __future__ import annotations
 
 import os
-import stat
 from binascii import unhexlify
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from resync.errors import Refused
 from resync.model import MODE_TREE, Oid, TreeEntry, TreePath
 from resync.repository.objects import TREE, Objects
-from resync.worktree.files import regular_mode
 from resync.worktree.index import INTENT_TO_ADD, Index
+from resync.worktree.names import find_hostile
 
 
 def staged_differences(
@@ -45,11 +44,9 @@ def staged_differences(
             if mode == MODE_TREE:
                 waiting.append((path, oid))
                 continue
-            if stat.S_ISREG(mode):
-                mode = regular_mode(mode)  # old trees hold modes such as 100664
             entry = entries.get(path)
             if entry is None or entry.intent_to_add:
-                _check_path(path)
+                _refuse_hostile(path)
                 yield path, TreeEntry(mode, oid)
                 continue
             matched.add(path)
@@ -120,12 +117,11 @@ def _below(path: bytes, directories: set[bytes]) -> bool:
     return False
 
 
-def _check_path(path: TreePath) -> None:
-    for name in path.split(b"/"):
-        if name in (b"", b".", b"..") or name.lower() == b".git":
-            raise Refused(
-                "hostile-tree",
-                f"HEAD has the path {os.fsdecode(path)!r}, which must not be in a working tree."
-                " Nothing was changed.",
-                "git fsck",
-            )
+def _refuse_hostile(path: TreePath) -> None:
+    hostile = find_hostile([path])
+    if hostile is not None:
+        raise Refused(
+            "hostile-tree",
+            f"HEAD has the path {os.fsdecode(path)!r}, which {hostile[1]}. Nothing was changed.",
+            "git fsck",
+        )

@@ -16,24 +16,36 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from resync.errors import Refused
 from resync.model import (
     MODE_EXECUTABLE,
     MODE_GITLINK,
     MODE_SYMLINK,
+    MODE_TREE,
+    NO_CONTENT,
+    Access,
     FileChange,
     TreeEntry,
     TreePath,
 )
 from resync.repository import Objects
+from resync.worktree.access import give_access, take_access
 from resync.worktree.files import Files, git_mode
 from resync.worktree.names import check_paths
 from resync.worktree.settings import WorktreeSettings
 
-_DIRECTORY = TreeEntry(0o040000, b"")  # type: ignore[arg-type]  # no object: only for comparing
-_OTHER = TreeEntry(0, b"")  # type: ignore[arg-type]
+_DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
+
+
+def quarantined(folder: str, changes: Sequence[FileChange]) -> Mapping[TreePath, bytes]:
+    """Where a run with this folder and these changes keeps the files that it moved out of the way."""
+    return {
+        change.path: os.path.join(os.fsencode(folder), b"quarantine", b"%d" % number)
+        for number, change in enumerate(changes)
+        if change.before is not None
+    }
 
 
 class FileSwitch:
@@ -48,14 +60,17 @@ class FileSwitch:
         settings: WorktreeSettings,
         *,
         keep: str = "",
+        originals: Mapping[TreePath, bytes] | None = None,
     ) -> None:
         """``root`` is the top of the working tree, ``folder`` the run's own, on the same file system.
 
-        ``keep`` is a directory that stays though it becomes empty: somebody stands in it.
+        ``keep`` is a directory that stays though it becomes empty: somebody stands in it. ``originals`` are
+        files that an earlier run moved away: what has its old bytes comes back as the very same file.
         """
         self._root = os.fsencode(root)
         self._staging = os.path.join(os.fsencode(folder), b"staging")
         self._quarantine = os.path.join(os.fsencode(folder), b"quarantine")
+        self._originals = originals or {}
         self._objects = objects
         self._settings = settings
         self._keep = os.fsencode(keep)
@@ -68,6 +83,8 @@ class FileSwitch:
         self._ordered = tuple(removals + installs)
         self.written: dict[TreePath, tuple[int, int]] = {}
         """Size and modification time (nanoseconds) of each file that ``stage`` wrote."""
+        self.bared: list[TreePath] = []
+        """Files whose extended attributes the system did not let the new one have."""
 
     # --- before anything is changed ---
 
@@ -77,7 +94,8 @@ class FileSwitch:
 
         Raises ``Refused``: ``hostile-path``, ``other-file-system``, ``not-writable``, ``changed-meanwhile``.
         """
-        check_paths(os.fsdecode(self._root), (each.path for _, each in self._ordered if each.after))
+        new = ((each.path, each.after.mode) for _, each in self._ordered if each.after)
+        check_paths(os.fsdecode(self._root), new)
         os.makedirs(self._staging, exist_ok=True)
         os.makedirs(self._quarantine, exist_ok=True)
         device = os.stat(self._staging).st_dev
@@ -146,14 +164,31 @@ class FileSwitch:
         """Write all new files into the run's folder; nothing in the working tree changes."""
         for number, change in self._ordered:
             if change.after is not None and not os.path.lexists(self._staged(number)):
-                self._write(self._staged(number), change.after, self._full(change.path))
+                self._prepare(number, change.path, change.after, change.access_after)
                 status = os.lstat(self._staged(number))
                 self.written[change.path] = (status.st_size, status.st_mtime_ns)
 
-    def _write(self, target: bytes, entry: TreeEntry, replaced: bytes) -> None:
-        """Write one file or link; a file takes owner and permissions of the one that it will replace."""
+    def _prepare(self, number: int, path: TreePath, entry: TreeEntry, access: Access | None) -> None:
+        """Put a new file, or the very one that an earlier run moved away, into the run's folder."""
+        original = self._originals.get(path)
+        if original is not None and self._same(_look(original, self._objects), entry):
+            _link(original, self._staged(number))
+        elif entry.oid == NO_CONTENT:
+            raise Refused(
+                "original-gone",
+                f"{os.fsdecode(path)!r} was a FIFO, socket or device, which is no longer where an earlier run"
+                f" moved it ({os.fsdecode(original or b'')}). Nothing was changed.",
+                "make it again yourself, at that place, and try again",
+            )
+        elif not self._write(self._staged(number), entry, self._full(path), access):
+            self.bared.append(path)
+
+    def _write(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
+        """Write one file or link. A file gets ``access``, or owner, permissions and attributes of the one
+        that it will replace; returns whether it got all of them."""
         data = b"" if entry.mode == MODE_GITLINK else self._objects.blob(entry.oid)
         partial = target + b".part"
+        complete = True
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         if entry.mode == MODE_SYMLINK and self._settings.symlinks:
@@ -167,9 +202,13 @@ class FileSwitch:
             )
             with open(descriptor, "wb") as file:
                 file.write(data)
-            executable = entry.mode == MODE_EXECUTABLE if self._settings.file_mode else None
-            _take_permissions(partial, replaced, executable)
+            if access is not None:
+                complete = give_access(partial, access)
+            else:
+                executable = entry.mode == MODE_EXECUTABLE if self._settings.file_mode else None
+                complete = take_access(partial, replaced, executable)
         os.rename(partial, target)
+        return complete
 
     # --- the change, and the way back ---
 
@@ -276,7 +315,7 @@ class FileSwitch:
             os.makedirs(full, exist_ok=True)
             return True
         if not os.path.lexists(quarantined):
-            self._write(quarantined, change.before, full)
+            self._write(quarantined, change.before, full, change.access_before)
         try:
             _link(quarantined, full)
         except FileExistsError:
@@ -320,6 +359,8 @@ class FileSwitch:
             return found is expected
         if expected.mode == MODE_GITLINK:
             return found == _DIRECTORY
+        if expected.oid == NO_CONTENT:
+            return found == expected
         if found.oid != expected.oid:
             return False
         if found.mode == expected.mode:
@@ -381,7 +422,7 @@ def _look(full: bytes, objects: Objects) -> TreeEntry | None:
         return _DIRECTORY
     mode = git_mode(status.st_mode)
     if mode is None:
-        return _OTHER
+        return TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
     if mode == MODE_SYMLINK:
         data = os.readlink(full)
     else:
@@ -404,27 +445,6 @@ def _link(source: bytes, target: bytes) -> None:
             while chunk := old.read(1 << 20):
                 new.write(chunk)
         os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
-
-
-def _take_permissions(path: bytes, replaced: bytes, executable: bool | None) -> None:
-    """Give a new file the owner and permissions of the regular file that it replaces, where there is one.
-
-    ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
-    """
-    try:
-        old = os.lstat(replaced)
-    except OSError:
-        return
-    if not stat.S_ISREG(old.st_mode):
-        return
-    mode = stat.S_IMODE(old.st_mode)
-    readers = (mode & 0o444) >> 2
-    if executable is not None:
-        mode = mode | readers if executable else mode & ~0o111
-    os.chmod(path, mode)
-    if hasattr(os, "chown"):
-        with contextlib.suppress(PermissionError):
-            os.chown(path, old.st_uid, old.st_gid)
 
 
 def sync_file_system(path: bytes) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-import unicodedata
 from collections.abc import Iterable, Iterator
 
 from resync.errors import Refused
-from resync.model import MODE_GITLINK, InTheWay, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, NO_CONTENT, InTheWay, TreeEntry, TreePath
 from resync.repository.objects import Objects
 from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
 from resync.worktree.ignore import Ignores
 from resync.worktree.index import Index
+from resync.worktree.names import folded, folds
 from resync.worktree.settings import WorktreeSettings
 
 
@@ -32,9 +32,9 @@ def untracked_in_the_way(
 
     That is a file or link at the very path, one where the path needs a directory, and all that is in a
     directory where the path needs a file. An empty directory is nothing. Only these places are looked
-    at, and links are not followed. Raises ``Refused``: ``repository-in-the-way`` for anything with a
-    ``.git`` in it, ``special-file-in-the-way`` for a FIFO, socket or device, ``huge-file`` and
-    ``unreadable-file`` for what cannot be backed up.
+    at, links are not followed, and FIFOs, sockets and devices are not opened. Raises ``Refused``:
+    ``repository-in-the-way`` for anything with a ``.git`` in it, ``huge-file`` and ``unreadable-file`` for
+    what cannot be backed up.
     """
     search = _Search(objects, root, index, settings)
     found: dict[TreePath, InTheWay] = {}
@@ -113,7 +113,7 @@ class _Search:
                     if self._is_entered(path):
                         waiting.append(path)
                 elif (each.is_file(follow_symlinks=False) or each.is_symlink()) and (
-                    self._tracked.mode(path) is None and not self._ignores.ignored(path)
+                    not self._is_tracked(path) and not self._ignores.ignored(path)
                 ):
                     yield path
 
@@ -130,26 +130,35 @@ class _Search:
         return self._tracked.anything_below(directory) or not self._files.is_repository(directory)
 
     def take(self, path: TreePath) -> InTheWay:
-        """Read a file or link into memory."""
+        """Read a file or link into memory; of anything else, say what it is."""
         status = self._files.lstat(path)
-        mode = git_mode(status.st_mode) if status is not None else None
-        if status is None or mode is None:
+        if status is None or stat.S_ISDIR(status.st_mode):
             raise changed_meanwhile(path)
+        mode, ignored = git_mode(status.st_mode), self._ignores.ignored(path)
+        if mode is None:
+            special = TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
+            return InTheWay(path=path, entry=special, ignored=ignored)
         if status.st_size > self._settings.big_file_threshold:
             raise huge_file(path, self._settings.big_file_threshold)
         oid = self._objects.add_blob(self._files.read(path))
-        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=self._ignores.ignored(path))
+        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=ignored)
 
     def _one(self, path: TreePath, status: os.stat_result) -> Iterator[TreePath]:
-        if git_mode(status.st_mode) is None:
-            raise Refused(
-                "special-file-in-the-way",
-                f"{os.fsdecode(path)!r} is a FIFO, socket or device and stands where the new tree has a"
-                " file; it cannot be backed up. Nothing was changed.",
-                _move_away(path),
-            )
-        if self._tracked.mode(path) is None:
+        # The index may have the path of a FIFO; what it has there is a file that is gone.
+        if git_mode(status.st_mode) is None or not self._is_tracked(path):
             yield path
+
+    def _is_tracked(self, path: TreePath) -> bool:
+        """Whether a file is the index's: by its name, or by another that the disk takes for the same.
+
+        The disk is asked, and not the configuration alone: a repository may have been copied from one that
+        ignores case to one that does not, and what differs in case there is a file of its own.
+        """
+        spelled = self._tracked.spelling(path)
+        if spelled is None or spelled == path:
+            return spelled is not None
+        mine, its = self._files.lstat(path), self._files.lstat(spelled)
+        return mine is not None and its is not None and os.path.samestat(mine, its)
 
 
 class _Tracked:
@@ -157,34 +166,33 @@ class _Tracked:
 
     def __init__(self, index: Index, settings: WorktreeSettings) -> None:
         self._settings = settings
-        self._exact = not (settings.ignore_case or settings.precompose_unicode)
+        self._exact = not folds(settings)
         self._modes: dict[bytes, int] = {path: stages[0].mode for path, stages in index.unmerged.items()}
         self._modes.update((path, entry.mode) for path, entry in index.entries.items())
-        if not self._exact:
-            self._modes = {self._folded(path): mode for path, mode in self._modes.items()}
+        self._spellings = {} if self._exact else {folded(path, settings): path for path in self._modes}
         self._directories: set[bytes] | None = None
+
+    def spelling(self, path: TreePath) -> TreePath | None:
+        """The path as the index spells it, None where it has nothing there."""
+        if path in self._modes:
+            return path
+        found = None if self._exact else self._spellings.get(folded(path, self._settings))
+        return TreePath(found) if found is not None else None
 
     def mode(self, path: TreePath) -> int | None:
         """The mode that the index has at the path, None where it has nothing."""
-        return self._modes.get(path if self._exact else self._folded(path))
+        spelled = self.spelling(path)
+        return self._modes[spelled] if spelled is not None else None
 
     def anything_below(self, directory: TreePath) -> bool:
         """Whether the index has a path in the directory."""
         if self._directories is None:
             self._directories = set()
-            for path in self._modes:
+            for path in self._modes if self._exact else self._spellings:
                 while (slash := path.rfind(b"/")) > 0 and path[:slash] not in self._directories:
                     path = path[:slash]
                     self._directories.add(path)
-        return (directory if self._exact else self._folded(directory)) in self._directories
-
-    def _folded(self, path: bytes) -> bytes:
-        text = path.decode("utf-8", "surrogateescape")
-        if self._settings.precompose_unicode:
-            text = unicodedata.normalize("NFC", text)
-        if self._settings.ignore_case:
-            text = text.casefold()
-        return text.encode("utf-8", "surrogateescape")
+        return (directory if self._exact else folded(directory, self._settings)) in self._directories
 
 
 def _repository(path: TreePath) -> Refused:
@@ -192,9 +200,5 @@ def _repository(path: TreePath) -> Refused:
         "repository-in-the-way",
         f"{os.fsdecode(path)!r} is a repository of its own and stands where the new tree has something else."
         " Nothing was changed.",
-        _move_away(path),
+        f"mv {shlex.quote(os.fsdecode(path))} ..",
     )
-
-
-def _move_away(path: TreePath) -> str:
-    return f"mv {shlex.quote(os.fsdecode(path))} .."

@@ -20,7 +20,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.repository.objects import Objects
+from resync.repository.objects import TREE, Objects
 from resync.worktree.index import entry_from_stat, load_index, serialise_index
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.staged import staged_differences
@@ -289,7 +289,8 @@ def test_an_old_mode_in_a_tree_is_no_change(sandbox: Sandbox) -> None:
     sandbox.write("a", b"x")
     sandbox.commit_all()
     with sandbox.open() as opened:
-        old = opened.objects.add_tree({b"a": TreeEntry(0o100664, blob_id(sandbox, b"x"))})
+        row = b"100664 a\0" + bytes.fromhex(blob_id(sandbox, b"x").decode())
+        old = opened.objects.add(TREE, row)
         index, modified = sandbox.index()
         assert read_status(opened.objects, str(sandbox.root), index, modified, old, opened.settings()) == ()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
 from resync.errors import Refused
-from resync.model import InTheWay, TreePath
+from resync.model import NO_CONTENT, InTheWay, TreeEntry, TreePath
 from resync.worktree.files import Files
 from resync.worktree.ignore import Ignores
 from resync.worktree.settings import WorktreeSettings
@@ -32,6 +33,8 @@ def in_the_way(
             settings or opened.settings(),
         )
         for each in found:
+            if each.special:
+                continue
             full = os.path.join(os.fsencode(sandbox.root), each.path)
             data = os.readlink(full) if os.path.islink(full) else Path(os.fsdecode(full)).read_bytes()
             assert opened.objects.blob(each.entry.oid) == data
@@ -108,14 +111,20 @@ def test_a_repository_is_refused(sandbox: Sandbox, target: bytes) -> None:
     assert refused.value.kind == "repository-in-the-way"
 
 
-def test_a_fifo_is_refused_and_not_opened(sandbox: Sandbox) -> None:
+def test_a_fifo_is_named_and_not_opened(sandbox: Sandbox) -> None:
+    """Also where a file was tracked: that one is gone, and the FIFO is nobody's."""
+    sandbox.write("tracked", b"bytes")
     sandbox.commit_all()
-    os.mkfifo(sandbox.root / "pipe")
-    for target in (b"pipe", b"pipe/x"):
-        with pytest.raises(Refused) as refused:
-            in_the_way(sandbox, target)
-        assert refused.value.kind == "special-file-in-the-way"
-        assert "'pipe'" in refused.value.message
+    os.unlink(sandbox.root / "tracked")
+    for name in ("pipe", "tracked"):
+        os.mkfifo(sandbox.root / name)
+        for below in ("", "/x"):
+            (found,) = in_the_way(sandbox, (name + below).encode())
+            assert (found.path, found.entry, found.special) == (
+                name.encode(),
+                TreeEntry(stat.S_IFIFO, NO_CONTENT),
+                True,
+            )
 
 
 def test_a_huge_file_is_refused(sandbox: Sandbox) -> None:
@@ -131,11 +140,17 @@ def test_case_and_normal_form(sandbox: Sandbox) -> None:
     sandbox.write("Tracked", b"x")
     sandbox.write("caf\u00e9", b"x")
     sandbox.commit_all()
-    sandbox.write("tracked", b"the same file where case does not count")
-    sandbox.write("cafe\u0301", b"the same file on a Mac")
+    sandbox.write("tracked", b"another file where case counts, whatever the configuration says")
+    sandbox.write("cafe\u0301", b"another file but on a Mac")
     twins = b"tracked", "cafe\u0301".encode()
-    assert len(in_the_way(sandbox, *twins)) == 2
     folding = WorktreeSettings(ignore_case=True, precompose_unicode=True)
+    for settings in (None, folding):
+        assert len(in_the_way(sandbox, *twins, settings=settings)) == 2
+    # One file under two names, as such a disk has it.
+    for name, twin in (("Tracked", "tracked"), ("caf\u00e9", "cafe\u0301")):
+        os.unlink(sandbox.root / twin)
+        os.link(sandbox.root / name, sandbox.root / twin)
+    assert len(in_the_way(sandbox, *twins)) == 2
     assert in_the_way(sandbox, *twins, settings=folding) == ()
 
 

@@ -1,0 +1,104 @@
+"""Who may do what with a file: a new one gets it from the one that it replaces, and undo puts it back.
+
+git keeps of all this the executable bit only. A configuration file that only its service may read must not
+become readable by an update, and one with an access control list must not lose it: its group bits are the
+list's mask (acl(5)), which would let the whole group in where the list is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import replace
+
+from resync.model import Access, FileChange
+from resync.worktree.files import Files
+
+# The system's own labels: it gives a new file its own, and nobody else may say what they are.
+_SYSTEMS_OWN = ("security.selinux", "security.ima", "security.evm")
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+
+
+def with_access(root: str, changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
+    """The changes with ``access_before`` of the files that stand below ``root`` now."""
+    files = Files(root)
+    return tuple(_with_access(files, change) for change in changes)
+
+
+def _with_access(files: Files, change: FileChange) -> FileChange:
+    status = files.lstat(change.path) if change.before is not None else None
+    if status is None or stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
+        return change
+    return replace(change, access_before=_access(status))
+
+
+def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
+    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any.
+
+    ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
+    Returns whether everything came along that the system keeps with a file.
+    """
+    try:
+        old = os.lstat(replaced)
+    except OSError:
+        return True
+    if not stat.S_ISREG(old.st_mode):
+        return True
+    access = _access(old)
+    if executable is not None:
+        readers = (access.permissions & 0o444) >> 2
+        bits = access.permissions | readers if executable else access.permissions & ~0o111
+        access = access._replace(permissions=bits)
+    return give_access(path, access, attributes_of=replaced)
+
+
+def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:
+    """Give a file an owner and permissions, and another's extended attributes; return as ``take_access``.
+
+    The order matters: a change of the owner clears the set-id bits, and an access control list brings bits
+    of its own. Set-id bits that would serve somebody else than they did are not given.
+    """
+    permissions = access.permissions
+    if not _give_owner(path, access):
+        permissions &= ~_SET_ID
+    complete = attributes_of is None or _copy_attributes(attributes_of, path)
+    os.chmod(path, permissions)
+    return complete
+
+
+def _access(status: os.stat_result) -> Access:
+    return Access(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+def _give_owner(path: bytes, access: Access) -> bool:
+    """Whether the file belongs to that owner and group now; only root can give files away."""
+    if not hasattr(os, "chown"):
+        return True
+    for owner, group in ((access.owner, access.group), (-1, access.group)):
+        with contextlib.suppress(PermissionError):
+            os.chown(path, owner, group)
+            break
+    now = os.lstat(path)
+    return (now.st_uid, now.st_gid) == (access.owner, access.group)
+
+
+def _copy_attributes(source: bytes, target: bytes) -> bool:
+    """Copy extended attributes, access control lists among them, where Python can (Linux)."""
+    if not hasattr(os, "listxattr"):
+        return True
+    try:
+        names = os.listxattr(source)
+    except OSError as error:
+        return error.errno in (errno.ENOTSUP, errno.ENOSYS)
+    complete = True
+    for name in names:
+        if name in _SYSTEMS_OWN:
+            continue
+        try:
+            os.setxattr(target, name, os.getxattr(source, name))
+        except OSError:
+            complete = False
+    return complete
