@@ -100,7 +100,7 @@ def check(session: Session, request: Request) -> ExitCode:
         elif left_over:
             code = ExitCode.WAITING
         hint = session.again("plan") if code == ExitCode.DUE else "resync status" if left_over else ""
-        if refusal is None or session.verbose:
+        if refusal is None or session.verbose or upstream.successors:
             console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
         if code == ExitCode.DUE:
             yours = count(len(seen.local), "commit") if seen.local else "no commits"

@@ -229,12 +229,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """A ref of the remote at which a branch that is gone may live on.
+
+    It holds, by id or by content, ``held`` ``of`` the old branch's newest commits.
+    """
+
+    ref: RefName
+    oid: Oid
+    held: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """What upstream's branch was, what it is now, and how that is known.
 
     ``old_tip`` is the tip that decided, and ``old_tips`` are all that are known; ``evidence`` says why, the
     deciding first, of those that the new tip left behind. ``tracking`` is None where nothing here tracks the
     branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out.
+    ``successors`` are where a branch that is gone may live on, the likeliest first.
     """
 
     remote: str
@@ -247,6 +261,7 @@ class Upstream:
     evidence: tuple[Evidence, ...]
     left: int = 0
     arrived: int = 0
+    successors: tuple[Successor, ...] = ()
 
     @property
     def name(self) -> str:

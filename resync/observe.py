@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync.errors import Refused
 from resync.history import History, open_history
@@ -85,13 +85,19 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         published=lambda: published(repository, branch, head, fetched.refs if fetched else None),
     )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
+    upstream = judged.upstream
+    if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
+        from resync.upstream.successors import successors
+
+        likely = successors(repository, history, upstream.old_tip, fetched.refs)
+        upstream = replace(upstream, successors=likely)
     return Observation(
         history=history,
         head=head,
         branch=branch,
         fetched=fetched,
         tracked=tracked,
-        upstream=judged.upstream,
+        upstream=upstream,
         local=tuple(history.topological(judged.local)),
         merged=judged.merged,
         gone=judged.gone,
@@ -155,7 +161,7 @@ def unusable(upstream: Upstream) -> Refused | None:
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone: the remote has no such branch now. Nothing was changed.",
-            "wait for it to come back, or name where to go: resync run --upstream REMOTE/BRANCH",
+            "wait for it to come back, or name where to go: resync run --upstream " + _likeliest(upstream),
         )
     if upstream.kind == "unknown":
         return Refused(
@@ -165,3 +171,11 @@ def unusable(upstream: Upstream) -> Refused | None:
             "name the last upstream commit that your work stands on: resync run --old-tip REV",
         )
     return None
+
+
+def _likeliest(upstream: Upstream) -> str:
+    """The branch that a deleted one most likely lives on in, as the command line takes it."""
+    for each in upstream.successors:
+        if each.ref.startswith(BRANCHES):
+            return f"{upstream.remote}/{each.ref.removeprefix(BRANCHES).decode('utf-8', 'replace')}"
+    return "REMOTE/BRANCH"

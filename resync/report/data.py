@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
-from resync.model import Evidence, LocalCommit, LocalFile, Oid, Plan, RefUpdate, TreePath, Upstream
+from resync.model import Evidence, LocalCommit, LocalFile, Oid, Plan, RefUpdate, Successor, TreePath, Upstream
 
 if TYPE_CHECKING:
     from resync.journal import Journal
@@ -66,12 +66,21 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "left": upstream.left,
         "arrived": upstream.arrived,
         "evidence": [_evidence(each) for each in upstream.evidence],
-        "successors": [],
+        "successors": [_successor(each) for each in upstream.successors],
     }
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
     return {"kind": evidence.kind, "source": _text(evidence.source), "oid": _oid(evidence.oid)}
+
+
+def _successor(successor: Successor) -> dict[str, Any]:
+    return {
+        "ref": _text(successor.ref),
+        "oid": _oid(successor.oid),
+        "held": successor.held,
+        "of": successor.of,
+    }
 
 
 def _branch(plan: Plan, done: bool) -> dict[str, Any]:

@@ -49,7 +49,7 @@ _EVIDENCE = {
     "reflog": "the reflog of {source} has it",
     "announcement-tag": "tag {source} announces it",
 }
-_PREFIXES = ("refs/tags/", "refs/remotes/", "refs/heads/")
+_PREFIXES = (b"refs/tags/", b"refs/remotes/", b"refs/heads/")
 
 
 def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -> Iterator[str]:
@@ -59,6 +59,11 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
         yield f"  old tip {short(upstream.old_tip)}: {_reasons(upstream, verbose)}"
         if upstream.new_tip is not None:
             yield f"  new tip {short(upstream.new_tip)}"
+    for likely in upstream.successors:
+        yield (
+            f"  it may live on as {shown(_plain(likely.ref))} ({short(likely.oid)}), which has {likely.held}"
+            f" of its newest {count(likely.of, 'commit')}"
+        )
     if verbose:
         for each in upstream.evidence:
             yield paint(f"  evidence: {short(each.oid)} {_reason(each)}", "quiet")
@@ -89,10 +94,14 @@ def _reasons(upstream: Upstream, verbose: bool) -> str:
 
 
 def _reason(evidence: Evidence) -> str:
-    source = shown(evidence.source)
+    return _EVIDENCE[evidence.kind].format(source=shown(_plain(evidence.source)))
+
+
+def _plain(ref: bytes) -> bytes:
+    """A ref's name as people say it."""
     for prefix in _PREFIXES:
-        source = source.removeprefix(prefix)
-    return _EVIDENCE[evidence.kind].format(source=source)
+        ref = ref.removeprefix(prefix)
+    return ref
 
 
 def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:

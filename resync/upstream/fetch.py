@@ -20,6 +20,7 @@ from resync.errors import Busy, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
 from resync.repository.packs import incoming
+from resync.repository.repo import BRANCHES
 from resync.upstream.find import UpstreamBranch
 
 if TYPE_CHECKING:
@@ -108,10 +109,14 @@ def _exchange(
     store = repository.dulwich.object_store
 
     def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+        gone = upstream.branch not in refs
         wanted = {
             oid
             for name, oid in refs.items()
-            if name == upstream.branch or is_announcement(RefName(name), patterns)
+            if name == upstream.branch
+            or is_announcement(RefName(name), patterns)
+            # Where the branch is gone, one of the others may be what became of it.
+            or (gone and name.startswith(BRANCHES))
         }
         missing = sorted(oid for oid in wanted if Oid(oid) not in repository.objects)
         if not missing:
