@@ -17,6 +17,7 @@ from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.model import Caller, Request
 
 if TYPE_CHECKING:
+    from resync.commands.session import Session
     from resync.console import Console
 
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
@@ -31,6 +32,7 @@ _WITH_VALUE = (
     "--onto",
     "--old-tip",
     "--commit-map",
+    "--commit",
     "--expect",
     "--dirty",
     "--color",
@@ -165,13 +167,13 @@ def _log(error: Exception) -> str:
 
 
 def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
-    from resync import commands
-
     if options.command == "demo":
         from resync.demo import demo
 
         return demo(options.folder, console)
-    session = commands.Session(
+    from resync.commands.session import Session
+
+    session = Session(
         path=options.path or options.repo or ".",
         env=os.environ,
         caller=_caller(),
@@ -180,25 +182,36 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
         words=_meaning(arguments),
     )
     match options.command:
-        case "run":
-            return commands.run(session, _request(options))
         case "check":
-            return commands.check(session, _request(options))
+            from resync.commands import look
+
+            return look.check(session, _request(options), commit=options.commit)
+        case "status" | "log" | "rescue":
+            return _look_back(session, options)
+    from resync.commands import moving
+
+    match options.command:
         case "plan":
-            return commands.plan(session, _request(options))
-        case "status":
-            return commands.status(session)
+            return moving.plan(session, _request(options))
         case "continue" | "abort":
-            return commands.resume(session, abort=options.command == "abort")
+            return moving.resume(session, abort=options.command == "abort")
         case "undo":
-            return commands.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
-        case "log":
-            return commands.log(session, options.run)
+            return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
+    return moving.run(session, _request(options))
+
+
+def _look_back(session: Session, options: argparse.Namespace) -> ExitCode:
+    from resync.commands import past
+
+    if options.command == "status":
+        return past.status(session)
+    if options.command == "log":
+        return past.log(session, options.run)
     if options.action == "restore":
-        return commands.rescue_restore(session, options.file, options.source, options.to)
+        return past.rescue_restore(session, options.file, options.source, options.to)
     if options.action == "show":
-        return commands.rescue_show(session, options.source)
-    return commands.rescue_list(session)
+        return past.rescue_show(session, options.source)
+    return past.rescue_list(session)
 
 
 def _caller() -> Caller:
@@ -331,6 +344,8 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
         _add_what(parser)
     if command in ("run", "plan"):
         _add_how(parser)
+    if command == "check":
+        parser.add_argument("--commit", metavar="REV", help="say of this commit whose it is, and why")
     if command in ("run", "undo"):
         parser.add_argument("--yes", action="store_true", help=_YES[command])
     if command == "undo":

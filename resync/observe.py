@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from resync.errors import Refused
 from resync.history import History, open_history
-from resync.model import Caller, Head, Oid, RefName, RefUpdate, Request, Upstream
+from resync.model import Caller, Evidence, Head, Oid, RefName, RefUpdate, Request, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
@@ -27,7 +27,8 @@ class Observation:
 
     ``branch`` says which branch that is; ``fetched`` what the remote said, None where it was not asked.
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
-    first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``).
+    first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``), and
+    ``evidence`` all that there is, strongest first.
     ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
@@ -40,6 +41,7 @@ class Observation:
     local: tuple[Oid, ...]
     merged: frozenset[Oid]
     gone: frozenset[Oid]
+    evidence: tuple[Evidence, ...]
     follows_tags: bool
 
 
@@ -89,7 +91,9 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
         from resync.upstream.successors import successors
 
-        likely = successors(repository, history, upstream.old_tip, fetched.refs)
+        # A tag that announces the branch's end holds all of it, and nothing goes on there.
+        others = {name: oid for name, oid in fetched.refs.items() if name not in fetched.announcements}
+        likely = successors(repository, history, upstream.old_tip, others)
         upstream = replace(upstream, successors=likely)
     return Observation(
         history=history,
@@ -101,6 +105,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         local=tuple(history.topological(judged.local)),
         merged=judged.merged,
         gone=judged.gone,
+        evidence=evidence,
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 

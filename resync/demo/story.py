@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resync import commands
-from resync.commands import Session
+from resync.commands import look, moving, past
+from resync.commands.session import Session
 from resync.console import Console
 from resync.demo import kolla
 from resync.demo.builder import LIBERTY, Upstream, make_clone
@@ -46,50 +46,50 @@ STEPS = (
         words="Upstream tags the old branch as liberty-early-demise and deletes it.",
         upstream=Upstream.end_liberty,
         typed="resync check",
-        run=lambda session: commands.check(session, Request()),
+        run=lambda session: look.check(session, Request()),
     ),
     Step(
         words="Then it makes the branch anew: from stable/mitaka, with two patches on top.",
         upstream=Upstream.recreate_liberty,
         typed="resync check",
-        run=lambda session: commands.check(session, Request()),
+        run=lambda session: look.check(session, Request()),
     ),
     Step(
         words="What would become of your work? Looking changes nothing.\n"
         "(parked: does not fit any more and stays on a rescue branch; adopted: upstream has the same)",
         typed="resync plan",
-        run=lambda session: commands.plan(session, Request()),
+        run=lambda session: moving.plan(session, Request()),
     ),
     Step(
         words="Where nobody can be asked, as on a server, resync refuses rather than put your edits aside.",
         typed="resync run --yes",
-        run=lambda session: commands.run(session, _UNATTENDED),
+        run=lambda session: moving.run(session, _UNATTENDED),
     ),
     Step(
         words="So you allow it. --quiet tells only what is left for you to do.",
         typed="resync run --yes --dirty park --quiet",
-        run=lambda session: commands.run(session, _PARKING),
+        run=lambda session: moving.run(session, _PARKING),
         quiet=True,
     ),
     Step(
         words="Whatever did not fit is safe. Your script comes back in a folder next to the clone.",
         typed="resync rescue restore tools/cleanup-containers --to ../mine",
-        run=lambda session: commands.rescue_restore(session, "tools/cleanup-containers", None, "../mine"),
+        run=lambda session: past.rescue_restore(session, "tools/cleanup-containers", None, "../mine"),
     ),
     Step(
         words="Second thoughts? Branch, index and files go back to what they were, byte for byte.",
         typed="resync undo --yes",
-        run=lambda session: commands.undo(session, None, yes=True, discard_newer=False),
+        run=lambda session: moving.undo(session, None, yes=True, discard_newer=False),
     ),
     Step(
         words="And an undo can be undone.",
         typed="resync undo --yes",
-        run=lambda session: commands.undo(session, None, yes=True, discard_newer=False),
+        run=lambda session: moving.undo(session, None, yes=True, discard_newer=False),
     ),
     Step(
         words="Every run is on record, the newest first.",
         typed="resync log",
-        run=lambda session: commands.log(session, None),
+        run=lambda session: past.log(session, None),
     ),
 )
 

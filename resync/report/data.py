@@ -6,11 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
-from resync.model import Evidence, LocalCommit, LocalFile, Oid, Plan, RefUpdate, Successor, TreePath, Upstream
+from resync.model import (
+    Commit,
+    Evidence,
+    LocalCommit,
+    LocalFile,
+    Oid,
+    Plan,
+    RefUpdate,
+    Successor,
+    TreePath,
+    Upstream,
+)
 
 if TYPE_CHECKING:
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
+    from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
 
 SCHEMA_VERSION = 1
@@ -182,3 +194,13 @@ def kept_file(file: KeptFile, size: int | None) -> dict[str, Any]:
     """One file that a rescue branch keeps; ``size`` in bytes, None where it is deleted."""
     mode = f"{file.entry.mode:06o}" if file.entry is not None else None
     return {**_named("path", file.path), "state": file.state, "mode": mode, "size": size}
+
+
+def ownership(owned: Ownership, commit: Commit) -> dict[str, Any]:
+    """Whose one commit is, for ``check --verbose``."""
+    return {
+        "oid": _oid(owned.oid),
+        **_named("subject", commit.subject),
+        "whose": owned.whose,
+        "evidence": _evidence(owned.evidence) if owned.evidence is not None else None,
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
 from resync.model import (
+    Commit,
     CommitVerdict,
     Evidence,
     FileVerdict,
@@ -23,6 +24,7 @@ from resync.report.words import count, short, shown
 if TYPE_CHECKING:
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
+    from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
 
 Tone: TypeAlias = Literal["good", "warning", "bad", "quiet", "strong"]
@@ -48,6 +50,12 @@ _EVIDENCE = {
     "tracking": "{source} stood there before this fetch",
     "reflog": "the reflog of {source} has it",
     "announcement-tag": "tag {source} announces it",
+}
+_WHOSE = {
+    "yours": "yours: nothing says that upstream ever had it",
+    "upstream": "upstream's",
+    "published": "somebody's: a merge brought it in, and another branch of the remote has it",
+    "still-upstream": "upstream's, and it still has it",
 }
 _PREFIXES = (b"refs/tags/", b"refs/remotes/", b"refs/heads/")
 
@@ -95,6 +103,19 @@ def _reasons(upstream: Upstream, verbose: bool) -> str:
 
 def _reason(evidence: Evidence) -> str:
     return _EVIDENCE[evidence.kind].format(source=shown(_plain(evidence.source)))
+
+
+def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> Iterator[str]:
+    """Whose commits these are, and why."""
+    if owned:
+        yield "Whose the commits are, newest first:"
+    for each, commit in owned:
+        words = _WHOSE[each.whose]
+        if each.evidence is not None:
+            words += f": {_reason(each.evidence)}"
+        tone: Tone = "strong" if each.whose == "yours" else "quiet"
+        yield f"  {short(each.oid)}  {shown(commit.subject)}"
+        yield paint(f"              {words}", tone)
 
 
 def _plain(ref: bytes) -> bytes:

@@ -1,0 +1,7 @@
+"""The commands: each opens the repository, goes as far along the pipeline as it must, and reports.
+
+``session`` is what they share; ``look`` says how things stand (``check``), ``moving`` does the work
+(``plan``, ``run``, ``continue``, ``abort``, ``undo``), ``past`` looks back (``status``, ``log``, ``rescue``).
+Modules that only some commands need are imported where they are needed: ``check`` is asked often and has to
+be quick.
+"""

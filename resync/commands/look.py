@@ -1,0 +1,99 @@
+"""``check``: was upstream rewritten, and whose are the commits? Nothing of the user's changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
+from resync.errors import ExitCode, ResyncError, UsageError
+from resync.journal import Journals
+from resync.model import Request
+from resync.report import data, text
+from resync.report.words import count, shown
+from resync.repository import Repository
+
+if TYPE_CHECKING:
+    from resync.model import Commit
+    from resync.observe import Observation
+    from resync.upstream.ownership import Ownership
+
+
+def check(session: Session, request: Request, *, commit: str | None = None) -> ExitCode:
+    """Was upstream rewritten? Writes objects and resync's own record only.
+
+    With ``--verbose`` it says of every commit whose it is and why, with ``commit`` (a revision) of that one.
+    """
+    from resync.observe import observe, unusable
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        unfinished = journals.unfinished()
+        seen = observe(repository, request, session.caller, console.progress)
+        upstream = seen.upstream
+        left_over = still_waiting(repository, journals)
+        refusal = unusable(upstream)
+        code = ExitCode.OK
+        error: ResyncError | None = None
+        if unfinished is not None:
+            code, error = ExitCode.UNFINISHED, interrupted(unfinished)
+        elif refusal is not None:
+            code, error = ExitCode.REFUSED, refusal
+        elif upstream.kind not in ("up-to-date", "advanced"):
+            code = ExitCode.DUE
+        elif left_over:
+            code = ExitCode.WAITING
+        hint = session.again("plan") if code == ExitCode.DUE else "resync status" if left_over else ""
+        if refusal is None or session.verbose or upstream.successors:
+            console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
+        owned = _ownership(repository, seen, commit) if session.verbose or commit is not None else None
+        if owned is not None:
+            console.lines(text.ownership_lines(owned, console.paint))
+        if code == ExitCode.DUE:
+            yours = count(len(seen.local), "commit") if seen.local else "no commits"
+            console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
+            console.lines([f"To see what would become of your work: {hint}"])
+        console.important(waiting_lines(left_over, session))
+        if error is not None:
+            console.error(text.error_lines(error, console.paint))
+        more: dict[str, Any] = (
+            {"ownership": [data.ownership(*each) for each in owned]} if owned is not None else {}
+        )
+        console.document(
+            data.document(
+                "check",
+                code,
+                checkout=repository.root,
+                branch=seen.head.name,
+                upstream=upstream,
+                error=error,
+                hint=hint,
+                **more,
+            )
+        )
+        return code
+
+
+def _ownership(
+    repository: Repository, seen: Observation, commit: str | None
+) -> list[tuple[Ownership, Commit]]:
+    """Whose the branch's commits are that the new tip does not have, or whose that one is."""
+    from resync.upstream.ownership import Ownership, ownership
+    from resync.upstream.revision import resolve
+
+    owned = ownership(
+        seen.history, seen.evidence, seen.merged, head=seen.head.tip, new_tip=seen.upstream.new_tip
+    )
+    if commit is not None:
+        oid = resolve(repository, commit, "--commit")
+        new_tip = seen.upstream.new_tip
+        owned = tuple(each for each in owned if each.oid == oid)
+        if not owned and new_tip is not None and seen.history.is_ancestor(oid, new_tip):
+            owned = (Ownership(oid=oid, whose="still-upstream"),)
+        if not owned:
+            raise UsageError(
+                "not-on-this-branch",
+                f"--commit {commit} is not on {shown(seen.head.name)}. Nothing was changed.",
+                f"git branch --contains {oid[:10].decode()}",
+            )
+    return [(each, repository.objects.commit(each.oid)) for each in owned]

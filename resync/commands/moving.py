@@ -1,0 +1,204 @@
+"""``plan``, ``run``, and what finishes a run or takes it back: ``continue``, ``abort``, ``undo``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from resync.commands.session import (
+    Session,
+    interrupted,
+    refuse_unfinished,
+    still_waiting,
+    waiting_lines,
+)
+from resync.console import Console
+from resync.errors import ExitCode, Refused, UsageError
+from resync.journal import Journals
+from resync.model import Plan, Request
+from resync.report import data, text
+from resync.report.words import shown
+from resync.repository import Repository
+from resync.repository.locks import RunLock
+
+if TYPE_CHECKING:
+    from resync.sequencer import Result
+
+
+def plan(session: Session, request: Request) -> ExitCode:
+    """Say what ``run`` would do, by doing all of it in memory."""
+    from resync.rehearse import rehearse
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        refuse_unfinished(journals)
+        rehearsed = rehearse(
+            repository, request, session.caller, session.settings(repository), console.progress
+        )
+        left_over = still_waiting(repository, journals)
+        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if left_over else ExitCode.OK
+        hint = session.again("run") if code == ExitCode.DUE else ""
+        console.lines(_plan_lines(session, rehearsed))
+        if code == ExitCode.DUE:
+            console.lines([f"Nothing was changed. To carry this out: {hint}"])
+        console.important(waiting_lines(left_over, session))
+        console.document(data.document("plan", code, plan=rehearsed, hint=hint))
+        return code
+
+
+def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
+    paint = session.console.paint
+    if plan.undoes is not None:
+        yield f"This takes back run {plan.undoes}:"
+    if plan.upstream is not None:
+        yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
+    if plan.recorded:
+        yield from text.plan_lines(plan, paint)
+
+
+def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
+    """Refuse where a person would have to be asked and there is nobody to ask."""
+    if not yes and not console.interactive:
+        raise UsageError(
+            "not-a-terminal",
+            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+            hint,
+        )
+
+
+def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
+    """Show the plan and, with ``ask``, let the user decide; a no is ``Refused("declined")``."""
+    console = session.console
+    if not ask or not plan.recorded:
+        console.lines(_plan_lines(session, plan))
+        return
+    # Nobody can answer about a plan that --quiet has hidden.
+    console.important([*_plan_lines(session, plan), ""])
+    if not console.ask(question):
+        raise Refused("declined", "Nothing was changed.")
+
+
+def run(session: Session, request: Request) -> ExitCode:
+    """Fetch, plan, ask, do."""
+    from resync.rehearse import rehearse
+    from resync.sequencer import Sequencer
+
+    console = session.console
+    with session.open() as repository:
+        hint = "resync plan to see what would be done; resync run --yes to do it"
+        _refuse_to_guess(console, yes=request.unattended, hint=hint)
+        journals = Journals(repository)
+        settings = session.settings(repository)
+        sequencer = Sequencer(repository, session.caller, settings)
+        with RunLock(journals.folder):
+            sequencer.sweep()
+            unfinished = journals.unfinished()
+            if unfinished is not None:
+                if not request.unattended:
+                    raise interrupted(unfinished)
+                finished = sequencer.finish(unfinished)
+                return _report_done(session, repository, "run", unfinished.plan, finished)
+            rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+            _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
+            result = sequencer.carry_out(rehearsed)
+            return _report_done(session, repository, "run", rehearsed, result)
+
+
+def _report_done(
+    session: Session, repository: Repository, command: str, done: Plan, result: Result
+) -> ExitCode:
+    """Say what became of everything, and record it with the run."""
+    console = session.console
+    journals = Journals(repository)
+    left_over = still_waiting(repository, journals)
+    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
+    document = data.document(
+        command,
+        code,
+        plan=done,
+        done=True,
+        left=result.left,
+        bared=result.bared,
+        hint="resync status" if left_over else "",
+    )
+    if done.recorded:
+        with suppress(OSError):
+            # The run is done; that its record lacks what was said about it must not make it look failed.
+            journals.conclude(done.id, document)
+        console.lines([""])
+        console.lines(text.done_lines(done, console.paint))
+        console.important(text.left_lines(result.left, console.paint))
+        console.important(text.bared_lines(result.bared, console.paint))
+    elif done.upstream is not None and done.upstream.kind == "advanced":
+        console.lines(["To carry your work over to its new commits: resync run --advance"])
+    console.important(waiting_lines(left_over, session))
+    if done.recorded:
+        console.lines(text.undo_line(done))
+    console.document(document)
+    return code
+
+
+def resume(session: Session, *, abort: bool) -> ExitCode:
+    """``continue`` or ``abort`` an interrupted run."""
+    from resync.sequencer import Sequencer
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        sequencer = Sequencer(repository, session.caller, session.settings(repository))
+        with RunLock(journals.folder):
+            died = bool(journals.everywhere("planned"))
+            # A run that died before it changed anything left its locks, and git waits for them.
+            sequencer.sweep()
+            unfinished = journals.unfinished()
+            if unfinished is None and died:
+                console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
+                console.document(
+                    data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
+                )
+                return ExitCode.OK
+            if unfinished is None:
+                raise Refused(
+                    "nothing-interrupted",
+                    "No run was interrupted here. Nothing was changed.",
+                    "resync status",
+                )
+            if not abort:
+                result = sequencer.finish(unfinished)
+                return _report_done(session, repository, "continue", unfinished.plan, result)
+            left = sequencer.abort(unfinished).left
+            code = ExitCode.WAITING if left else ExitCode.OK
+            name = shown(unfinished.plan.head.name)
+            console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
+            console.important(text.left_lines(left, console.paint))
+            console.document(
+                data.document(
+                    "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
+                )
+            )
+            return code
+
+
+def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:
+    """Everything back as it was before a run, as a new run."""
+    from resync import undo as undoing
+    from resync.sequencer import Sequencer
+
+    console = session.console
+    with session.open() as repository:
+        _refuse_to_guess(console, yes=yes, hint="resync undo --yes")
+        journals = Journals(repository)
+        settings = session.settings(repository)
+        sequencer = Sequencer(repository, session.caller, settings)
+        with RunLock(journals.folder):
+            sequencer.sweep()
+            refuse_unfinished(journals)
+            journal = undoing.choose(journals, run)
+            rehearsed = undoing.rehearse_undo(
+                repository, journal, session.caller, settings, discard_newer=discard_newer
+            )
+            _agreed(session, rehearsed, "Take it back?", ask=not yes)
+            result = sequencer.carry_out(rehearsed)
+            return _report_done(session, repository, "undo", rehearsed, result)

@@ -1,0 +1,99 @@
+"""What every command has: where it was called, by whom, how to talk, and what it must not pass over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from resync.console import Console
+from resync.errors import ResyncError, Unfinished
+from resync.journal import Journal, Journals
+from resync.model import Caller
+from resync.report import text
+from resync.report.words import shown
+from resync.repository import Repository
+from resync.repository.sharing import share
+
+if TYPE_CHECKING:
+    from resync.waiting import Waiting
+    from resync.worktree.settings import WorktreeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call of a command: where, by whom, how to talk. ``env`` is the environment.
+
+    ``words`` are the arguments that say what is to be done, for naming a command that does the same.
+    """
+
+    path: str
+    env: Mapping[str, str]
+    caller: Caller
+    console: Console
+    verbose: bool
+    words: tuple[str, ...] = ()
+
+    def again(self, command: str) -> str:
+        """What to type for another command with the same meaning."""
+        if command == "run" and not self.words:
+            return "resync"
+        return " ".join(["resync", command, *map(text.quoted, self.words)])
+
+    @contextmanager
+    def open(self) -> Iterator[Repository]:
+        """The repository that the command is about; errors inside learn which one it is."""
+        with Repository.open(os.path.abspath(self.path), self.env) as repository:
+            for sentence in repository.warnings():
+                self.console.warn(sentence)
+            try:
+                yield repository
+                share(repository)
+            except ResyncError as error:
+                error.checkout = repository.root
+                error.branch = repository.branch_name()
+                error.hint = repository.hint(error)
+                raise
+
+    def settings(self, repository: Repository) -> WorktreeSettings:
+        """What the configuration says about the working tree."""
+        from resync.worktree.settings import read_settings
+
+        base = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", ""), ".config")
+        return read_settings(
+            repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
+        )
+
+
+def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    if not any(entry.waits for entry in journals.entries()):
+        return ()
+    from resync.waiting import waiting
+
+    return waiting(repository, journals)
+
+
+def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
+    for each in left_over:
+        yield ""
+        yield session.console.paint(
+            f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
+            "warning",
+        )
+        yield from text.waiting_lines(each)
+
+
+def interrupted(journal: Journal) -> Unfinished:
+    return Unfinished(
+        "interrupted-run",
+        f"Run {journal.plan.id} was interrupted half-way. Everything of yours is backed up.",
+        "resync continue to finish it, or resync abort to have everything back as it was",
+    )
+
+
+def refuse_unfinished(journals: Journals) -> None:
+    unfinished = journals.unfinished()
+    if unfinished is not None:
+        raise interrupted(unfinished)

@@ -1,0 +1,46 @@
+"""``check --verbose`` says of every commit whose it is and what says so."""
+
+from __future__ import annotations
+
+from tests import rewritten
+from tests.conftest import World
+
+
+def test_every_commit_is_explained(world: World) -> None:
+    old, new = rewritten.rewritten(world)
+    listed = world.git("rev-list", "HEAD", f"^{new}").splitlines() if _has(world, new) else []
+    done = world.resync("check", "--verbose", "--json")
+    owned = done.json["ownership"]
+    listed = listed or world.git("rev-list", "HEAD", f"^{new}").splitlines()
+    assert [each["oid"] for each in owned] == listed
+    assert [(each["subject"], each["whose"]) for each in owned] == [
+        ("Fix the README", "yours"),
+        ("Count my way", "yours"),
+        ("Ship a plugin", "yours"),
+        ("Old way", "upstream"),
+    ]
+    assert owned[-1]["evidence"] == {
+        "kind": "tracking",
+        "source": "refs/remotes/origin/main",
+        "oid": old,
+    }
+    assert "ownership" not in world.resync("check", "--json").json
+
+
+def _has(world: World, oid: str) -> bool:
+    return oid in world.git("rev-list", "--all").splitlines()
+
+
+def test_one_commit_is_explained(world: World) -> None:
+    old, new = rewritten.rewritten(world)
+    done = world.resync("check", "--commit", "HEAD~1")
+    assert "Count my way" in done.out
+    assert "yours: nothing says that upstream ever had it" in done.out
+    assert "Ship a plugin" not in done.out
+    assert "upstream's: an earlier resync saw it" in world.resync("check", "--commit", old).out
+    assert "upstream's, and it still has it" in world.resync("check", "--commit", new).out
+    world.git("checkout", "-q", "--orphan", "elsewhere")
+    stray = world.commit("Elsewhere", {"x": "x"})
+    world.git("checkout", "-q", "-f", "main")
+    done = world.resync("check", "--commit", stray, "--json")
+    assert (done.code, done.json["error"]["kind"]) == (2, "not-on-this-branch")
