@@ -19,6 +19,7 @@ from types import BuiltinFunctionType, FrameType, TracebackType
 from typing import Any
 
 from resync.model import MODE_FILE, FileChange, TreeEntry, TreePath
+from resync.repository import Objects
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.switch import FileSwitch
 from tests.history.commits import new_objects
@@ -220,7 +221,7 @@ def race(base: Path, rounds: int, seed: int) -> Counter[str]:
     ``AssertionError`` where it is nowhere, or neither in place nor listed.
     """
     chance = random.Random(seed)
-    objects = new_objects()
+    objects: Objects = new_objects()
     old, new = (TreeEntry(MODE_FILE, objects.add_blob(data)) for data in (b"old", b"new"))
     change = FileChange(path=TreePath(b"file"), before=old, after=new)
     outcomes: Counter[str] = Counter()
