@@ -13,6 +13,7 @@ from resync.checkout import Checkout
 from resync.history import tree_changes
 from resync.model import (
     MODE_GITLINK,
+    MODE_TREE,
     FileChange,
     FileVerdict,
     IndexChange,
@@ -27,7 +28,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects
-from resync.worktree.index import Index, IndexEntry
+from resync.worktree.index import INTENT_TO_ADD, Index, IndexEntry
 
 OnDisk = Mapping[TreePath, TreeEntry | None]
 ToDisk = Callable[[TreePath, TreeEntry], TreeEntry]
@@ -102,6 +103,32 @@ def _index_changes(
                 mode=new.mode, oid=new.oid, skip_worktree=sparse, in_file=same and path in changed
             )
         yield IndexChange(path=path, before=record(entry), after=after)
+    for path, entry in index.entries.items():
+        if entry.flags & INTENT_TO_ADD and not _still_intended(objects, carried, path):
+            yield IndexChange(path=path, before=record(entry), after=None)
+
+
+def _still_intended(objects: Objects, carried: Carried, path: TreePath) -> bool:
+    """Whether the entry of a new file that was only announced (``git add -N``) stays.
+
+    It goes with its file, where that is parked or was given another name, and where the new index has a
+    folder at the path or a file above it. An entry that upstream's takes the place of is no matter of ours.
+    """
+    slash = path.find(b"/")
+    while slash > 0:
+        above = objects.entry(carried.new_index, TreePath(path[:slash]))
+        if above is None or above.mode != MODE_TREE:
+            return above is None and _has_its_file(objects, carried, path)
+        slash = path.find(b"/", slash + 1)
+    indexed = objects.entry(carried.new_index, path)
+    if indexed is not None:
+        return indexed.mode != MODE_TREE
+    return _has_its_file(objects, carried, path)
+
+
+def _has_its_file(objects: Objects, carried: Carried, path: TreePath) -> bool:
+    had = objects.entry(carried.worktree, path) is not None
+    return not had or objects.entry(carried.new_worktree, path) is not None
 
 
 def record(entry: IndexEntry | None) -> IndexRecord | None:

@@ -254,7 +254,7 @@ class _Run:
 
     def revert(self) -> tuple[TreePath, ...]:
         """Everything back as it was before the run; the backup stays."""
-        left = list(self._files.revert())
+        left = [*self._files.revert(), *self._files.disturbed()]
         self._files.sync()
         moved = [update for update in self._updates if self._repository.ref(update.name) != update.old]
         if moved:

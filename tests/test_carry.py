@@ -49,6 +49,29 @@ def test_a_staged_edit_with_another_on_top_is_in_the_object_store(world: World) 
     assert world.git("status", "--porcelain") == "MM f"
 
 
+@needs_git
+@pytest.mark.parametrize("new", ["announced", "announced/below"], ids=["in its place", "a folder there"])
+@pytest.mark.parametrize("on_disk", [True, False], ids=["with its file", "its file is gone"])
+def test_a_file_that_was_only_announced_and_gives_way(world: World, new: str, on_disk: bool) -> None:
+    """``git add -N``: the entry goes where its file goes, and undo brings both back."""
+    rewritten(world)
+    world.commit("newer", {new: "theirs\n"}, at=world.base / "other")
+    world.git("push", "-q", "origin", "HEAD:main", at=world.base / "other")
+    file = world.write("announced", "mine\n")
+    world.git("add", "-N", "announced")
+    if not on_disk:
+        file.unlink()
+    before = world.state()["index"], world.git("status", "--porcelain=v2")
+    done = world.resync("run", "--yes", "--dirty", "park")
+    assert done.code in (0, 3), done
+    assert world.git("ls-files") == f"{new}\nf"
+    assert world.git("status", "--porcelain") == ""
+    assert world.resync("undo", "--yes").code == 0
+    assert (world.state()["index"], world.git("status", "--porcelain=v2")) == before
+    assert file.exists() == on_disk
+    assert not on_disk or file.read_text() == "mine\n"
+
+
 # --- in memory ---------------------------------------------------------------------------------------
 
 Files = Mapping[str, bytes | None]

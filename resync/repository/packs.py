@@ -4,6 +4,9 @@ dulwich builds a pack beside the others and locks its index there; a process tha
 nobody may ever write the same pack again. So what is fetched is built in a store of its own, which sees the
 repository's objects as an alternate (as git's receive-pack does with its quarantine), what is made here in a
 folder of the same kind, and only finished files move.
+
+A pack is named by its checksum, as with git. dulwich names it for the ids in it: one with the same objects in
+another order would then replace a pack that is in use, and its index a moment later.
 """
 
 from __future__ import annotations
@@ -61,8 +64,6 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
         rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
         with _read_only_file(f"{new}.idx") as file:
             write_pack_index_v2(file, rows, checksum)
-        for kind in ("pack", "idx"):
-            os.rename(f"{new}.{kind}", os.path.join(folder, "pack", f"pack-{checksum.hex()}.{kind}"))
 
 
 @contextmanager
@@ -86,15 +87,27 @@ def _folder(store: DiskObjectStore) -> Iterator[str]:
     try:
         os.mkdir(os.path.join(folder, "pack"))
         yield folder
-        _move_in(os.path.join(folder, "pack"), os.fspath(store.pack_dir))
+        _move_in(os.path.join(folder, "pack"), os.fspath(store.pack_dir), store.object_format.hex_length // 2)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move_in(made: str, packs: str) -> None:
-    """Move finished packs in, the index last: a pack without its index is not looked at."""
-    for name in sorted(os.listdir(made), key=lambda name: name.endswith(".idx")):
-        os.replace(os.path.join(made, name), os.path.join(packs, name))
+def _move_in(made: str, packs: str, width: int) -> None:
+    """Move finished packs in, the index last: a pack without its index is not looked at.
+
+    ``width`` is the length of a checksum in bytes.
+    """
+    names = sorted(os.listdir(made), key=lambda name: name.endswith(".idx"))
+    checksums = {}
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        if suffix == ".pack":
+            with open(os.path.join(made, name), "rb") as file:
+                file.seek(-width, os.SEEK_END)
+                checksums[stem] = file.read().hex()
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        os.replace(os.path.join(made, name), os.path.join(packs, f"pack-{checksums[stem]}{suffix}"))
     fsync_directory(packs)
 
 

@@ -6,6 +6,6 @@ have. What it means: ``settings`` from the configuration, ``attributes`` and ``i
 ``patterns``, ``convert`` for line ends, ``form`` for what a stored file is on disk, ``merging`` for what
 attributes and configuration say to the merge engine, ``drivers`` for the user's own ways to merge, ``names``
 for paths that must not be made, ``access`` for owners and permissions.
-The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files, ``reindex``
-the index, and ``place`` puts a single file back.
+The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files (``moves`` each
+one, where somebody else may be at work on it), ``reindex`` the index, and ``place`` puts a single file back.
 """

@@ -19,6 +19,11 @@ from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, Oid, TreePath
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 _CHUNK = 1 << 20
 
+BECAME_ANOTHER = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.ESTALE}
+)
+"""What reading fails with where a file or link has just become something else, or nothing."""
+
 
 class Files:
     """The files below ``root``. Which directories are real is looked up once and remembered."""
@@ -54,12 +59,12 @@ class Files:
         with _refusing(path):
             if os.path.islink(self._prefix + path):
                 return os.readlink(self._prefix + path)
-            with open(self._open(path), "rb") as file:
+            with open(open_regular(self._prefix + path), "rb") as file:
                 return file.read()
 
     def hash_blob(self, path: TreePath, hex_length: int) -> Oid:
         """The id that a regular file's bytes have as a blob, without holding them in memory."""
-        with _refusing(path), open(self._open(path), "rb") as file:
+        with _refusing(path), open(open_regular(self._prefix + path), "rb") as file:
             digest = (hashlib.sha1 if hex_length == 40 else hashlib.sha256)()
             size = os.fstat(file.fileno()).st_size
             digest.update(b"blob %d\0" % size)
@@ -89,15 +94,6 @@ class Files:
         parts = (b"/.git/HEAD", b"/.git/objects", b"/.git/refs")
         return all(self._lstat(TreePath(directory + part)) is not None for part in parts)
 
-    def _open(self, path: TreePath) -> int:
-        """Open for reading; neither a link nor a FIFO that has just been put there can mislead or block."""
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        descriptor = os.open(self._prefix + path, flags | getattr(os, "O_BINARY", 0))
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise changed_meanwhile(path)
-        return descriptor
-
     def _is_real(self, directory: bytes) -> bool:
         """Whether a directory (with a slash at its end) and all above it are directories and not links."""
         found = self._real.get(directory)
@@ -121,6 +117,20 @@ class Files:
             if error.errno in _ABSENT:
                 return None
             raise _unreadable(path, error) from None
+
+
+def open_regular(full: bytes) -> int:
+    """Open a regular file for reading; neither a link nor a FIFO that has just been put there can mislead or
+    block.
+
+    Raises ``OSError``: with ``ELOOP`` or ``EINVAL`` for what is no regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(full, flags | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), full)
+    return descriptor
 
 
 def regular_mode(status_mode: int) -> int:
@@ -161,9 +171,9 @@ def _parent(directory: bytes) -> bytes:
 def _refusing(path: TreePath) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise changed_meanwhile(path) from None
     except OSError as error:
+        if error.errno in BECAME_ANOTHER:
+            raise changed_meanwhile(path) from None
         raise _unreadable(path, error) from None
 
 

@@ -54,7 +54,7 @@ class DiskForm:
         entry = self._index.entries.get(path)
         status = self._files.lstat(path)
         if entry is None or status is None:
-            if entry is None or entry.skip_worktree:
+            if entry is None or entry.skip_worktree or entry.intent_to_add:
                 return None
             raise changed_meanwhile(path)
         data = self._files.read(path)

@@ -7,6 +7,7 @@ import stat
 
 from resync.errors import Refused
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreePath
+from resync.worktree.moves import link
 
 
 def place(root: str, path: TreePath, mode: int, data: bytes) -> bool:
@@ -46,16 +47,18 @@ def _write(target: bytes, mode: int, data: bytes) -> None:
     if mode == MODE_SYMLINK:
         os.symlink(data, target)
         return
+    # Under another name first: who finds the file finds all of it, and may save over it at once.
+    partial = os.path.join(os.path.dirname(target), b".resync-" + os.urandom(8).hex().encode())
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(target, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666)
+    descriptor = os.open(partial, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
-        os.unlink(target)
-        raise
+        link(partial, target)
+    finally:
+        os.unlink(partial)
 
 
 def _holds(target: bytes, mode: int, data: bytes) -> bool:

@@ -23,7 +23,6 @@ from resync.model import (
     MODE_EXECUTABLE,
     MODE_GITLINK,
     MODE_SYMLINK,
-    MODE_TREE,
     NO_CONTENT,
     Access,
     FileChange,
@@ -32,11 +31,10 @@ from resync.model import (
 )
 from resync.repository import Objects
 from resync.worktree.access import give_access, take_access
-from resync.worktree.files import Files, git_mode
+from resync.worktree.files import Files
+from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back
 from resync.worktree.names import check_paths
 from resync.worktree.settings import WorktreeSettings
-
-_DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
 
 
 def quarantined(folder: str, changes: Sequence[FileChange]) -> Mapping[TreePath, bytes]:
@@ -118,7 +116,7 @@ class FileSwitch:
 
     def _makes_room(self, change: FileChange, found: TreeEntry | None) -> bool:
         """Whether a folder stands in a new file's place and all that is in it goes away in this switch."""
-        if change.before is not None or found != _DIRECTORY:
+        if change.before is not None or found != DIRECTORY:
             return False
         going = {each.path for _, each in self._ordered if each.after is None}
         full = self._full(change.path)
@@ -171,8 +169,8 @@ class FileSwitch:
     def _prepare(self, number: int, path: TreePath, entry: TreeEntry, access: Access | None) -> None:
         """Put a new file, or the very one that an earlier run moved away, into the run's folder."""
         original = self._originals.get(path)
-        if original is not None and self._same(_look(original, self._objects), entry):
-            _link(original, self._staged(number))
+        if original is not None and self._same(look(original, self._objects), entry):
+            link(original, self._staged(number))
         elif entry.oid == NO_CONTENT:
             raise Refused(
                 "original-gone",
@@ -236,18 +234,21 @@ class FileSwitch:
             self._remove_empty(full)
             return change.after is None or self._install(number, change.path)
         taken = os.path.lexists(quarantined)
-        if found is not None and found != _DIRECTORY:
+        if found is not None and found != DIRECTORY:
             if not self._same(found, change.before):
                 return False
             if taken:
                 # Stopped while it was being put back, it has both names, or a copy has the other.
-                if not self._same(_look(quarantined, self._objects), change.before):
+                if not self._same(look(quarantined, self._objects), change.before):
                     return False
-                os.unlink(quarantined)
-            os.rename(full, quarantined)
-            if not self._same(_look(quarantined, self._objects), change.before):
+                free(quarantined, full)
+            try:
+                os.rename(full, quarantined)
+            except FASTER:
+                return change.after is None  # somebody removed it
+            if not self._same(look(quarantined, self._objects), change.before):
                 # Somebody saved between the look and the move; theirs goes back if the place is free.
-                _link(quarantined, full)
+                put_back(quarantined, full)
                 return False
         elif change.before is not None and not taken:
             return False
@@ -264,9 +265,9 @@ class FileSwitch:
             if os.path.isdir(self._staged(number)) and not os.path.islink(self._staged(number)):
                 os.mkdir(full)
             else:
-                _link(self._staged(number), full)
+                link(self._staged(number), full)
                 os.unlink(self._staged(number))
-        except FileExistsError:
+        except FASTER:
             return False
         return True
 
@@ -293,19 +294,20 @@ class FileSwitch:
         if change.after is not None and change.after.mode == MODE_GITLINK:
             self._remove_empty(full)
             found = self._found(change.path)
-        if found is not None and found != _DIRECTORY:
+        if found is not None and found != DIRECTORY:
             if self._same(found, change.before):
-                os.unlink(quarantined)
+                free(quarantined, full)
                 return True
             if not self._same(found, change.after):
                 return False
-            with contextlib.suppress(FileNotFoundError):
-                # Stopped while it was installed, it still has this name too; renaming would do nothing.
-                os.unlink(self._staged(number))
-            os.rename(full, self._staged(number))
-            if not self._same(_look(self._staged(number), self._objects), change.after):
-                _link(self._staged(number), full)
-                return False
+            staged = self._staged(number)
+            # Stopped while it was installed, it still has this name too; renaming would do nothing.
+            free(staged, full)
+            with contextlib.suppress(*FASTER):
+                os.rename(full, staged)
+                if not self._same(look(staged, self._objects), change.after):
+                    put_back(staged, full)
+                    return False
         if change.before is None:
             return True
         if not self._make_parents(change.path):
@@ -317,21 +319,27 @@ class FileSwitch:
         if not os.path.lexists(quarantined):
             self._write(quarantined, change.before, full, change.access_before)
         try:
-            _link(quarantined, full)
-        except FileExistsError:
+            link(quarantined, full)
+        except FASTER:
             return False
-        os.unlink(quarantined)
+        free(quarantined, full)
         return True
 
     def disturbed(self) -> tuple[TreePath, ...]:
-        """The paths whose old file, now in quarantine, was written to since: an editor had it open."""
+        """The paths whose file was written to after it was moved away: an editor had it open.
+
+        That is the old file, now in quarantine, or on the way back the new one.
+        """
         return tuple(
             change.path
             for number, change in self._ordered
-            if change.before is not None
-            and os.path.lexists(self._quarantined(number))
-            and not self._same(_look(self._quarantined(number), self._objects), change.before)
+            if self._was_written(self._quarantined(number), change.before)
+            or self._was_written(self._staged(number), change.after)
         )
+
+    def _was_written(self, moved: bytes, expected: TreeEntry | None) -> bool:
+        found = look(moved, self._objects)
+        return found is not None and not self._same(found, expected)
 
     def sync(self) -> None:
         """Make everything that was changed durable."""
@@ -352,13 +360,13 @@ class FileSwitch:
         """What stands at the path; None also where a link or file stands in place of a parent."""
         if Files(self._root).lstat(path) is None:
             return None
-        return _look(self._full(path), self._objects)
+        return look(self._full(path), self._objects)
 
     def _same(self, found: TreeEntry | None, expected: TreeEntry | None) -> bool:
         if found is None or expected is None:
             return found is expected
         if expected.mode == MODE_GITLINK:
-            return found == _DIRECTORY
+            return found == DIRECTORY
         if expected.oid == NO_CONTENT:
             return found == expected
         if found.oid != expected.oid:
@@ -376,9 +384,12 @@ class FileSwitch:
         folder = self._root
         for name in path.split(b"/")[:-1]:
             folder = os.path.join(folder, name)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder)
-            if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder)
+                if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                    return False
+            except FASTER:
                 return False
         return True
 
@@ -410,41 +421,6 @@ class FileSwitch:
 
     def _stands_in(self, folder: bytes) -> bool:
         return self._keep == folder or self._keep.startswith(folder + os.fsencode(os.sep))
-
-
-def _look(full: bytes, objects: Objects) -> TreeEntry | None:
-    """Mode and blob id of what stands at a path, links not followed, nothing but files opened."""
-    try:
-        status = os.lstat(full)
-    except FileNotFoundError:
-        return None
-    if stat.S_ISDIR(status.st_mode):
-        return _DIRECTORY
-    mode = git_mode(status.st_mode)
-    if mode is None:
-        return TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
-    if mode == MODE_SYMLINK:
-        data = os.readlink(full)
-    else:
-        with open(full, "rb") as file:
-            data = file.read()
-    return TreeEntry(mode, objects.hash_blob(data))
-
-
-def _link(source: bytes, target: bytes) -> None:
-    """Give a file a second name, failing where the name is taken; by a copy where links cannot be made."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):
-        if os.path.islink(source):
-            os.symlink(os.readlink(source), target)
-            return
-        with open(source, "rb") as old, open(target, "xb") as new:
-            while chunk := old.read(1 << 20):
-                new.write(chunk)
-        os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
 
 
 def sync_file_system(path: bytes) -> None:

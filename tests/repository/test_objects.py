@@ -152,6 +152,23 @@ def loose(world: World, oid: Oid) -> Path:
     return world.clone / ".git" / "objects" / name[:2] / name[2:]
 
 
+def test_a_pack_of_the_same_objects_does_not_replace_one_in_use(rewritten_world: World) -> None:
+    """As undone and run again: the ids are the same, their order and so the bytes are not."""
+    with Repository.open(str(rewritten_world.clone), {}) as repository:
+        objects = repository.objects
+        folder = rewritten_world.clone / ".git" / "objects" / "pack"
+        before = set(folder.iterdir())
+        oids = [objects.add(BLOB, data) for data in (b"one", b"two")]
+        objects.write_pack(oids)
+        first = {path: path.read_bytes() for path in set(folder.iterdir()) - before}
+        assert objects._from_disk(oids[0]) == (BLOB, b"one")
+        objects.write_pack(reversed(oids))
+        assert objects._from_disk(oids[0]) == (BLOB, b"one")
+    assert {path: path.read_bytes() for path in first} == first
+    assert len(set(folder.glob("*.pack")) - before) == 2
+    assert rewritten_world.git("fsck", "--strict", "--no-dangling") == ""
+
+
 @pytest.mark.parametrize("damage", [b"", b"x\x9c"])
 def test_a_damaged_object_of_the_same_id_is_noticed(rewritten_world: World, damage: bytes) -> None:
     """A power cut leaves an empty file; whoever takes it for the object keeps nothing."""

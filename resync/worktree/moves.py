@@ -1,0 +1,97 @@
+"""Moving one file where somebody else may be at work, at any moment and on the same file.
+
+No call here replaces or removes bytes that have no other name. What a path holds is known only by looking,
+and may be something else at the next call: so what was moved is looked at after it was moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from resync.model import MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
+from resync.repository import Objects
+from resync.worktree.files import BECAME_ANOTHER, git_mode, open_regular
+
+DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
+_CHANGING = TreeEntry(0, NO_CONTENT)
+
+FASTER = (FileExistsError, FileNotFoundError, NotADirectoryError)
+"""What a call fails with where somebody has just put something in the place, or taken something away."""
+
+
+def look(full: bytes, objects: Objects) -> TreeEntry | None:
+    """Mode and blob id of what stands at a path, links not followed, nothing but files opened.
+
+    What becomes something else while it is looked at is in no state that anybody expects.
+    """
+    try:
+        status = os.lstat(full)
+    except FASTER:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        return DIRECTORY
+    mode = git_mode(status.st_mode)
+    if mode is None:
+        return TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
+    try:
+        if mode == MODE_SYMLINK:
+            data = os.readlink(full)
+        else:
+            with open(open_regular(full), "rb") as file:
+                data = file.read()
+    except OSError as error:
+        if error.errno in BECAME_ANOTHER:
+            return _CHANGING
+        raise
+    return TreeEntry(mode, objects.hash_blob(data))
+
+
+def link(source: bytes, target: bytes) -> None:
+    """Give a file a second name, failing where the name is taken; by a copy where links cannot be made."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FASTER:
+        raise
+    except (OSError, NotImplementedError):
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+            return
+        with open(open_regular(source), "rb") as old, open(target, "xb") as new:
+            while chunk := old.read(1 << 20):
+                new.write(chunk)
+        os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
+
+
+def put_back(moved: bytes, full: bytes) -> None:
+    """Bring back what was moved away and is somebody's, if the place is free; else it stays where it is."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(os.lstat(moved).st_mode):
+            os.rename(moved, full)  # it never replaces anything but an empty folder
+        else:
+            link(moved, full)
+            free(moved, full)
+
+
+def free(name: bytes, full: bytes) -> None:
+    """Make sure that nothing has ``name``, if anything has it, and that nothing is lost by that.
+
+    What stands at ``full`` too loses its second name only; anything else gets another one, because
+    somebody who has it open may still write to it.
+    """
+    try:
+        status = os.lstat(name)
+    except FileNotFoundError:
+        return
+    try:
+        again = os.path.samestat(status, os.lstat(full))
+    except FASTER:
+        again = False
+    if again:
+        os.unlink(name)
+        return
+    number = 1
+    while os.path.lexists(aside := name + b".%d" % number):
+        number += 1
+    os.rename(name, aside)
