@@ -110,6 +110,18 @@ class Console:
             sys.stdout.write("\n")
         return answer.strip().lower() in ("y", "yes")
 
+    def choose(self, question: str, count: int) -> int | None:
+        """Ask for a number from 1 to ``count``; returns it less one, None for any other answer."""
+        sys.stdout.write(f"{question} [1-{count}, anything else for none] ")
+        sys.stdout.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            sys.stdout.write("\n")
+        number = answer.strip()
+        return (
+            int(number) - 1 if number.isascii() and number.isdigit() and 1 <= int(number) <= count else None
+        )
+
 
 def flush() -> bool:
     """Hand over all that was printed; False where nobody takes it any more."""

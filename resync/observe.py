@@ -152,6 +152,10 @@ def _remember(
         write_now(repository, [update], who)
 
 
+class Doubt(Refused):
+    """Nothing tells upstream's commits from the user's own: only a person can."""
+
+
 def unusable(upstream: Upstream) -> Refused | None:
     """Why nothing can be carried over to what upstream is now; None where it can."""
     if upstream.kind == "deleted" and not any(each.kind in _SEEN_HERE for each in upstream.evidence):
@@ -169,7 +173,7 @@ def unusable(upstream: Upstream) -> Refused | None:
             "wait for it to come back, or name where to go: resync run --upstream " + _likeliest(upstream),
         )
     if upstream.kind == "unknown":
-        return Refused(
+        return Doubt(
             "no-evidence",
             f"Nothing tells which of your branch's commits were once those of {upstream.name}."
             " Nothing was changed.",

@@ -258,3 +258,36 @@ def test_an_address_is_shown_harmless_too(rewritten_world: World) -> None:
     assert done.code == 75
     assert harmless(done.err)
     assert "gone\\x1b[31m\\u202e.git" in done.err
+
+
+def _without_evidence(world: World) -> None:
+    """A clone in which nothing tells any more what upstream was; its own commits are in HEAD's reflog."""
+    rewritten.rewritten(world)
+    world.git("fetch", "-q", "origin")
+    logs = world.clone / ".git" / "logs"
+    for place in ("refs/heads/main", "refs/remotes/origin/main"):
+        (logs / place).unlink()
+    lines = (logs / "HEAD").read_text().splitlines(keepends=True)
+    (logs / "HEAD").write_text("".join(line for line in lines if "\tcommit: " in line))
+
+
+def test_in_doubt_a_person_is_asked(world: World) -> None:
+    _without_evidence(world)
+    before = world.state()
+    for answer in ("n\n", "7\n", "\n", "\x04"):
+        done = world.terminal("run", answer=answer)
+        assert done.code == 1, done
+        assert "Nothing tells for certain" in done.out
+        assert world.state() == before
+    done = world.terminal("run", answer="1\ny\n")
+    assert "Old way" in done.out
+    assert "the newest commit that was not made here" in done.out
+    assert "you named it with --old-tip" in done.out
+    assert done.code == 3, done
+
+
+def test_in_doubt_a_script_is_refused(world: World) -> None:
+    _without_evidence(world)
+    done = world.resync("run", "--yes", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "no-evidence")
+    assert "--old-tip" in done.json["hint"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resync.commands.session import (
@@ -14,7 +15,7 @@ from resync.commands.session import (
     waiting_lines,
 )
 from resync.console import Console
-from resync.errors import ExitCode, Refused, UsageError
+from resync.errors import Busy, ExitCode, Refused, UsageError
 from resync.journal import Journals
 from resync.model import Plan, Request
 from resync.report import data, text
@@ -82,6 +83,7 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
+    from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
 
@@ -100,10 +102,45 @@ def run(session: Session, request: Request) -> ExitCode:
                     raise interrupted(unfinished)
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished)
-            rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+            try:
+                rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+            except Doubt:
+                if request.unattended:
+                    raise
+                request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
+                rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "run", rehearsed, result)
+
+
+def _asked_for_old_tip(session: Session, repository: Repository, request: Request) -> str:
+    """Let a person say where upstream's commits end; an answer that is none raises ``Doubt``."""
+    from resync.observe import observe, unusable
+    from resync.upstream.candidates import candidates
+    from resync.upstream.dropped import made_here
+    from resync.upstream.published import published
+
+    console = session.console
+    seen = observe(repository, request, session.caller, console.progress)
+    refusal = unusable(seen.upstream)
+    if refusal is None or seen.upstream.new_tip is None:
+        raise Busy("moved-meanwhile", "Upstream moved just now. Nothing was changed.", "resync")
+    likely = candidates(
+        seen.history,
+        head=seen.head.tip,
+        new_tip=seen.upstream.new_tip,
+        made=made_here(repository, seen.history, seen.head, seen.branch.tracking),
+        published=published(
+            repository, seen.branch, seen.head, seen.fetched.refs if seen.fetched is not None else None
+        ),
+    )
+    commits = [(each, repository.objects.commit(each.oid)) for each in likely]
+    console.important(text.candidate_lines(seen.upstream, commits, console.paint))
+    chosen = console.choose("Which one was the last of upstream's?", len(commits)) if commits else None
+    if chosen is None:
+        raise refusal
+    return likely[chosen].oid.decode()
 
 
 def _report_done(

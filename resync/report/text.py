@@ -24,6 +24,7 @@ from resync.report.words import count, short, shown
 if TYPE_CHECKING:
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
+    from resync.upstream.candidates import Candidate
     from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
 
@@ -116,6 +117,20 @@ def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> 
         tone: Tone = "strong" if each.whose == "yours" else "quiet"
         yield f"  {short(each.oid)}  {shown(commit.subject)}"
         yield paint(f"              {words}", tone)
+
+
+def candidate_lines(
+    upstream: Upstream, likely: Sequence[tuple[Candidate, Commit]], paint: Paint
+) -> Iterator[str]:
+    """What to ask a person about who alone can tell upstream's commits from their own."""
+    yield paint(
+        f"Nothing tells for certain which of your branch's commits were {shown(upstream.name)}'s.", "warning"
+    )
+    if likely:
+        yield "Everything above the last of upstream's is taken for yours. It may be:"
+    for number, (each, commit) in enumerate(likely, start=1):
+        yield f"  {number}  {short(each.oid)}  {shown(commit.subject)}"
+        yield paint(f"                 {each.why}", "quiet")
 
 
 def _plain(ref: bytes) -> bytes:

@@ -26,6 +26,7 @@ _FROM_TRACKING = re.compile(
     rb"(?:branch: Created from|branch: Reset to|reset: moving to|checkout: moving from \S+ to) (?P<name>\S+)$"
 )
 _FROM_CLONE_OR_PULL = re.compile(rb"clone: from |pull(?: -\S+)*: Fast-forward$")
+_RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remotes/\S+$")
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
 
@@ -64,13 +65,11 @@ def collect(
     if given is not None:
         found.append(Evidence(kind="given", source=b"--old-tip", oid=given))
     found += (Evidence(kind="commit-map", source=b"--commit-map", oid=oid) for oid in mapped)
-    record = repository.ref(record_ref(upstream))
-    if record is not None:
-        source = record_ref(upstream)
-        found += (
-            Evidence(kind="record", source=source, oid=oid)
-            for oid in repository.objects.commit(record).parents
-        )
+    for source in _records(repository, upstream):
+        record = repository.ref(source)
+        if record is not None:
+            tips = repository.objects.commit(record).parents
+            found += (Evidence(kind="record", source=source, oid=oid) for oid in tips)
     if upstream.tracking is not None:
         tip = repository.ref(upstream.tracking)
         if tip is not None:
@@ -81,6 +80,16 @@ def collect(
             found.append(Evidence(kind="announcement-tag", source=name, oid=repository.objects.peel(oid)))
     unique = dict.fromkeys(found)
     return tuple(each for each in unique if repository.objects.is_commit(each.oid))
+
+
+def _records(repository: Repository, upstream: UpstreamBranch) -> Iterator[RefName]:
+    """The record of the branch, and those under names that its remote had before it was renamed."""
+    yield record_ref(upstream)
+    branch = b"/" + upstream.branch.removeprefix(BRANCHES)
+    for entry in reversed(repository.reflog(upstream.tracking)) if upstream.tracking is not None else ():
+        renamed = _RENAMED.match(entry.message)
+        if renamed and renamed["old"].endswith(branch):
+            yield RefName(RECORDS + renamed["old"].removesuffix(branch) + branch + b".tips")
 
 
 def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iterator[Evidence]:

@@ -10,6 +10,7 @@ import pytest
 from resync.repository import Repository
 from resync.upstream.evidence import collect
 from resync.upstream.find import find
+from tests import rewritten
 from tests.conftest import World, needs_git
 
 pytestmark = needs_git
@@ -218,3 +219,17 @@ def test_what_was_fetched_survives_a_prune(rewritten_world: World) -> None:
     assert world.resync("check").code == 5
     world.git("gc", "-q", "--prune=now")
     assert world.git("rev-list", "--objects", tip)
+
+
+def test_the_record_follows_a_renamed_remote(world: World) -> None:
+    old = rewritten.start(world)
+    assert world.resync("check").code == 0
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    world.git("remote", "rename", "origin", "vendor")
+    world.git("remote", "rename", "vendor", "upstream")
+    rewritten.rewrite(world)
+    world.git("fetch", "-q", "upstream")
+    assert ("record", b"refs/resync/upstream/origin/main.tips", old.encode()) in collected(world)
+    # A remote that is merely gone is another one: what it had proves nothing here.
+    world.git("update-ref", "refs/resync/upstream/fork/main.tips", "refs/resync/upstream/origin/main.tips")
+    assert not any(b"fork" in source for _, source, _ in collected(world))
