@@ -7,7 +7,6 @@ import resource
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -354,10 +353,8 @@ def test_patterns_that_are_made_to_be_slow(clone: World, file: str) -> None:
     rewrite(clone, {file: f"{slow} text\n" * 20, name: "theirs\n"})
     clone.write(name, "mine\n")
     clone.write(file, f"{slow} text\n" * 20)
-    started = time.monotonic()
     done = within(clone, *RUN, seconds=20)
     assert done.code == 3, done
-    assert time.monotonic() - started < 60
 
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\u202egpj.exe\u2066\x00"[:-1]
