@@ -48,7 +48,9 @@ def taken(
         index, modified = sandbox.index()
         tip = Oid(opened.repo.head())
         tree = objects.commit(tip).tree
-        changes = read_status(objects, str(sandbox.root), index, modified, tree, opened.settings())
+        changes = read_status(
+            objects, str(sandbox.root), index, modified, tree, opened.settings(), opened.filters()
+        )
         head = Head(branch=RefName(b"refs/heads/main"), tip=tip)
         made = snapshot(objects, head, changes, in_the_way(opened), WHO)
         store(opened, [made.rescue, *([made.private] if made.private else [])])
