@@ -158,12 +158,15 @@ WAYS: list[tuple[dict[str, str], str, str]] = [
     ({"clean": CLEAN, "smudge": SMUDGE, "process": "no-such-program"}, "=", "="),
     ({"clean": CLEAN, "smudge": SMUDGE, "process": "no-such-program", "required": "true"}, "!", "!"),
     ({"clean": CLEAN, "smudge": SMUDGE, "process": "cat"}, "=", "="),
-    ({"clean": CLEAN, "smudge": SMUDGE, "process": "echo 0004; sleep 1"}, "=", "="),
+    ({"clean": CLEAN, "smudge": SMUDGE, "process": "echo 0004"}, "=", "="),
 ]
 
 
-@pytest.mark.parametrize("path", ["a.x", ODD])
-@pytest.mark.parametrize("data", [b"", b"Some Text\n", b"Big " * 60_000], ids=["empty", "short", "long"])
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [("a.x", b""), (ODD, b"Some Text\n"), ("a.x", b"Big " * 60_000)],
+    ids=["empty", "odd name", "long"],
+)
 @pytest.mark.parametrize(("config", "cleans", "smudges"), WAYS, ids=[str(way[0]) for way in WAYS])
 def test_a_filter_does_what_it_does_in_git(
     sandbox: Sandbox, config: dict[str, str], cleans: str, smudges: str, data: bytes, path: str
@@ -240,7 +243,7 @@ def test_more_than_can_be_kept_is_a_failure(sandbox: Sandbox) -> None:
 # --- filters that stay at work ---
 
 
-@pytest.mark.parametrize("data", [b"", b"Text\n", b"Big " * 60_000], ids=["empty", "short", "long"])
+@pytest.mark.parametrize("data", [b"", b"Big " * 60_000], ids=["empty", "long"])
 @pytest.mark.parametrize(
     "name", ["a.x", ODD, "line\nend.x", "error.x", "abort.x", "die.x", "bad.x", "odd.x", "late-error.x"]
 )

@@ -143,7 +143,7 @@ def test_ignored_files_are_on_no_branch(sandbox: Sandbox) -> None:
 def test_with_nothing_uncommitted_it_is_the_tip_itself(sandbox: Sandbox) -> None:
     committed(sandbox)
     made, tip = taken(sandbox)
-    assert made == Snapshot(rescue=tip, private=None)
+    assert made == Snapshot(rescue=tip, private=None, raw=None)
 
 
 def test_files_are_kept_with_their_raw_bytes(sandbox: Sandbox) -> None:
