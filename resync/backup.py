@@ -54,6 +54,7 @@ def with_backup(
     kept = {
         "work": saved.rescue,
         "private": saved.private,
+        "raw": saved.raw,
         "files": _files_and_index(repository.objects, plan),
         "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
         "upstream": _old_tracked(plan),

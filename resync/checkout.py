@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from resync.errors import Refused
 from resync.model import Head, Oid, PathState
+from resync.programs import Programs
 from resync.repository import Repository
+from resync.worktree.filters import Filters
 from resync.worktree.index import Index, index_bytes, read_index
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.status import read_status
@@ -23,7 +25,14 @@ class Checkout:
     changes: tuple[PathState, ...]
 
 
-def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings) -> Checkout:
+def programs_for(repository: Repository, settings: WorktreeSettings) -> Programs:
+    """What starts the programs of the user's configuration for this checkout: at its top, as git does."""
+    return Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
+
+
+def read_checkout(
+    repository: Repository, head: Head, settings: WorktreeSettings, filters: Filters
+) -> Checkout:
     """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
 
     Raises ``Refused``: ``operation-in-progress``, ``checked-out-elsewhere``, ``unmerged-paths``, and
@@ -50,7 +59,7 @@ def read_checkout(repository: Repository, head: Head, settings: WorktreeSettings
             "git status",
         )
     tree = objects.commit(head.tip).tree
-    changes = read_status(objects, repository.root, index, modified, tree, settings)
+    changes = read_status(objects, repository.root, index, modified, tree, settings, filters)
     return Checkout(
         index=index,
         index_mtime_ns=modified,

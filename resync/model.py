@@ -120,7 +120,7 @@ class Conflict:
 
 
 class Note(NamedTuple):
-    """Something that the report of a merge should say, about one path or (None) the merge as a whole."""
+    """Something that the report should say, about one path or (None) a merge as a whole."""
 
     path: TreePath | None
     text: str
@@ -157,9 +157,10 @@ class MergeResult:
 class PathState:
     """A tracked path (or an intended addition) at which HEAD, index and working tree are not all equal.
 
-    ``worktree`` is the file as git would store it, after end-of-line conversion; ``raw`` is the blob id
-    of its bytes exactly as they are on disk (the link's target for a symlink), the same id where nothing
-    converts. All are None where there is nothing. Both blobs are in the object store's memory.
+    ``worktree`` is the file as git would store it, after filters and end-of-line conversion; ``raw`` is the
+    blob id of its bytes exactly as they are on disk (the link's target for a symlink), the same id where
+    nothing converts. All are None where there is nothing. Both blobs are in the object store's memory.
+    ``private`` says that a filter keeps the raw bytes away from git: they may be secrets.
     """
 
     path: TreePath
@@ -168,6 +169,7 @@ class PathState:
     worktree: TreeEntry | None
     raw: Oid | None
     intent_to_add: bool = False
+    private: bool = False
 
     @property
     def staged(self) -> bool:
@@ -185,12 +187,18 @@ class InTheWay:
     """An untracked or ignored file that stands where the new tree wants to put something.
 
     ``entry`` is its mode and the blob id of its bytes on disk; for a FIFO, socket or device the file type
-    (``S_IFIFO``, …) and ``NO_CONTENT``.
+    (``S_IFIFO``, …) and ``NO_CONTENT``. ``filtered`` says that a filter would keep them away from git.
     """
 
     path: TreePath
     entry: TreeEntry
     ignored: bool
+    filtered: bool = False
+
+    @property
+    def private(self) -> bool:
+        """Whether its bytes may be secrets, and so belong on no branch that somebody might push."""
+        return self.ignored or self.filtered
 
     @property
     def special(self) -> bool:
@@ -447,6 +455,7 @@ class Plan:
 
     ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
+    ``notes`` are what the report says besides.
     """
 
     id: str
@@ -459,6 +468,7 @@ class Plan:
     rescue: RefUpdate | None
     steps: tuple[Step, ...]
     undoes: str | None = None
+    notes: tuple[Note, ...] = ()
 
     @property
     def recorded(self) -> bool:

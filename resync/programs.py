@@ -1,7 +1,7 @@
 """Programs that the user's own git configuration names, started as git starts them: by a shell.
 
 Nothing else in resync starts a program, and nothing that a repository contains says which one: a command
-comes from git's configuration, which only its owner writes. A program gets no input that it could wait for,
+comes from git's configuration, which only its owner writes. A program gets no input but what it is given,
 no terminal to ask on, and only so much time.
 """
 
@@ -11,7 +11,9 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, Queue, SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ _LINES = 3
 # How long to wait (seconds) for the standard error of a program that has ended: another that it left running
 # in the background may never close it.
 _LAST_WORDS = 1.0
+
+# How long (seconds) a program that is told that there is nothing more to do may take to end.
+_GOODBYE = 10.0
+
+_CHUNK = 65536
+_CHUNKS_AHEAD = 64
 
 _WITHOUT_WINDOW = (
     0x0800_0000 | 0x0200
@@ -47,6 +55,13 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piped(Ended):
+    """A program that came to its own end, and what it printed on its standard output."""
+
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
     """Where and how programs run: in ``folder``, with the environment ``env``, for ``timeout`` seconds."""
 
@@ -61,24 +76,43 @@ class Programs:
         """
         import subprocess
 
-        process = self._start(command)
+        process = self._start(command, subprocess.DEVNULL)
         assert process.stderr is not None
         ear = _Ear(process.stderr)
         try:
             status = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
             _kill(process)
-            raise ProgramTooSlow(
-                f"was not done after {self.timeout:g} seconds{because(ear.said())}"
-            ) from None
+            raise _too_slow(self.timeout, ear.said()) from None
         except BaseException:
             _kill(process)
             raise
-        if status < 0:
-            raise ProgramFailed(f"was killed by signal {-status}{because(ear.said())}")
-        return Ended(status=status, said=ear.said())
+        return _ended(status, ear.said())
 
-    def _start(self, command: bytes) -> subprocess.Popen[bytes]:
+    def pipe(self, command: bytes, data: bytes, limit: int) -> Piped:
+        """Run a shell command to its end with ``data`` to read; it need not read all of it.
+
+        Raises as ``run`` does, and ``ProgramFailed`` where it prints more than ``limit`` bytes.
+        """
+        talk = self.talk(command)
+        try:
+            talk.say(data)
+            talk.hang_up()
+            output = talk.hear_all(limit)
+            ended = talk.ended()
+        except BaseException:
+            talk.kill()
+            raise
+        return Piped(status=ended.status, said=ended.said, output=output)
+
+    def talk(self, command: bytes) -> Talk:
+        """Start a shell command that is spoken with; raises ``ProgramFailed`` where it cannot be started."""
+        import subprocess
+
+        return Talk(self._start(command, subprocess.PIPE), self.timeout)
+
+    def _start(self, command: bytes, channel: int) -> subprocess.Popen[bytes]:
+        """Start it, with ``channel`` for its standard input and output."""
         import subprocess
 
         try:
@@ -86,8 +120,8 @@ class Programs:
                 [self._shell(), "-c", os.fsdecode(command)],
                 cwd=self.folder,
                 env={**self.env, "GIT_TERMINAL_PROMPT": "0"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=channel,
+                stdout=channel,
                 stderr=subprocess.PIPE,
                 # Of a session of its own it has no terminal, and can be killed with all that it started.
                 start_new_session=os.name != "nt",
@@ -113,6 +147,109 @@ class Programs:
         return found
 
 
+class Talk:
+    """A program at work that is written to and read from. Say ``kill`` or ``end`` when done with it.
+
+    Whoever speaks waits for nothing, and an answer is waited for until its time is over, counted from what
+    was said last: so neither side can hold the other up, in whatever order they speak.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._timeout = timeout
+        self._until = monotonic() + timeout
+        self._ear = _Ear(process.stderr)
+        self._to_say: SimpleQueue[bytes | None] = SimpleQueue()
+        self._heard: Queue[bytes] = Queue(_CHUNKS_AHEAD)
+        self._rest = b""
+        self._over = False
+        Thread(target=self._speak, args=(process.stdin,), daemon=True).start()
+        Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
+
+    def say(self, data: bytes) -> None:
+        """Write to it; from now on it has time to answer."""
+        self._until = monotonic() + self._timeout
+        self._to_say.put(data)
+
+    def hang_up(self) -> None:
+        """Close its input, once all is written."""
+        self._to_say.put(None)
+
+    def hear(self, size: int) -> bytes:
+        """Read exactly ``size`` bytes; raises ``ProgramFailed`` where it stops before, or is too slow."""
+        parts = []
+        while size:
+            chunk = self._rest or self._chunk()
+            if not chunk:
+                raise ProgramFailed(f"ended in the middle of its work{because(self._ear.said())}")
+            parts.append(chunk[:size])
+            self._rest = chunk[size:]
+            size -= len(parts[-1])
+        return b"".join(parts)
+
+    def hear_all(self, limit: int) -> bytes:
+        """Read to the end; raises ``ProgramFailed`` for more than ``limit`` bytes, or if it is too slow."""
+        parts, size = [], 0
+        while chunk := self._chunk():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise too_much(limit)
+        return b"".join(parts)
+
+    def ended(self) -> Ended:
+        """How it ended, which is waited for; raises ``ProgramFailed`` for a signal, or if it is too slow."""
+        import subprocess
+
+        try:
+            status = self._process.wait(max(0.0, self._until - monotonic()))
+        except subprocess.TimeoutExpired:
+            raise _too_slow(self._timeout, self._ear.said()) from None
+        return _ended(status, self._ear.said())
+
+    def end(self) -> None:
+        """Close its input and wait until it has ended, which it is made to if it does not."""
+        self.hang_up()
+        self._until = monotonic() + _GOODBYE
+        try:
+            with suppress(ProgramFailed):
+                self.ended()
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it, with all that it started; nothing if it has ended."""
+        self._over = True
+        self.hang_up()
+        if self._process.poll() is None:
+            _kill(self._process)
+        with suppress(Empty):
+            while True:
+                self._heard.get_nowait()
+
+    def _chunk(self) -> bytes:
+        try:
+            return self._heard.get(timeout=max(0.0, self._until - monotonic()))
+        except Empty:
+            raise _too_slow(self._timeout, self._ear.said()) from None
+
+    def _speak(self, stream: IO[bytes]) -> None:
+        # One that does not want to read to the end may close its input.
+        with suppress(OSError), stream:
+            while (data := self._to_say.get()) is not None:
+                stream.write(data)
+                stream.flush()
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        with stream:
+            while not self._over and (chunk := os.read(stream.fileno(), _CHUNK)):
+                self._heard.put(chunk)
+        self._heard.put(b"")
+
+
 class _Ear:
     """Listens to a program's standard error until it is closed, and keeps the end of it."""
 
@@ -124,7 +261,7 @@ class _Ear:
 
     def _listen(self) -> None:
         with self._stream:
-            while chunk := os.read(self._stream.fileno(), 65536):
+            while chunk := os.read(self._stream.fileno(), _CHUNK):
                 self._kept = (self._kept + chunk)[-_KEPT:]
 
     def said(self) -> str:
@@ -143,6 +280,21 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _ended(status: int, said: str) -> Ended:
+    if status < 0:
+        raise ProgramFailed(f"was killed by signal {-status}{because(said)}")
+    return Ended(status=status, said=said)
+
+
+def _too_slow(timeout: float, said: str) -> ProgramTooSlow:
+    return ProgramTooSlow(f"was not done after {timeout:g} seconds{because(said)}")
+
+
+def too_much(limit: int) -> ProgramFailed:
+    """The failure of a program that gives more than ``limit`` bytes."""
+    return ProgramFailed(f"gave more than {limit >> 20} MiB")
 
 
 def because(said: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
-from resync.checkout import read_checkout
+from resync.checkout import programs_for, read_checkout
 from resync.errors import Refused
 from resync.history import tree_changes
 from resync.journal import Journals
@@ -30,7 +30,6 @@ from resync.model import (
     Upstream,
 )
 from resync.observe import Observation, observe, unusable
-from resync.programs import Programs
 from resync.replay import replay
 from resync.repository import Objects, Repository
 from resync.undo import held_tip
@@ -39,6 +38,7 @@ from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.access import with_access
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
+from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
@@ -65,7 +65,8 @@ def rehearse(
     _refuse_surprises(repository, seen, request)
     if not _moves(seen, request):
         return _plan_of_refs(repository, seen, caller)
-    plan = _plan_of_move(repository, seen, request, caller, settings)
+    with Filters(settings, programs_for(repository, settings)) as filters:
+        plan = _plan_of_move(repository, seen, request, caller, settings, filters)
     _refuse_edits(plan, request)
     return plan
 
@@ -231,21 +232,21 @@ def _plan_of_move(
     request: Request,
     caller: Caller,
     settings: WorktreeSettings,
+    filters: Filters,
 ) -> Plan:
     assert seen.upstream.new_tip is not None
     objects, head = repository.objects, seen.head
-    checkout = read_checkout(repository, head, settings)
+    checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
     onto = seen.upstream.new_tip
     arrived = seen.history.reachable([onto], [head.tip])
     sent = _sent(repository, seen)
     dropped = Dropped(repository, seen.gone, arrived)
     merging = read_merge_settings(repository.config)
-    programs = Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
     options = merge_options(
         tree_attributes(objects, objects.commit(onto).tree, settings),
         merging,
-        MergeDrivers(merging.drivers, programs, Journals(repository).folder).run,
+        MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder).run,
     )
     replayed = replay(
         objects,
@@ -263,7 +264,14 @@ def _plan_of_move(
     new_tree = objects.commit(replayed.tip).tree
     carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
     form = DiskForm(
-        objects, repository.root, checkout.index, checkout.changes, carried.new_worktree, settings
+        objects,
+        repository.root,
+        checkout.index,
+        checkout.index_mtime_ns,
+        checkout.changes,
+        carried.new_worktree,
+        settings,
+        filters,
     )
     on_disk, targets = _compare(objects, carried, form)
     _check_names(repository, carried, targets, settings)
@@ -280,6 +288,7 @@ def _plan_of_move(
         files=planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
         rescue=None,
         steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip))),
+        notes=filters.notes,
     )
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting

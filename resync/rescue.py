@@ -29,7 +29,10 @@ from resync.worktree.snapshot import is_snapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescueBranch:
     """A rescue branch. ``tip`` is the branch's tip as it was backed up; the trees are what was not
-    committed: working tree, index, untracked files in the way, ignored files in the way (None: none)."""
+    committed: working tree, index, untracked files in the way, ignored files in the way (None: none).
+
+    ``raw`` has files of the working tree as they were before a filter cleaned them. ``ignored`` has
+    untracked files that go through a filter as well: neither is on the branch itself."""
 
     name: RefName
     oid: Oid
@@ -39,6 +42,7 @@ class RescueBranch:
     staged: Oid | None = None
     untracked: Oid | None = None
     ignored: Oid | None = None
+    raw: Oid | None = None
 
     @property
     def short_name(self) -> bytes:
@@ -71,9 +75,9 @@ def branches(repository: Repository, journals: Journals) -> tuple[RescueBranch, 
 def read(repository: Repository, name: RefName, oid: Oid, run: str | None) -> RescueBranch:
     """What the rescue branch ``name`` of the run ``run`` keeps, by its shape."""
     objects = repository.objects
-    private = None
-    if run is not None:
-        private = repository.ref(RefName(RUN_REFS + run.encode() + b"/private"))
+    pins = RUN_REFS + run.encode() if run is not None else None
+    private = repository.ref(RefName(pins + b"/private")) if pins is not None else None
+    raw = repository.ref(RefName(pins + b"/raw")) if pins is not None else None
     commit = objects.commit(oid)
     if not is_snapshot(commit):
         return RescueBranch(name=name, oid=oid, run=run, tip=oid, ignored=private)
@@ -87,6 +91,7 @@ def read(repository: Repository, name: RefName, oid: Oid, run: str | None) -> Re
         staged=objects.commit(commit.parents[1]).tree,
         untracked=untracked,
         ignored=private,
+        raw=raw,
     )
 
 
@@ -112,10 +117,18 @@ def files(repository: Repository, rescue: RescueBranch) -> Iterator[KeptFile]:
     """Every uncommitted file that the rescue branch keeps."""
     objects = repository.objects
     tip = objects.commit(rescue.tip).tree
+    raw = {path: entry for path, _, entry in tree_changes(objects, None, rescue.raw)} if rescue.raw else {}
     if rescue.staged is not None and rescue.unstaged is not None:
-        for path, _, entry in tree_changes(objects, tip, rescue.staged):
+        staged = {path: entry for path, _, entry in tree_changes(objects, tip, rescue.staged)}
+        unstaged = {
+            path: raw.get(path, entry)
+            for path, _, entry in tree_changes(objects, rescue.staged, rescue.unstaged)
+        }
+        # One that no filter could clean is not on the branch at all.
+        unstaged.update((path, entry) for path, entry in raw.items() if path not in staged)
+        for path, entry in staged.items():
             yield KeptFile(path=path, state="staged", entry=entry)
-        for path, _, entry in tree_changes(objects, rescue.staged, rescue.unstaged):
+        for path, entry in sorted(unstaged.items()):
             yield KeptFile(path=path, state="unstaged", entry=entry)
     if rescue.untracked is not None:
         for path, _, entry in tree_changes(objects, None, rescue.untracked):
@@ -128,7 +141,13 @@ def files(repository: Repository, rescue: RescueBranch) -> Iterator[KeptFile]:
 def version(repository: Repository, rescue: RescueBranch, path: TreePath) -> TreeEntry | None:
     """The file as it stood in the working tree when it was backed up, or None where it did not."""
     objects = repository.objects
-    for tree in (rescue.ignored, rescue.untracked, rescue.unstaged, objects.commit(rescue.tip).tree):
+    for tree in (
+        rescue.raw,
+        rescue.ignored,
+        rescue.untracked,
+        rescue.unstaged,
+        objects.commit(rescue.tip).tree,
+    ):
         entry = objects.entry(tree, path) if tree is not None else None
         if entry is not None:
             return entry

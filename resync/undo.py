@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from resync import plan as planning
 from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
-from resync.checkout import Checkout, read_checkout
+from resync.checkout import Checkout, programs_for, read_checkout
 from resync.errors import Refused
 from resync.history import open_history, tree_changes
 from resync.journal import Journal, Journals
@@ -35,6 +35,7 @@ from resync.model import (
 from resync.repository import Repository
 from resync.rescue import read
 from resync.worktree.access import with_access
+from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
@@ -108,9 +109,22 @@ def rehearse_undo(
             " take the newer commits off it. Nothing was changed.",
             "to keep them on a rescue branch only: resync undo --discard-newer",
         )
-    checkout = read_checkout(repository, head, settings)
+    # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
+    with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
+        return _plan_back(repository, undone, head, caller, settings, filters)
+
+
+def _plan_back(
+    repository: Repository,
+    undone: Plan,
+    head: Head,
+    caller: Caller,
+    settings: WorktreeSettings,
+    filters: Filters,
+) -> Plan:
+    checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    back = _Back(repository, checkout, head, settings)
+    back = _Back(repository, checkout, head, settings, filters)
     changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
@@ -133,6 +147,7 @@ def rehearse_undo(
         rescue=None,
         steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
         undoes=undone.id,
+        notes=filters.notes,
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
@@ -170,7 +185,12 @@ class _Back:
     """Compares what a run left behind with what stands there now."""
 
     def __init__(
-        self, repository: Repository, checkout: Checkout, head: Head, settings: WorktreeSettings
+        self,
+        repository: Repository,
+        checkout: Checkout,
+        head: Head,
+        settings: WorktreeSettings,
+        filters: Filters,
     ) -> None:
         self._repository = repository
         self._checkout = checkout
@@ -180,9 +200,11 @@ class _Back:
             repository.objects,
             repository.root,
             checkout.index,
+            checkout.index_mtime_ns,
             checkout.changes,
             repository.objects.commit(head.tip).tree,
             settings,
+            filters,
         )
         self._tracked = checkout.index.entries.keys() | {each.path for each in checkout.changes}
 
@@ -264,7 +286,10 @@ class _Back:
             if path in touched:
                 continue
             clean, indexed, entry = (objects.entry(tree, path) for tree in (tip, staged, unstaged))
-            if entry is not None and entry == clean:
+            raw = objects.entry(kept.raw, path) if kept.raw is not None else None
+            if raw is not None:
+                entry = raw
+            elif entry is not None and entry == clean:
                 entry = self._form.after(path, entry)
             record = IndexRecord(mode=indexed.mode, oid=indexed.oid) if indexed is not None else None
             found.append(

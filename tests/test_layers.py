@@ -36,9 +36,10 @@ FLOORS = (
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 
 # The command line alone knows the time and the environment. What others may ask of the clock is no date:
-# how long a lock has been waited for, how old somebody's lock file is, a name that nobody else has.
+# how long a lock or a program has been waited for, how old somebody's lock file is, a name of one's own.
 CLOCKS = {
     "console": {"monotonic"},
+    "programs": {"monotonic"},
     "repository.locks": {"monotonic", "sleep", "time"},
     "repository.refs": {"time_ns"},
 }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resync.programs import Ended, ProgramFailed, Programs, ProgramTooSlow, quoted
+from resync.programs import Ended, Piped, ProgramFailed, Programs, ProgramTooSlow, quoted
 
 
 def programs(folder: Path, timeout: float = 20, **env: str) -> Programs:
@@ -64,6 +64,58 @@ def test_what_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
         programs(tmp_path / "nowhere").run(b"true")
     with pytest.raises(ProgramFailed, match="could not be started"):
         programs(tmp_path).run(b"true \0")
+
+
+# --- programs that are given something to read ---
+
+
+def test_what_goes_in_and_what_comes_out(tmp_path: Path) -> None:
+    """More than any pipe holds, in both directions at once."""
+    data = os.urandom(3_000_000)
+    assert programs(tmp_path).pipe(b"cat; cat >&2; exit 3", data, 5_000_000) == Piped(
+        status=3, said="", output=data
+    )
+    assert programs(tmp_path).pipe(b"cat; echo, >&2", b"", 0).output == b""
+
+
+def test_a_program_need_not_read_to_the_end(tmp_path: Path) -> None:
+    data = b"x" * 3_000_000
+    assert programs(tmp_path).pipe(b"head -c 3; exec <&-; sleep 0.2", data, 9).output == b"xxx"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (b"cat; kill -9 $$", "was killed by signal 9"),
+        (b"yes", "gave more than 4 MiB"),
+        (b"sleep 60 >&- 2>&-", "was not done after 1 seconds"),
+        (b"echo half; sleep 60", "was not done after 1 seconds"),
+        (b"cat; sleep 60 &", "was not done after 1 seconds"),
+    ],
+)
+def test_what_does_not_end_well(tmp_path: Path, command: bytes, reason: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(ProgramFailed) as failure:
+        programs(tmp_path, timeout=1).pipe(command, b"x" * 200_000, 4 << 20)
+    assert str(failure.value) == reason
+    assert time.monotonic() - begun < 5
+
+
+def test_a_talk(tmp_path: Path) -> None:
+    talk = programs(tmp_path).talk(b"while read -r word; do echo got $word; done; echo end >ended")
+    for word in (b"one", b"two"):
+        talk.say(word + b"\n")
+        assert talk.hear(8) == b"got " + word + b"\n"
+    talk.end()
+    assert (tmp_path / "ended").read_text() == "end\n"
+
+
+def test_one_that_dies_in_a_talk(tmp_path: Path) -> None:
+    talk = programs(tmp_path).talk(b"read -r word; printf ab; echo why >&2")
+    talk.say(b"word\n")
+    with pytest.raises(ProgramFailed, match=r"^ended in the middle of its work: why$"):
+        talk.hear(3)
+    talk.kill()
 
 
 @given(st.binary(max_size=30).map(lambda data: data.replace(b"\0", b"")))

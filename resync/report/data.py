@@ -11,6 +11,7 @@ from resync.model import (
     Evidence,
     LocalCommit,
     LocalFile,
+    Note,
     Oid,
     Plan,
     RefUpdate,
@@ -60,6 +61,7 @@ def document(
         "files": [_file(each) for each in plan.files] if plan is not None else [],
         "left_alone": [_named("path", path) for path in left],
         "attributes_lost": [_named("path", path) for path in bared],
+        "notes": [_note(each) for each in plan.notes] if plan is not None else [],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
@@ -124,6 +126,10 @@ def _file(file: LocalFile) -> dict[str, Any]:
         "verdict": file.verdict,
         "reason": file.reason,
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {**(_named("path", note.path) if note.path is not None else {"path": None}), "text": note.text}
 
 
 def _rescue(update: RefUpdate) -> dict[str, Any]:

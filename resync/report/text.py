@@ -183,6 +183,10 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
             yield from _file_lines(file, width, paint)
+    if plan.notes:
+        yield ""
+        for note in plan.notes:
+            yield paint(f"Note: {shown(str(note))}.", "warning")
     if plan.waiting:
         yield ""
         yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
+from resync.repository.config import value_of, values_of
 from resync.repository.objects import Objects
 
 if TYPE_CHECKING:
@@ -331,20 +332,13 @@ class Repository:
 
     def config_text(self, *name: str) -> str | None:
         """One setting, as ``config_text("branch", "main", "remote")``; the last value wins. None: unset."""
-        section = tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
-        try:
-            return self.config.get(section, name[-1].encode()).decode("utf-8", "surrogateescape")
-        except KeyError:
-            return None
+        found = value_of(self.config, _section(name), name[-1])
+        return found.decode("utf-8", "surrogateescape") if found is not None else None
 
     def config_all(self, *name: str) -> list[str]:
         """Every value of a setting that may stand several times, in the order of precedence."""
-        section = tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
-        try:
-            values = list(self.config.get_multivar(section, name[-1].encode()))
-        except KeyError:
-            return []
-        return [value.decode("utf-8", "surrogateescape") for value in values]
+        found = values_of(self.config, _section(name), name[-1])
+        return [each.decode("utf-8", "surrogateescape") for each in found]
 
     def remotes(self) -> list[str]:
         """The names of the configured remotes."""
@@ -369,6 +363,10 @@ class Repository:
                 peeled = self.objects.peel(oid)
                 if self.objects.is_commit(peeled):
                     yield peeled
+
+
+def _section(name: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
 
 
 def _open_git_dir(path: str, env: Mapping[str, str]) -> Repo:

@@ -2,8 +2,9 @@
 
 The rules are those of gitattributes(5) and git-config(1). What is guessed (``text=auto``, or no attribute
 and ``core.autocrlf``) is never converted where a lone CR, a NUL or too many control characters make it
-look binary, nor where the index has the file with CRLF already. Filters, ``ident`` and
-``working-tree-encoding`` are not converted here: ``unsupported`` names them, so that a caller can refuse.
+look binary, nor where the index has the file with CRLF already. ``ident`` and ``working-tree-encoding`` are
+not converted: ``unsupported`` names them, so that a caller can refuse. For filters see ``filters``: they come
+first on the way into git, and last on the way out.
 """
 
 from __future__ import annotations
@@ -67,13 +68,9 @@ def has_crlf_text(blob: bytes) -> bool:
     return b"\r\n" in blob and not _looks_binary(blob)
 
 
-def unsupported(path: TreePath, attributes: PathAttributes, settings: WorktreeSettings) -> str | None:
+def unsupported(path: TreePath, attributes: PathAttributes) -> str | None:
     """Why this file cannot be converted as git would, as the end of a sentence; None where it can."""
     name = os.fsdecode(path)
-    if isinstance(attributes.filter, bytes):
-        driver = settings.filters.get(attributes.filter)
-        if driver is not None and (driver.clean or driver.smudge or driver.process or driver.required):
-            return f"{name!r} goes through the filter {attributes.filter.decode('utf-8', 'replace')!r}"
     encoding = attributes.working_tree_encoding
     if encoding is True or (
         isinstance(encoding, bytes) and encoding and encoding.lower() not in _DEFAULT_ENCODINGS

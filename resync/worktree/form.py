@@ -1,6 +1,6 @@
 """The form that a path has on disk, before and after a switch.
 
-git stores what its rules make of a file (line ends, filters); the disk has the file itself. A switch
+git stores what its rules make of a file (filters, line ends); the disk has the file itself. A switch
 compares and writes files, so entries of trees are turned into what stands, or will stand, on disk.
 """
 
@@ -15,8 +15,10 @@ from resync.repository import Objects
 from resync.worktree.attributes import Attributes, tree_attributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git, to_worktree, unsupported
 from resync.worktree.files import Files, changed_meanwhile
+from resync.worktree.filters import Filters
 from resync.worktree.index import Index
 from resync.worktree.settings import WorktreeSettings
+from resync.worktree.stat_rule import StatRule
 
 
 class DiskForm:
@@ -27,16 +29,22 @@ class DiskForm:
         objects: Objects,
         root: str,
         index: Index,
+        index_mtime_ns: int,
         changes: Sequence[PathState],
         new_tree: Oid,
         settings: WorktreeSettings,
+        filters: Filters,
     ) -> None:
-        """``changes`` are the paths that are not clean; ``new_tree`` is what will be checked out."""
+        """``index_mtime_ns`` is the time of the index file, ``changes`` are the paths that are not clean, and
+        ``new_tree`` is what will be checked out."""
         self._objects = objects
         self._files = Files(root)
         self._index = index
         self._changes = {each.path: each for each in changes}
         self._settings = settings
+        self._filters = filters
+        self._rule = StatRule(objects, index_mtime_ns, settings)
+        self._made: dict[tuple[TreePath, TreeEntry], TreeEntry] = {}
         self._now: Attributes = worktree_attributes(self._files, objects, index, settings)
         self._then: Attributes = tree_attributes(objects, new_tree, settings)
 
@@ -44,7 +52,7 @@ class DiskForm:
         """What stands on disk at a tracked path now; None: nothing, as outside a sparse checkout.
 
         Raises ``Refused("changed-meanwhile")`` where a file that the index takes for clean is not, and
-        ``Refused("unsupported-attribute")`` as ``after`` does.
+        ``unsupported-attribute`` and ``filter-failed`` as ``after`` does.
         """
         state = self._changes.get(path)
         if state is not None:
@@ -62,24 +70,35 @@ class DiskForm:
         if raw == entry.oid or entry.mode == MODE_SYMLINK:
             return TreeEntry(entry.mode, raw)
         self._refuse_unsupported(path, self._now)
-        stored = self._objects.blob(entry.oid)
-        cleaned = to_git(data, self._now.of(path), self._settings, lambda: has_crlf_text(stored))
-        if cleaned != stored:
-            raise changed_meanwhile(path)
+        # Stat data goes first, as with git: what a filter would make of the file now may be something else.
+        after = self._files.lstat(path)
+        if after is None or not self._rule.unchanged(entry, after):
+            attributes, stored = self._now.of(path), self._objects.blob(entry.oid)
+            cleaned = self._filters.clean(path, data, attributes).data
+            if to_git(cleaned, attributes, self._settings, lambda: has_crlf_text(stored)) != stored:
+                raise changed_meanwhile(path)
         self._objects.add_blob(data)
         return TreeEntry(entry.mode, raw)
 
     def after(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
         """What an entry of the new tree will be on disk; where that differs, its bytes go to memory.
 
-        Raises ``Refused("unsupported-attribute")`` for a file that goes through a filter or encoding.
+        Raises ``Refused``: ``unsupported-attribute`` for a file that ``convert.unsupported`` names, and
+        ``filter-failed``.
         """
         if not stat.S_ISREG(entry.mode):
             return entry
+        made = self._made.get((path, entry))
+        if made is None:
+            made = self._made[path, entry] = self._make(path, entry)
+        return made
+
+    def _make(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
         self._refuse_unsupported(path, self._then)
         attributes = self._then.of(path)
         stored = self._objects.blob(entry.oid)
         data = to_worktree(stored, attributes, self._settings)
+        data = self._filters.smudge(path, data, attributes, entry.oid)
         return entry if data is stored else TreeEntry(entry.mode, self._objects.add_blob(data))
 
     def is_repository(self, path: TreePath) -> bool:
@@ -87,7 +106,7 @@ class DiskForm:
         return self._files.is_repository(path)
 
     def _refuse_unsupported(self, path: TreePath, attributes: Attributes) -> None:
-        reason = unsupported(path, attributes.of(path), self._settings)
+        reason = unsupported(path, attributes.of(path))
         if reason is not None:
             raise Refused(
                 "unsupported-attribute",

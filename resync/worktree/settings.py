@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
 from resync.merge.lines import Style
+from resync.repository.config import value_of
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -104,7 +105,7 @@ def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> W
         ignore_case=boolean(config, (b"core",), "ignoreCase", False),
         precompose_unicode=boolean(config, (b"core",), "precomposeUnicode", False),
         trust_ctime=boolean(config, (b"core",), "trustCtime", True),
-        check_stat=(_value(config, (b"core",), "checkStat") or b"default").lower() != b"minimal",
+        check_stat=(value_of(config, (b"core",), "checkStat") or b"default").lower() != b"minimal",
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
         filters=_filters(config),
@@ -123,10 +124,10 @@ def read_merge_settings(config: StackedConfig) -> MergeSettings:
     merge, diff = (b"merge",), (b"diff",)
     by_default = _renames(config, diff, True)
     return MergeSettings(
-        default=_value(config, merge, "default"),
+        default=value_of(config, merge, "default"),
         drivers={
             section[1]: MergeDriver(
-                command=_value(config, section, "driver"), recursive=_value(config, section, "recursive")
+                command=value_of(config, section, "driver"), recursive=value_of(config, section, "recursive")
             )
             for section in _sections(config, b"merge")
         },
@@ -140,19 +141,9 @@ def read_merge_settings(config: StackedConfig) -> MergeSettings:
 # --- values ---
 
 
-def _value(config: StackedConfig, section: _Section, name: str) -> bytes | None:
-    """A value of exactly this section; dulwich's own ``get`` looks in ``[merge]`` for ``[merge "x"]`` too."""
-    wanted = name.lower().encode()
-    for backend in config.backends:
-        found = [value for key, value in backend.items(section) if key.lower() == wanted]
-        if found:
-            return found[-1]
-    return None
-
-
 def boolean(config: StackedConfig, section: _Section, name: str, default: bool) -> bool:
     """A boolean in any of the spellings of git-config(1), numbers included."""
-    value = _value(config, section, name)
+    value = value_of(config, section, name)
     known = default if value is None else _truth(value)
     if known is None:
         raise _bad(config, section, name, "neither true nor false", "true")
@@ -171,7 +162,7 @@ def _truth(value: bytes) -> bool | None:
 
 
 def _integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
-    value = _value(config, section, name)
+    value = value_of(config, section, name)
     number = default if value is None else _number(value)
     if number is None:
         raise _bad(config, section, name, "no whole number", str(default))
@@ -185,7 +176,7 @@ def _number(value: bytes) -> int | None:
 
 
 def _seconds(config: StackedConfig, section: _Section, name: str, default: float) -> float:
-    value = _value(config, section, name)
+    value = value_of(config, section, name)
     number = default if value is None else _number(value)
     if number is None or number <= 0:
         raise _bad(config, section, name, "no number of seconds above 0", f"{default:g}")
@@ -194,7 +185,7 @@ def _seconds(config: StackedConfig, section: _Section, name: str, default: float
 
 def _bad(config: StackedConfig, section: _Section, name: str, what: str, better: str) -> UsageError:
     where = b".".join(section).decode("utf-8", "replace")
-    value = (_value(config, section, name) or b"").decode("utf-8", "backslashreplace")
+    value = (value_of(config, section, name) or b"").decode("utf-8", "backslashreplace")
     return UsageError(
         "bad-config",
         f"{where}.{name} is {value!r}, which is {what}. Nothing was changed.",
@@ -212,19 +203,19 @@ def _sections(config: StackedConfig, kind: bytes) -> list[_Section]:
 
 def _path(config: StackedConfig, name: str, default: str) -> str:
     """A path of the user's; an empty one is no file, and not the default."""
-    value = _value(config, (b"core",), name)
+    value = value_of(config, (b"core",), name)
     return default if value is None else os.path.expanduser(os.fsdecode(value))
 
 
 def _auto_crlf(config: StackedConfig) -> AutoCrlf:
-    if (_value(config, (b"core",), "autocrlf") or b"").lower() == b"input":
+    if (value_of(config, (b"core",), "autocrlf") or b"").lower() == b"input":
         return "input"
     return "true" if boolean(config, (b"core",), "autocrlf", False) else "false"
 
 
 def _line_end(config: StackedConfig) -> LineEnd:
     """``core.eol``; "native", the default, is what the system has."""
-    value = (_value(config, (b"core",), "eol") or b"native").lower()
+    value = (value_of(config, (b"core",), "eol") or b"native").lower()
     if value in (b"lf", b"crlf"):
         return "crlf" if value == b"crlf" else "lf"
     return "crlf" if os.linesep == "\r\n" else "lf"
@@ -233,9 +224,9 @@ def _line_end(config: StackedConfig) -> LineEnd:
 def _filters(config: StackedConfig) -> Mapping[bytes, FilterDriver]:
     return {
         section[1]: FilterDriver(
-            clean=_value(config, section, "clean"),
-            smudge=_value(config, section, "smudge"),
-            process=_value(config, section, "process"),
+            clean=value_of(config, section, "clean"),
+            smudge=value_of(config, section, "smudge"),
+            process=value_of(config, section, "process"),
             required=boolean(config, section, "required", False),
         )
         for section in _sections(config, b"filter")
@@ -246,7 +237,7 @@ def _filters(config: StackedConfig) -> Mapping[bytes, FilterDriver]:
 
 
 def _style(config: StackedConfig) -> Style:
-    value = _value(config, (b"merge",), "conflictStyle")
+    value = value_of(config, (b"merge",), "conflictStyle")
     if value is None:
         return "merge"
     for style in get_args(Style):
@@ -257,7 +248,7 @@ def _style(config: StackedConfig) -> Style:
 
 def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
     """Whether renames are looked for; git's merges look for no copies where they are asked to."""
-    value = _value(config, section, "renames")
+    value = value_of(config, section, "renames")
     if value is not None and value.lower() in (b"copies", b"copy"):
         return True
     return boolean(config, section, "renames", default)
@@ -265,6 +256,6 @@ def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
 
 def _directory_renames(config: StackedConfig) -> DirectoryRenames:
     """git leaves a value that it does not know for a newer git."""
-    value = _value(config, (b"merge",), "directoryRenames")
+    value = value_of(config, (b"merge",), "directoryRenames")
     known = _truth(value) if value is not None else None
     return "conflict" if known is None else "apply" if known else "ignore"

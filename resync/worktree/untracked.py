@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from resync.errors import Refused
 from resync.model import MODE_GITLINK, NO_CONTENT, InTheWay, TreeEntry, TreePath
 from resync.repository.objects import Objects
+from resync.worktree.attributes import worktree_attributes
 from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
+from resync.worktree.filters import cleans
 from resync.worktree.ignore import Ignores
 from resync.worktree.index import Index
 from resync.worktree.names import folded, folds
@@ -64,6 +66,7 @@ class _Search:
         self._settings = settings
         self._tracked = _Tracked(index, settings)
         self._ignores = Ignores(self._files, objects, index, settings)
+        self._attributes = worktree_attributes(self._files, objects, index, settings)
 
     def in_the_way(self, target: TreePath) -> Iterator[TreePath]:
         """The paths of files that are not tracked and that a file at ``target`` would have to replace."""
@@ -141,7 +144,8 @@ class _Search:
         if status.st_size > self._settings.big_file_threshold:
             raise huge_file(path, self._settings.big_file_threshold)
         oid = self._objects.add_blob(self._files.read(path))
-        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=ignored)
+        filtered = cleans(self._settings, self._attributes.of(path))
+        return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=ignored, filtered=filtered)
 
     def _one(self, path: TreePath, status: os.stat_result) -> Iterator[TreePath]:
         # The index may have the path of a FIFO; what it has there is a file that is gone.

@@ -19,7 +19,9 @@ from pathlib import Path
 from dulwich.repo import Repo
 
 from resync.model import Oid
+from resync.programs import Programs
 from resync.repository.objects import Objects
+from resync.worktree.filters import Filters
 from resync.worktree.index import load_index, serialise_index
 from resync.worktree.settings import read_settings
 from resync.worktree.status import read_status
@@ -78,11 +80,12 @@ def compare(name: str, root: Path) -> None:
             settings = read_settings(
                 repository.get_config(), common_dir=repository.commondir(), user_dir="/nonexistent"
             )
+            filters = Filters(settings, Programs(folder=str(root), env=ENV, timeout=1))
             head = objects.commit(Oid(repository.head())).tree
             started = time.perf_counter()
             index, modified = load_index(str(root / ".git/index"), hex_length=40)
             read = time.perf_counter()
-            read_status(objects, str(root), index, modified, head, settings)
+            read_status(objects, str(root), index, modified, head, settings, filters)
             reading.append(read - started)
             looking.append(time.perf_counter() - read)
     ours = min(map(sum, zip(reading, looking, strict=True)))

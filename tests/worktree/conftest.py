@@ -11,7 +11,9 @@ from dulwich.config import StackedConfig
 from dulwich.repo import Repo
 
 from resync.model import Oid
+from resync.programs import Programs
 from resync.repository.objects import Objects
+from resync.worktree.filters import Filters
 from resync.worktree.index import Index, load_index
 from resync.worktree.settings import WorktreeSettings, read_settings
 
@@ -81,12 +83,19 @@ class Opened:
     """The repository as resync's own modules take it; close it after use."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self.repo = Repo(str(sandbox.root))
         self.objects = Objects(self.repo.object_store)
 
     def settings(self) -> WorktreeSettings:
         config = StackedConfig([self.repo.get_config()])
         return read_settings(config, common_dir=self.repo.commondir(), user_dir="/nonexistent")
+
+    def programs(self) -> Programs:
+        return Programs(folder=str(self._sandbox.root), env=self._sandbox.env, timeout=30)
+
+    def filters(self, *, lenient: bool = False) -> Filters:
+        return Filters(self.settings(), self.programs(), lenient=lenient)
 
     def head_tree(self) -> Oid | None:
         try:

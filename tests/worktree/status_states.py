@@ -450,7 +450,9 @@ def check_states(base: Path, seed: int, count: int) -> Counter[str]:
         index, index_mtime = sandbox.index()
         with sandbox.open() as opened:
             root, settings = str(sandbox.root), opened.settings()
-            states = read_status(opened.objects, root, index, index_mtime, opened.head_tree(), settings)
+            states = read_status(
+                opened.objects, root, index, index_mtime, opened.head_tree(), settings, opened.filters()
+            )
             assert [state.path for state in states] == sorted(state.path for state in states)
             untracked = {each.path for each in find_untracked(opened.objects, root, index, settings)}
             expected, expected_untracked = git_says(maker)

@@ -11,7 +11,7 @@ from resync.model import TreePath
 from resync.worktree.attributes import NONE, PathAttributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git, to_worktree, unsupported
 from resync.worktree.files import Files
-from resync.worktree.settings import FilterDriver, WorktreeSettings
+from resync.worktree.settings import WorktreeSettings
 
 from .conftest import Sandbox
 
@@ -130,18 +130,13 @@ def combination_of(path: bytes) -> str:
 
 
 def test_what_cannot_be_converted_is_named() -> None:
-    lfs = FilterDriver(clean=b"git-lfs clean -- %f", required=True)
-    settings = WorktreeSettings(filters={b"lfs": lfs, b"none": FilterDriver()})
     path = TreePath(b"big.bin")
 
     def reason(**attributes: bytes | bool) -> str | None:
-        return unsupported(path, PathAttributes(**attributes), settings)
+        return unsupported(path, PathAttributes(**attributes))
 
-    assert unsupported(path, NONE, settings) is None
-    assert "filter 'lfs'" in (reason(filter=b"lfs") or "")
-    assert reason(filter=b"none") is None
-    assert reason(filter=b"not-configured") is None  # git too leaves such a file alone
-    assert reason(filter=True) is None
+    assert unsupported(path, NONE) is None
+    assert reason(filter=b"lfs") is None
     assert "UTF-16" in (reason(working_tree_encoding=b"UTF-16") or "")
     assert reason(working_tree_encoding=b"UTF-8") is None
     assert reason(working_tree_encoding=False) is None

@@ -48,7 +48,9 @@ def taken(
         index, modified = sandbox.index()
         tip = Oid(opened.repo.head())
         tree = objects.commit(tip).tree
-        changes = read_status(objects, str(sandbox.root), index, modified, tree, opened.settings())
+        changes = read_status(
+            objects, str(sandbox.root), index, modified, tree, opened.settings(), opened.filters()
+        )
         head = Head(branch=RefName(b"refs/heads/main"), tip=tip)
         made = snapshot(objects, head, changes, in_the_way(opened), WHO)
         store(opened, [made.rescue, *([made.private] if made.private else [])])
@@ -141,7 +143,7 @@ def test_ignored_files_are_on_no_branch(sandbox: Sandbox) -> None:
 def test_with_nothing_uncommitted_it_is_the_tip_itself(sandbox: Sandbox) -> None:
     committed(sandbox)
     made, tip = taken(sandbox)
-    assert made == Snapshot(rescue=tip, private=None)
+    assert made == Snapshot(rescue=tip, private=None, raw=None)
 
 
 def test_files_are_kept_with_their_raw_bytes(sandbox: Sandbox) -> None:

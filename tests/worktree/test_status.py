@@ -33,7 +33,9 @@ def status(sandbox: Sandbox, settings: WorktreeSettings | None = None, **changed
     index, modified = sandbox.index()
     with sandbox.open() as opened:
         chosen = dataclasses.replace(settings or opened.settings(), **changed)  # type: ignore[arg-type]
-        states = read_status(opened.objects, str(sandbox.root), index, modified, opened.head_tree(), chosen)
+        states = read_status(
+            opened.objects, str(sandbox.root), index, modified, opened.head_tree(), chosen, opened.filters()
+        )
         for state in states:  # the promise of PathState: both blobs can be read
             for oid in (state.raw, state.worktree and state.worktree.oid):
                 assert oid is None or oid in opened.objects or state.worktree.mode == 0o160000  # type: ignore[union-attr]
@@ -230,7 +232,15 @@ def test_a_head_that_leads_out_is_refused(sandbox: Sandbox) -> None:
         below = opened.objects.add_tree({b"passwd": TreeEntry(MODE_FILE, blob)})
         tree = opened.objects.add_tree({b"..": TreeEntry(0o040000, below)})
         with pytest.raises(Refused) as refused:
-            read_status(opened.objects, str(sandbox.root), sandbox.index()[0], 0, tree, opened.settings())
+            read_status(
+                opened.objects,
+                str(sandbox.root),
+                sandbox.index()[0],
+                0,
+                tree,
+                opened.settings(),
+                opened.filters(),
+            )
         assert refused.value.kind == "hostile-tree"
 
 
@@ -274,7 +284,9 @@ def test_stale_cached_trees_are_not_believed(sandbox: Sandbox) -> None:
     with sandbox.open() as opened:
         head = opened.head_tree()
         assert dict(staged_differences(opened.objects, stale, head)) == {b"a/new": None}
-        states = read_status(opened.objects, str(sandbox.root), stale, modified, head, opened.settings())
+        states = read_status(
+            opened.objects, str(sandbox.root), stale, modified, head, opened.settings(), opened.filters()
+        )
     assert [(state.path, state.head, state.worktree) for state in states] == [(b"a/new", None, None)]
 
 
@@ -292,7 +304,12 @@ def test_an_old_mode_in_a_tree_is_no_change(sandbox: Sandbox) -> None:
         row = b"100664 a\0" + bytes.fromhex(blob_id(sandbox, b"x").decode())
         old = opened.objects.add(TREE, row)
         index, modified = sandbox.index()
-        assert read_status(opened.objects, str(sandbox.root), index, modified, old, opened.settings()) == ()
+        assert (
+            read_status(
+                opened.objects, str(sandbox.root), index, modified, old, opened.settings(), opened.filters()
+            )
+            == ()
+        )
 
 
 def test_a_linked_worktree(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -304,7 +321,13 @@ def test_a_linked_worktree(sandbox: Sandbox, tmp_path: Path) -> None:
     index, modified = load_index(str(sandbox.root / ".git/worktrees/linked/index"), hex_length=40)
     with sandbox.open() as opened:
         (state,) = read_status(
-            opened.objects, str(linked), index, modified, opened.head_tree(), opened.settings()
+            opened.objects,
+            str(linked),
+            index,
+            modified,
+            opened.head_tree(),
+            opened.settings(),
+            opened.filters(),
         )
     assert state.worktree == TreeEntry(MODE_FILE, blob_id(sandbox, b"edited there"))
     assert status(sandbox) == []
@@ -320,7 +343,13 @@ def test_sha256(tmp_path: Path) -> None:
     with sandbox.open() as opened:
         for each in (index, dataclasses.replace(index, cache_tree={})):
             (state,) = read_status(
-                opened.objects, str(sandbox.root), each, modified, opened.head_tree(), opened.settings()
+                opened.objects,
+                str(sandbox.root),
+                each,
+                modified,
+                opened.head_tree(),
+                opened.settings(),
+                opened.filters(),
             )
             assert state.worktree == TreeEntry(MODE_FILE, blob_id(sandbox, b"edited"))
 

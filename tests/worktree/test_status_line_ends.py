@@ -51,6 +51,7 @@ def test_random_line_ends(sandbox: Sandbox) -> None:
                 index_mtime,
                 opened.head_tree(),
                 opened.settings(),
+                opened.filters(),
             )
         out = sandbox.git("--no-optional-locks", "status", "--porcelain=v2", "-z")
         listed = [record.split(b" ", 8)[8] for record in out.split(b"\0")[:-1]]
