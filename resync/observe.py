@@ -156,9 +156,10 @@ class Doubt(Refused):
     """Nothing tells upstream's commits from the user's own: only a person can."""
 
 
-def unusable(upstream: Upstream) -> Refused | None:
+def unusable(seen: Observation) -> Refused | None:
     """Why nothing can be carried over to what upstream is now; None where it can."""
-    if upstream.kind == "deleted" and not any(each.kind in _SEEN_HERE for each in upstream.evidence):
+    upstream = seen.upstream
+    if upstream.kind == "deleted" and not _was_there(seen):
         branch = upstream.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
         return Refused(
             "no-such-branch",
@@ -180,6 +181,13 @@ def unusable(upstream: Upstream) -> Refused | None:
             "name the last upstream commit that your work stands on: resync run --old-tip REV",
         )
     return None
+
+
+def _was_there(seen: Observation) -> bool:
+    """Whether the very branch is known to have been there once, and not only commits of upstream's."""
+    kinds = {each.kind for each in seen.upstream.evidence}
+    # A prune takes all traces of the branch but two: what was cloned, and that it was made the upstream.
+    return not kinds.isdisjoint(_SEEN_HERE) or (seen.branch.configured and "reflog" in kinds)
 
 
 def _likeliest(upstream: Upstream) -> str:

@@ -80,7 +80,7 @@ def _moves(seen: Observation, request: Request) -> bool:
 
 def _refuse_surprises(repository: Repository, seen: Observation, request: Request) -> None:
     upstream = seen.upstream
-    refusal = unusable(upstream)
+    refusal = unusable(seen)
     if refusal is not None:
         raise refusal
     if request.expect is not None and not _expected(request.expect, upstream.new_tip):

@@ -32,7 +32,7 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
         seen = observe(repository, request, session.caller, console.progress)
         upstream = seen.upstream
         left_over = still_waiting(repository, journals)
-        refusal = unusable(upstream)
+        refusal = unusable(seen)
         code = ExitCode.OK
         error: ResyncError | None = None
         if unfinished is not None:

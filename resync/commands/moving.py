@@ -123,7 +123,7 @@ def _asked_for_old_tip(session: Session, repository: Repository, request: Reques
 
     console = session.console
     seen = observe(repository, request, session.caller, console.progress)
-    refusal = unusable(seen.upstream)
+    refusal = unusable(seen)
     if refusal is None or seen.upstream.new_tip is None:
         raise Busy("moved-meanwhile", "Upstream moved just now. Nothing was changed.", "resync")
     likely = candidates(

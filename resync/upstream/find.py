@@ -26,6 +26,11 @@ class UpstreamBranch:
     tracking: RefName | None
     source: str
 
+    @property
+    def configured(self) -> bool:
+        """Whether git's configuration says so: git makes no branch an upstream that is not there."""
+        return self.source.startswith("branch.")
+
 
 def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBranch:
     """The upstream of ``head``: ``wanted`` (``REMOTE/BRANCH``), else as configured, else ``.gitreview``'s.

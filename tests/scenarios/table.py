@@ -170,8 +170,9 @@ def _commits(universe: Universe, scenario: Scenario) -> Iterator[tuple[str, str]
     left = universe.below(scenario.tip) - new
     mine = scenario.condition.mine
     if scenario.pushed:
-        # They are upstream's, and one's own again where it dropped them.
-        mine = mine if act.name == "drop of mine" else ()
+        # They are upstream's, and one's own again where it dropped them and a reflog shows whose they were.
+        dropped = act.name == "drop of mine" and scenario.condition.name != "reflog expired"
+        mine = mine if dropped else ()
     for name in mine:
         if name in _MERGES:
             yield name, "became-empty" if _MERGES[name] in ("", *new) else "reapplied"
@@ -187,22 +188,9 @@ def _commits(universe: Universe, scenario: Scenario) -> Iterator[tuple[str, str]
 
 def unmet(scenario: Scenario) -> str:
     """Why resync does not give the expected answer yet; empty where it does."""
-    act, condition, kind = scenario.act.name, scenario.condition.name, scenario.kind
+    condition, kind = scenario.condition.name, scenario.kind
     if condition == "tracks one's own fork" and kind not in _QUIET:
         return "a rewritten branch of that name at another remote is not looked for"
-    if condition == "pruned in between" and kind == "deleted":
-        return "that the branch is configured as upstream counts for nothing once its traces are pruned"
-    if condition == "depth 1" and act == "megapatch":
+    if condition == "depth 1" and scenario.act.name == "megapatch":
         return "a count of commits needs what the cut hides, though nothing else does"
-    if kind in ("up-to-date", "deleted", "advanced"):
-        other = condition == "upstream's other branch merged in" and act == "advance"
-        return "other refs that upstream publishes are no evidence yet" if other else ""
-    if condition == "upstream's other branch merged in" and act in (
-        "rewind",
-        "unrelated import",
-        "three rewrites",
-    ):
-        return "other refs that upstream publishes are no evidence yet"
-    if condition == "twin by Gerrit" or (act == "drop of mine" and condition != "fetched and reflog expired"):
-        return "what upstream dropped is not told from other commits yet"
     return ""

@@ -157,3 +157,13 @@ def test_refspecs(rewritten_world: World, refspecs: list[str], expected: bytes |
     else:
         assert expected.decode() in made
         assert world.git("rev-parse", expected.decode()) == tip
+
+
+def test_a_branch_that_was_never_there(rewritten_world: World) -> None:
+    """One that was deleted is told from one that was mistyped."""
+    done = rewritten_world.resync("check", "--upstream", "origin/typo", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "no-such-branch")
+    rewritten_world.git("update-ref", "-d", "refs/heads/main", at=rewritten_world.upstream)
+    rewritten_world.git("fetch", "-q", "--prune")
+    done = rewritten_world.resync("check", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "upstream-deleted")
