@@ -103,7 +103,7 @@ def _concerned(path: TreePath, named: Collection[TreePath]) -> bool:
 
 
 def _is_submodule(state: PathState) -> bool:
-    return MODE_GITLINK in (
-        state.worktree.mode if state.worktree else 0,
-        state.index.mode if state.index else 0,
-    )
+    """Whether a repository stands at the path, or the folder of one is missing; a file in its place is an
+    edit like any other."""
+    there = state.worktree or state.index
+    return there is not None and there.mode == MODE_GITLINK

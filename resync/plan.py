@@ -73,10 +73,7 @@ def _file_changes(
     objects: Objects, carried: Carried, on_disk: OnDisk, to_disk: ToDisk
 ) -> Iterator[FileChange]:
     for path, old, new in tree_changes(objects, carried.worktree, carried.new_worktree):
-        if old is not None and old.mode == MODE_GITLINK:
-            before: TreeEntry | None = old
-        else:
-            before = on_disk.get(path)
+        before = on_disk.get(path)
         after = to_disk(path, new) if new is not None else None
         both_submodules = (
             old is not None and new is not None and old.mode == new.mode and new.mode == MODE_GITLINK

@@ -327,7 +327,7 @@ def _compare(
         if new is not None and new.mode == MODE_GITLINK and (was_submodule or form.is_repository(path)):
             # Its folder is there; what it has checked out is its owner's to update, as with git.
             on_disk[path] = new
-        elif old is not None and not was_submodule:
+        elif old is not None:
             on_disk[path] = form.before(path)
         if new is not None and on_disk.get(path) is None:
             targets[path] = new.mode

@@ -217,7 +217,7 @@ class _Back:
             [
                 change.path
                 for change in changes
-                if change.path not in self._tracked and not self._still_there(change)
+                if change.path not in self._tracked and not self._has_its_folder(change)
             ],
             self._settings,
         )
@@ -230,7 +230,7 @@ class _Back:
         for change in changes:
             untracked = back.get(change.path)
             now = untracked.before if untracked is not None else self._now(change)
-            if now == change.before or self._still_there(change):
+            if now == change.before:
                 back.pop(change.path, None)
             else:
                 back[change.path] = FileChange(
@@ -238,10 +238,10 @@ class _Back:
                 )
         return tuple(back[path] for path in sorted(back))
 
-    def _still_there(self, change: FileChange) -> bool:
-        """Whether the repository of a submodule that upstream dropped stands where it stood."""
+    def _has_its_folder(self, change: FileChange) -> bool:
+        """Whether a submodule comes back that has a folder, with whatever is in it."""
         submodule = change.before is not None and change.before.mode == MODE_GITLINK
-        return submodule and self._form.is_repository(change.path)
+        return submodule and self._form.is_folder(change.path)
 
     def edits(
         self,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import rewritten
 from tests.conftest import World, needs_git
 
@@ -87,3 +89,38 @@ def test_a_submodule_that_upstream_dropped_comes_back(world: World) -> None:
     done = world.resync("undo", "--yes", env={"GIT_COMMITTER_DATE": "1461092700 +0000"})
     assert done.code == 0, (done.out, done.err)
     assert {**world.state(), "refs": before["refs"]} == before
+
+
+@pytest.mark.parametrize("instead", ["a link", "a file", "nothing", "a folder"])
+@pytest.mark.parametrize("theirs", ["gone", "a file", "a folder"])
+def test_what_stands_in_the_place_of_a_submodule_comes_back(world: World, theirs: str, instead: str) -> None:
+    """Also where git says that the submodule is deleted, because its folder is not even there."""
+    start(world, populated=False)
+    work = rewritten.work(world)
+    world.git("rm", "-q", "-f", "lib", at=work)
+    new = {"gone": {}, "a file": {"lib": "theirs\n"}, "a folder": {"lib/below": "theirs\n"}}[theirs]
+    world.commit("Something else", new, at=work)
+    rewritten.publish(world)
+    (world.clone / "lib").rmdir()
+    if instead == "a link":
+        (world.clone / "lib").symlink_to("mine.txt")
+    elif instead == "a file":
+        world.write("lib", "my file\n")
+    elif instead == "a folder":
+        world.write("lib/below", "my own\n")
+    before = world.state(), world.git("status", "--porcelain", "-uall", check=False)
+    done = world.resync("run", "--yes", "--dirty", "park", "--json")
+    if (instead, theirs) == ("a folder", "a file"):
+        assert done.json["error"]["kind"] == "submodule-in-the-way"
+        return
+    assert done.code in (0, 3), (done.out, done.err)
+    if theirs != "gone":
+        assert (world.clone / next(iter(new))).read_text() == "theirs\n"
+    if instead == "a link":
+        assert world.git("show", done.json["rescue"]["branch"] + ":lib") == "mine.txt"
+        assert [each["verdict"] for each in done.json["files"]] == ["parked"]
+    undone = world.resync("undo", "--yes", env={"GIT_COMMITTER_DATE": "1461092700 +0000"})
+    assert undone.code == 0, (undone.out, undone.err)
+    after = world.state(), world.git("status", "--porcelain", "-uall", check=False)
+    after[0]["refs"] = before[0]["refs"]
+    assert after == before

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 
 from resync.errors import Refused
-from resync.model import MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.worktree.attributes import Attributes, tree_attributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git, to_worktree, unsupported
@@ -49,22 +49,26 @@ class DiskForm:
         self._then: Attributes = tree_attributes(objects, new_tree, settings)
 
     def before(self, path: TreePath) -> TreeEntry | None:
-        """What stands on disk at a tracked path now; None: nothing, as outside a sparse checkout.
+        """What stands on disk at a tracked path now; None: nothing, as outside a sparse checkout. A
+        submodule's folder is its gitlink.
 
         Raises ``Refused("changed-meanwhile")`` where a file that the index takes for clean is not, and
         ``unsupported-attribute`` and ``filter-failed`` as ``after`` does.
         """
         state = self._changes.get(path)
+        entry = self._index.entries.get(path)
+        submodule = entry is not None and entry.mode == MODE_GITLINK
         if state is not None:
             if state.worktree is None or state.raw is None:
-                return None
+                return state.worktree if submodule else None
             return TreeEntry(state.worktree.mode, state.raw)
-        entry = self._index.entries.get(path)
         status = self._files.lstat(path)
         if entry is None or status is None:
             if entry is None or entry.skip_worktree or entry.intent_to_add:
                 return None
             raise changed_meanwhile(path)
+        if submodule:
+            return TreeEntry(entry.mode, entry.oid)
         data = self._files.read(path)
         raw = self._objects.hash_blob(data)
         if raw == entry.oid or entry.mode == MODE_SYMLINK:
@@ -100,6 +104,11 @@ class DiskForm:
         data = to_worktree(stored, attributes, self._settings)
         data = self._filters.smudge(path, data, attributes, entry.oid)
         return entry if data is stored else TreeEntry(entry.mode, self._objects.add_blob(data))
+
+    def is_folder(self, path: TreePath) -> bool:
+        """Whether a folder stands at the path now."""
+        status = self._files.lstat(path)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     def is_repository(self, path: TreePath) -> bool:
         """Whether a repository of its own stands at the path now."""

@@ -106,7 +106,7 @@ class FileSwitch:
             found = self._found(change.path)
             if change.before is not None and change.before.mode == MODE_GITLINK:
                 self._check_submodule(change)
-            elif not self._same(found, change.before) and not self._makes_room(change, found):
+            elif not self._same(found, change.before) and not self._is_ready(change, found):
                 raise Refused(
                     "changed-meanwhile",
                     f"{os.fsdecode(change.path)!r} was changed by somebody else while resync was planning."
@@ -114,10 +114,13 @@ class FileSwitch:
                     "resync",
                 )
 
-    def _makes_room(self, change: FileChange, found: TreeEntry | None) -> bool:
-        """Whether a folder stands in a new file's place and all that is in it goes away in this switch."""
+    def _is_ready(self, change: FileChange, found: TreeEntry | None) -> bool:
+        """Whether a folder stands in a new file's place and all that is in it goes away in this switch, or
+        in that of a submodule, which it may be."""
         if change.before is not None or found != DIRECTORY:
             return False
+        if change.after is not None and change.after.mode == MODE_GITLINK:
+            return True
         going = {each.path for _, each in self._ordered if each.after is None}
         full = self._full(change.path)
         return all(
