@@ -387,7 +387,7 @@ def test_escape_sequences_are_shown_and_not_obeyed(clone: World) -> None:
 @pytest.mark.state(70)
 def test_a_blob_bomb(clone: World) -> None:
     """Many zeros that are few bytes on the way: where memory does not suffice, nothing has changed."""
-    size = 400 << 20
+    size = 200 << 20
     path = work(clone) / "zeros"
     with open(path, "wb") as file:
         file.truncate(size)
@@ -397,7 +397,7 @@ def test_a_blob_bomb(clone: World) -> None:
     publish(clone)
     path.unlink()
     before = state(clone)
-    done = within(clone, *RUN, megabytes=700)
+    done = within(clone, *RUN, megabytes=400)
     assert done.code in (1, 75), done
     assert done.json["error"]["kind"] != "bug"
     assert state(clone) == before
