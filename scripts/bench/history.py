@@ -4,6 +4,10 @@
 First patch ids on the real event, where its bundle is at hand: which of 145 commits are among 1,001
 others? Then the graph: a line of 100,000 commits and two others of 1,000, of which one leaves it 1,000
 commits before its end and one near its start; merge bases, left and right set are asked together.
+Last ``resync check --no-fetch`` on a branch with one commit of its own above the line, where upstream has
+moved from the line's end to the end of one of the others: to be within 0.5 s for the fork that is 1,000
+back, within 5 times git for the ancient one with a commit-graph, and always within 200 MB.
+
 Every answer comes from a process of its own that is timed whole; of three runs the best counts.
 """
 
@@ -52,11 +56,19 @@ with Repo(sys.argv[1]) as repository:
     spent = time.perf_counter() - started
 print(json.dumps([answer, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
 """
+CHECK = """
+import json, resource, sys, time
+from resync.cli import run_command
+started = time.perf_counter()
+run_command(["check", "--no-fetch", "--json"])
+spent = time.perf_counter() - started
+print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    print(f"{'':30}  ours: process, answer, memory        git")
+    print(f"{'':34}  ours: process, answer, memory        git")
     with tempfile.TemporaryDirectory() as name:
         twins(Path(name))
     with tempfile.TemporaryDirectory() as name:
@@ -64,9 +76,11 @@ def main() -> None:
         make(repository, count)
         for graph in ("no commit-graph", "commit-graph"):
             if graph == "commit-graph":
-                git(repository, "commit-graph", "write", "--reachable")
+                for each in (repository, *repository.glob("*.clone")):
+                    git(each, "commit-graph", "write", "--reachable")
             for branch in ("recent", "ancient"):
                 ranges(repository, branch, f"{branch} fork, {graph}")
+                check(repository, branch, f"check, {branch} fork, {graph}")
 
 
 def twins(repository: Path) -> None:
@@ -115,12 +129,39 @@ def ranges(repository: Path, branch: str, title: str) -> None:
     assert answer == [len(bases.split()), *map(int, sides.split())]
 
 
+def check(repository: Path, branch: str, title: str) -> None:
+    """Ask resync itself, of a clone that git has fetched since upstream moved."""
+    clone = repository / f"{branch}.clone"
+    if not clone.exists():
+        git(repository, "clone", "-q", "--no-checkout", "--branch", "main", ".", clone.name)
+        names = git(clone, "rev-parse", "origin/main^{tree}", "origin/main", f"origin/{branch}").split()
+        tree, old, new = (name.decode() for name in names)
+        who = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+        mine = git(clone, *who, "commit-tree", "-p", old, "-m", "mine", tree).decode().strip()
+        git(clone, *who, "update-ref", "-m", "commit: mine", "refs/heads/main", mine)
+        git(clone, *who, "update-ref", "-m", "fetch: forced-update", "refs/remotes/origin/main", new)
+    sides = ("merge-base", "--all", "main", "origin/main"), ("rev-list", "--count", "main...origin/main")
+    theirs, _ = best(lambda: [git(clone, *each) for each in sides])
+
+    def ours() -> tuple[float, int, bytes]:
+        # Without what an earlier call has put on record.
+        run(clone, "git", "update-ref", "-d", "refs/resync/upstream/origin/main.tips")
+        started = time.perf_counter()
+        said, figures = run(clone, sys.executable, "-c", CHECK).splitlines()
+        return time.perf_counter() - started, *json.loads(figures), said
+
+    took, spent, memory, said = min(ours() for _ in range(3))
+    upstream = json.loads(said)["upstream"]
+    assert (upstream["kind"], upstream["arrived"]) == ("rewritten", SIDE), upstream
+    print(f"{title:34} {took:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
+
+
 def report(title: str, repository: Path, program: str, names: list[str], theirs: float) -> Any:
     """Run our side, print one line for both, and return our answer."""
     ours, (answer, spent, memory) = best(
         lambda: json.loads(run(repository, sys.executable, "-c", program, ".", *names))
     )
-    print(f"{title:30} {ours:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
+    print(f"{title:34} {ours:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
     return answer
 
 
