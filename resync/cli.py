@@ -270,6 +270,7 @@ def _request(options: argparse.Namespace) -> Request:
         unattended=getattr(options, "yes", False),
         redo=getattr(options, "redo", False),
         keep_dropped=getattr(options, "keep_dropped", False),
+        include_untracked=getattr(options, "include_untracked", False),
         require_announcement=getattr(options, "require_announcement", None),
     )
 
@@ -398,6 +399,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--require-announcement",
         action=argparse.BooleanOptionalAction,
         help="refuse a rewrite whose old tip no announcing tag names",
+    )
+    parser.add_argument(
+        "--include-untracked",
+        action="store_true",
+        help="save all untracked files as well, not only those in the way (they stay where they are)",
     )
     parser.add_argument(
         "--keep-dropped",

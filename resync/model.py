@@ -298,6 +298,7 @@ class Request:
     unattended: bool = False
     redo: bool = False
     keep_dropped: bool = False
+    include_untracked: bool = False
     require_announcement: bool | None = None
 
 

@@ -18,6 +18,7 @@ from resync.journal import Journals
 from resync.model import (
     MODE_GITLINK,
     Caller,
+    InTheWay,
     LocalFile,
     MoveRefs,
     Oid,
@@ -43,7 +44,7 @@ from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
 from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
-from resync.worktree.untracked import untracked_in_the_way
+from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000
 """As many files may change in one run: twice what the largest public repositories hold."""
@@ -276,6 +277,11 @@ def _plan_of_move(
     on_disk, targets = _compare(objects, carried, form)
     _check_names(repository, carried, targets, settings)
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
+    bystanders: tuple[InTheWay, ...] = ()
+    if request.include_untracked:
+        known = {each.path for each in in_the_way}
+        untracked = find_untracked(objects, repository.root, checkout.index, settings)
+        bystanders = tuple(each for each in untracked if each.path not in known)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
     switch = replace(switch, files=with_access(repository.root, switch.files))
     plan = Plan(
@@ -285,14 +291,17 @@ def _plan_of_move(
         new_tip=replayed.tip,
         upstream=seen.upstream,
         commits=replayed.commits,
-        files=planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
+        files=(
+            *planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
+            *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
+        ),
         rescue=None,
         steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip))),
         notes=filters.notes,
     )
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
-    return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=visible)
+    return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
 
 
 def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:

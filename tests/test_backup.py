@@ -79,3 +79,32 @@ def test_permissions_that_git_is_told_not_to_look_at(rewritten_world: World) -> 
     assert path.stat().st_mode & 0o777 == 0o750
     assert world.resync("undo", "--yes", env={"GIT_COMMITTER_DATE": "1461092700 +0000"}).code == 0
     assert path.stat().st_mode & 0o777 == 0o750
+
+
+def test_all_untracked_files_are_saved_on_request(world: World) -> None:
+    rewritten.rewritten(world)
+    world.write("scratch/idea.txt", "an idea\n")
+    world.write(".gitignore", "*.log\n")
+    world.write("noise.log", "noise\n")
+    done = world.resync("run", "--yes", "--dirty", "park", "--include-untracked", "--json")
+    assert done.code == 3, done
+    kept = [each["path"] for each in done.json["files"] if each["verdict"] == "kept"]
+    assert kept == [".gitignore", "scratch/idea.txt"]
+    rescue = done.json["rescue"]["branch"]
+    saved = world.git("ls-tree", "-r", "--name-only", f"{rescue}^3").splitlines()
+    assert saved == [".gitignore", "notes.txt", "scratch/idea.txt"]
+    assert (world.clone / "scratch/idea.txt").read_text() == "an idea\n"
+    # What a person does with them later is theirs: undo leaves them alone.
+    world.write("scratch/idea.txt", "a better idea\n")
+    assert world.resync("undo", "--yes").code == 0
+    assert (world.clone / "scratch/idea.txt").read_text() == "a better idea\n"
+    assert (world.clone / "noise.log").exists()
+
+
+def test_untracked_files_that_are_in_nobodys_way_are_not_looked_at(world: World) -> None:
+    rewritten.rewritten(world)
+    path = world.write("scratch/idea.txt", "an idea\n")
+    path.chmod(0)
+    done = world.resync("run", "--yes", "--dirty", "park", "--json")
+    assert done.code == 3, done
+    assert "scratch/idea.txt" not in [each["path"] for each in done.json["files"]]
