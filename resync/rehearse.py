@@ -338,7 +338,8 @@ def _compare(
             on_disk[path] = new
         elif old is not None:
             on_disk[path] = form.before(path)
-        if new is not None and on_disk.get(path) is None:
+        holds_more = was_submodule and new is not None and new.mode != MODE_GITLINK
+        if new is not None and (on_disk.get(path) is None or holds_more):
             targets[path] = new.mode
     return on_disk, targets
 
