@@ -223,9 +223,10 @@ class Talk:
     def kill(self) -> None:
         """End it, with all that it started; nothing if it has ended."""
         self._over = True
-        self.hang_up()
+        # Before its input ends: it would take that for a friendly end, and go on for a while.
         if self._process.poll() is None:
             _kill(self._process)
+        self.hang_up()
         with suppress(Empty):
             while True:
                 self._heard.get_nowait()

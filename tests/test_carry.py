@@ -22,13 +22,12 @@ OLD = "".join(LINES)
 
 def rewritten(world: World) -> None:
     """A clone at an old tip, and an upstream whose new tip has another first line in ``f``."""
-    world.git("clone", "-q", str(world.upstream), str(world.clone), at=world.base)
-    world.commit("base", {"f": OLD})
-    world.commit("old", {"g": "old\n"})
-    world.git("push", "-q", "-u", "origin", "HEAD:main")
-    world.git("branch", "-q", "--set-upstream-to=origin/main")
     other = world.base / "other"
     world.git("clone", "-q", str(world.upstream), str(other), at=world.base)
+    world.commit("base", {"f": OLD}, at=other)
+    world.commit("old", {"g": "old\n"}, at=other)
+    world.git("push", "-q", "origin", "HEAD:main", at=other)
+    world.git("clone", "-q", "-b", "main", str(world.upstream), str(world.clone), at=world.base)
     world.git("reset", "-q", "--hard", "HEAD~", at=other)
     world.commit("new", {"f": OLD.replace("line 0\n", "LINE 0\n")}, at=other)
     world.git("push", "-q", "-f", "origin", "HEAD:main", at=other)

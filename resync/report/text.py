@@ -52,6 +52,7 @@ _EVIDENCE = {
     "reflog": "the reflog of {source} has it",
     "announcement-tag": "tag {source} announces it",
 }
+_VERDICT_WIDTH = 16
 _WHOSE = {
     "yours": "yours: nothing says that upstream ever had it",
     "upstream": "upstream's",
@@ -172,8 +173,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.commits:
         yield ""
         yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
-        for commit in plan.commits:
-            yield from _commit_lines(commit, paint)
+        yield from _commits_lines(plan.commits, paint)
     elif plan.undoes is None:
         yield ""
         yield f"You have no commits of your own on {name}."
@@ -189,16 +189,32 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
             yield paint(f"Note: {shown(str(note))}.", "warning")
     if plan.waiting:
         yield ""
-        yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
+        if any(commit.verdict == "dropped-by-upstream" for commit in plan.commits):
+            yield (
+                "(dropped by upstream: it had your commit once, so it is not brought back unasked; it is"
+                " safe on the rescue branch, and --keep-dropped reapplies it)"
+            )
+        if _parks(plan):
+            yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
 
 
-def _commit_lines(commit: LocalCommit, paint: Paint) -> Iterator[str]:
-    verdict = paint(f"{commit.verdict.replace('-', ' '):<16}", _COMMIT_TONES[commit.verdict])
+def _commits_lines(commits: Sequence[LocalCommit], paint: Paint) -> Iterator[str]:
+    width = max([_VERDICT_WIDTH, *(len(commit.verdict) for commit in commits)])
+    for commit in commits:
+        yield from _commit_lines(commit, width, paint)
+
+
+def _parks(plan: Plan) -> bool:
+    return "parked" in [each.verdict for each in plan.commits] + [each.verdict for each in plan.files]
+
+
+def _commit_lines(commit: LocalCommit, width: int, paint: Paint) -> Iterator[str]:
+    verdict = paint(f"{commit.verdict.replace('-', ' '):<{width}}", _COMMIT_TONES[commit.verdict])
     yield f"  {verdict}  {short(commit.oid)}  {shown(commit.subject)}"
     if commit.reason:
-        yield paint(f"{'':20}{shown(commit.reason)}", "quiet")
+        yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
     for path in commit.conflicts:
-        yield f"{'':20}{shown(path)}"
+        yield f"{'':{width + 4}}{shown(path)}"
 
 
 def _file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
@@ -298,8 +314,7 @@ def rescue_lines(
     """What one rescue branch keeps: commits and their verdicts, uncommitted files and their sizes (bytes)."""
     yield paint(shown(rescue.short_name), "strong")
     yield f"  the branch as it was: {short(rescue.tip)}"
-    for commit in commits:
-        yield from _commit_lines(commit, paint)
+    yield from _commits_lines(commits, paint)
     width = max((len(file.state) for file, _ in files), default=0)
     for file, size in files:
         what = "deleted" if size is None else count(size, "byte")

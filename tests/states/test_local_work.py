@@ -233,7 +233,7 @@ def test_a_submodule_with_unpushed_work_in_the_way(clone: World) -> None:
     clone.git("reset", "-q", "--hard", "main~1", at=at)
     shutil.rmtree(at / "lib", ignore_errors=True)
     rewrite(clone, {"lib": "theirs\n"})
-    refused(clone, "submodule-in-the-way")
+    refused(clone, "repository-in-the-way")
 
 
 @pytest.mark.state(26)
