@@ -17,6 +17,7 @@ dulwich, which is measured by bench/startup.py.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -51,6 +52,7 @@ ENV = {
 
 
 def main() -> None:
+    gc.set_threshold(100_000, 20, 20)  # as the command line has it
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
     with tempfile.TemporaryDirectory() as name:
         root = Path(name) / "many"
