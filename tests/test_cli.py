@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import unicodedata
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,25 +66,25 @@ def test_a_yes_does_what_the_plan_says(rewritten_world: World, answer: str) -> N
 def test_ctrl_c_at_the_question(rewritten_world: World) -> None:
     before = rewritten_world.state()
     ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "resync"],
-        cwd=rewritten_world.clone,
-        env=rewritten_world.env,
-        stdin=its,
-        stdout=its,
-        stderr=its,
-    )
+    # A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "resync"],
+            cwd=rewritten_world.clone,
+            env=rewritten_world.env,
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        )
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     os.close(its)
     printed = b""
     while b"[y/N]" not in printed:
         printed += os.read(ours, 4096)
-    # Python does not notice one that comes in the moment between the question and the wait for an answer.
-    for _ in range(20):
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-            break
-    assert process.wait(timeout=1) == 130
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
     printed += os.read(ours, 4096)
     os.close(ours)
     assert b"Traceback" not in printed
