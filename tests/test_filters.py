@@ -5,6 +5,7 @@ The filter of most tests stores lower case and shows upper case, so that nothing
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -35,9 +36,18 @@ def start(world: World, rules: str = RULES, **config: str) -> None:
     for name, value in (config or {"clean": CLEAN, "smudge": SMUDGE, "required": "true"}).items():
         world.git("config", f"filter.f.{name}", value)
     world.git("checkout", "-q", "main")
+    settle(world)
     world.git("reset", "-q", "--hard", "HEAD~1", at=at)
     world.commit("New way", {"a.x": NEW, "new.x": "new\n"}, at=at)
     rewritten.publish(world)
+
+
+def settle(world: World) -> None:
+    """So that stat data proves all of it: a file as young as the index is read again, and filtered again."""
+    for path in world.clone.iterdir():
+        if path.is_file():
+            os.utime(path, (CLOCK, CLOCK))
+    world.git("update-index", "-q", "--refresh")
 
 
 def checked_out(world: World) -> dict[str, bytes]:
