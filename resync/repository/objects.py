@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 _MODES = {b"%o" % mode: mode for mode in (MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK, MODE_TREE)}
 _OCTAL = re.compile(rb"[0-7]+")
-_Row: TypeAlias = tuple[bytes, bytes]  # of a tree: mode and name, raw id
+_Row: TypeAlias = bytes  # of a tree: mode, a blank, the name, a NUL, the raw id
 _MOST_RECENT = 10_000  # commits remembered: a walk reads one for its links, and what follows for its words
 _MOST_ENTRIES = 100_000  # remembered, because versions of a tree have most rows in common
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
@@ -54,9 +54,7 @@ class Objects:
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
         self._packs: list[Pack] = []
         self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
-        # A tree is a row of: mode, a blank, the name, a NUL, the raw id.
-        self._row_rest = 1 + self.hex_length // 2
-        self._tree_row = re.compile(rb"([^\0]+)\0(.{%d})" % (self.hex_length // 2), re.DOTALL)
+        self._tree_row = re.compile(rb"[^\0]+\0.{%d}" % (self.hex_length // 2), re.DOTALL)
 
     # --- reading ---
 
@@ -153,11 +151,11 @@ class Objects:
 
     def _parse_tree(self, oid: Oid, data: bytes) -> Tree:
         rows: list[_Row] = self._tree_row.findall(data)
-        known = map(self._entries.get, rows)
-        found = [each or self._new_entry(row) for each, row in zip(known, rows, strict=True)]
+        found = list(map(self._entries.get, rows))
+        if None in found:
+            found = [each or self._new_entry(row) for each, row in zip(found, rows, strict=True)]
         entries = dict(filter(None, found))
-        covered = sum([len(head) for head, _ in rows]) + len(rows) * self._row_rest
-        if len(entries) != len(rows) or covered != len(data):
+        if len(entries) != len(rows) or sum(map(len, rows)) != len(data):
             raise Refused(
                 "hostile-tree",
                 f"The tree {oid.decode()} has a name twice, or a name or mode that no tree may have, or is"
@@ -168,7 +166,7 @@ class Objects:
 
     def _new_entry(self, row: _Row) -> tuple[bytes, TreeEntry] | None:
         """The name and entry of a row of a tree, kept for the tree's other versions; None if it is none."""
-        head, raw = row
+        head, _, raw = row.partition(b"\0")
         mode, _, name = head.partition(b" ")
         if not name or b"/" in name or not _OCTAL.fullmatch(mode):
             return None

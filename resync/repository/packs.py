@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _PREFIX = "incoming-resync-"
 
+_FAST = 1
+"""zlib's quickest level, which git takes for loose objects: what is made here waits for the next repack."""
+
 
 @contextmanager
 def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
@@ -59,7 +62,11 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
         new = os.path.join(folder, "pack", "new")
         with _read_only_file(f"{new}.pack") as file:
             places, checksum = write_pack_data(
-                file, records, object_format=store.object_format, num_records=len(objects)
+                file,
+                records,
+                object_format=store.object_format,
+                num_records=len(objects),
+                compression_level=_FAST,
             )
         rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
         with _read_only_file(f"{new}.idx") as file:
