@@ -9,6 +9,7 @@ from resync.model import (
     MODE_GITLINK,
     NO_CONTENT,
     Backup,
+    BranchMove,
     Head,
     IndexRecord,
     InTheWay,
@@ -50,7 +51,7 @@ def with_backup(
     With ``visible`` there is a rescue branch; without, the same is only pinned.
     """
     saved = snapshot(repository.objects, plan.head, changes, in_the_way, who)
-    rescue = _rescue_branch(repository, plan, saved.rescue) if visible else None
+    rescue = _rescue_branch(repository, plan, plan.head.name, saved.rescue) if visible else None
     kept = {
         "work": saved.rescue,
         "private": saved.private,
@@ -60,18 +61,30 @@ def with_backup(
         "upstream": _old_tracked(plan),
         "new": plan.new_tip,
     }
-    refs = tuple(
+    branches = tuple(_with_rescue(repository, plan, each) for each in plan.branches)
+    pins = [(name.encode(), oid) for name, oid in kept.items() if oid is not None]
+    for each in branches:
+        if each.moves:
+            pins += [(b"old/" + each.short_name, each.old_tip), (b"moved/" + each.short_name, each.new_tip)]
+    refs = [
         RefUpdate(
-            name=RefName(b"%s%s/%s" % (RUN_REFS, plan.id.encode(), name.encode())),
+            name=RefName(b"%s%s/%s" % (RUN_REFS, plan.id.encode(), name)),
             old=None,
             new=oid,
             message="resync: backup",
         )
-        for name, oid in kept.items()
-        if oid is not None
-    )
-    backup = Backup(refs=((rescue, *refs) if rescue is not None else refs))
-    return replace(plan, rescue=rescue, steps=(backup, *plan.steps))
+        for name, oid in pins
+    ]
+    rescues = [each for each in (rescue, *(branch.rescue for branch in branches)) if each is not None]
+    backup = Backup(refs=(*rescues, *refs))
+    return replace(plan, rescue=rescue, branches=branches, steps=(backup, *plan.steps))
+
+
+def _with_rescue(repository: Repository, plan: Plan, branch: BranchMove) -> BranchMove:
+    """The branch with a rescue branch of its own, where it moves and leaves something behind."""
+    if not (branch.moves and branch.waits):
+        return branch
+    return replace(branch, rescue=_rescue_branch(repository, plan, branch.short_name, branch.old_tip))
 
 
 def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tuple[RefUpdate, ...]:
@@ -82,10 +95,10 @@ def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tup
     )
 
 
-def _rescue_branch(repository: Repository, plan: Plan, oid: Oid) -> RefUpdate:
-    """The rescue branch under a name that nobody has and that can stand beside all the others."""
+def _rescue_branch(repository: Repository, plan: Plan, short_name: bytes, oid: Oid) -> RefUpdate:
+    """The rescue branch of a branch, under a name that nobody has and that can stand beside all others."""
     taken = repository.refs(BRANCHES)
-    branch, slash, last = plan.head.name.rpartition(b"/")
+    branch, slash, last = short_name.rpartition(b"/")
     last = _shortened(last) + b"-" + plan.id.partition("-")[0].encode()
     folder = b"rescue/"
     while True:

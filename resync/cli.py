@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
 from resync.errors import ExitCode, Refused, ResyncError, UsageError
-from resync.model import Caller, Request
+from resync.request import Caller, Request
 
 if TYPE_CHECKING:
     from resync.commands.session import Session
@@ -35,6 +35,8 @@ _WITH_VALUE = (
     "--commit",
     "--expect",
     "--dirty",
+    "--branch",
+    "--on-conflict",
     "--color",
     "--repo",
     "--to",
@@ -272,6 +274,10 @@ def _request(options: argparse.Namespace) -> Request:
         keep_dropped=getattr(options, "keep_dropped", False),
         include_untracked=getattr(options, "include_untracked", False),
         require_announcement=getattr(options, "require_announcement", None),
+        branches=tuple(getattr(options, "branches", None) or ()),
+        all_branches=getattr(options, "all_branches", False),
+        only_current=getattr(options, "only_current", False),
+        on_conflict=getattr(options, "on_conflict", None),
     )
 
 
@@ -409,6 +415,21 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--keep-dropped",
         action="store_true",
         help="reapply commits of yours that upstream had and left out of its new history",
+    )
+    which = parser.add_argument_group("other branches that stood on the old upstream")
+    which.add_argument(
+        "--branch",
+        dest="branches",
+        action="append",
+        metavar="GLOB",
+        help="also move these (those inside the current branch's range move by themselves)",
+    )
+    which.add_argument("--all-branches", action="store_true", help="also move all of them")
+    which.add_argument("--only-current", action="store_true", help="leave them out of it")
+    which.add_argument(
+        "--on-conflict",
+        choices=("park",),
+        help="park: move a branch of --branch although some of its commits do not carry over",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 

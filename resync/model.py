@@ -278,50 +278,6 @@ class Upstream:
         return f"{self.remote}/{branch}"
 
 
-# --- what is asked ---------------------------------------------------------------------------------
-
-DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asks of a run; every field as the option of that name."""
-
-    upstream: str | None = None
-    onto: str | None = None
-    old_tip: str | None = None
-    commit_map: str | None = None
-    expect: str | None = None
-    fetch: bool = True
-    advance: bool = False
-    dirty: DirtyPolicy = "restore"
-    unattended: bool = False
-    redo: bool = False
-    keep_dropped: bool = False
-    include_untracked: bool = False
-    require_announcement: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who runs the command and when: the only knowledge of clock and environment below the command line.
-
-    ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
-    ``folder`` the directory in which the caller stands.
-    """
-
-    now: int
-    zone: int
-    run: str
-    folder: str
-
-    def signed(self, identity: bytes) -> bytes:
-        """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""
-        sign = b"-" if self.zone < 0 else b"+"
-        hours, minutes = divmod(abs(self.zone), 60)
-        return b"%s %d %s%02d%02d" % (identity, self.now, sign, hours, minutes)
-
-
 # --- the plan --------------------------------------------------------------------------------------
 
 CommitVerdict: TypeAlias = Literal[
@@ -346,6 +302,30 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchMove:
+    """Another branch than the current one, and what becomes of it.
+
+    ``new_tip`` is where it would stand; ``moves`` says whether it does, ``reason`` why, for people. ``waits``
+    says that work of it is left for a person. ``commits`` are its own, those left out that the current
+    branch or one named before has too. ``rescue`` keeps it as it was, where something of it is parked.
+    """
+
+    name: RefName
+    old_tip: Oid
+    new_tip: Oid
+    moves: bool
+    reason: str
+    waits: bool
+    commits: tuple[LocalCommit, ...]
+    rescue: RefUpdate | None = None
+
+    @property
+    def short_name(self) -> bytes:
+        """The branch as people say it."""
+        return self.name.removeprefix(b"refs/heads/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -456,7 +436,7 @@ class Plan:
 
     ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
-    ``notes`` are what the report says besides.
+    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with.
     """
 
     id: str
@@ -470,6 +450,7 @@ class Plan:
     steps: tuple[Step, ...]
     undoes: str | None = None
     notes: tuple[Note, ...] = ()
+    branches: tuple[BranchMove, ...] = ()
 
     @property
     def recorded(self) -> bool:
@@ -484,6 +465,8 @@ class Plan:
     @property
     def waiting(self) -> bool:
         """Whether a person is needed afterwards."""
-        return any(c.verdict in ("parked", "dropped-by-upstream") for c in self.commits) or any(
-            f.verdict == "parked" for f in self.files
+        return (
+            any(c.verdict in ("parked", "dropped-by-upstream") for c in self.commits)
+            or any(f.verdict == "parked" for f in self.files)
+            or any(b.waits for b in self.branches)
         )

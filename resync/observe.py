@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from resync.errors import Refused
 from resync.history import History, open_history
-from resync.model import Caller, Evidence, Head, Oid, RefName, RefUpdate, Request, Upstream
+from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
+from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch

@@ -5,19 +5,21 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
 from resync.checkout import programs_for, read_checkout
 from resync.errors import Refused
+from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
 from resync.journal import Journals
+from resync.merge import MergeOptions
 from resync.model import (
     MODE_GITLINK,
-    Caller,
+    BranchMove,
     InTheWay,
     LocalFile,
     MoveRefs,
@@ -25,14 +27,14 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
-    Request,
     TreeEntry,
     TreePath,
     Upstream,
 )
 from resync.observe import Observation, observe, unusable
-from resync.replay import replay
+from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
+from resync.request import Caller, Request
 from resync.undo import held_tip
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
@@ -64,10 +66,12 @@ def rehearse(
     """
     seen = observe(repository, request, caller, progress)
     _refuse_surprises(repository, seen, request)
-    if not _moves(seen, request):
-        return _plan_of_refs(repository, seen, caller)
+    moves = _moves(seen, request)
+    others = topics(repository, seen, request, moves=moves)
+    if not moves:
+        return _plan_of_refs(repository, seen, request, caller, settings, others)
     with Filters(settings, programs_for(repository, settings)) as filters:
-        plan = _plan_of_move(repository, seen, request, caller, settings, filters)
+        plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
     _refuse_edits(plan, request)
     return plan
 
@@ -173,9 +177,22 @@ def _list(files: Sequence[LocalFile]) -> str:
 # --- plans that only move refs -----------------------------------------------------------------------
 
 
-def _plan_of_refs(repository: Repository, seen: Observation, caller: Caller) -> Plan:
-    updates = _fetched_updates(repository, seen)
-    return Plan(
+def _plan_of_refs(
+    repository: Repository,
+    seen: Observation,
+    request: Request,
+    caller: Caller,
+    settings: WorktreeSettings,
+    others: Sequence[Topic],
+) -> Plan:
+    """What is checked out stays; other branches may move, and what a fetch moves."""
+    branches: tuple[BranchMove, ...] = ()
+    if others:
+        options = _merge_options(repository, seen, settings)
+        replayed = _replay(repository, seen, request, caller, options, [], others)
+        branches = tuple(branch_moves(others, replayed, request, ()))
+    updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
+    plan = Plan(
         id=caller.run,
         checkout=repository.root,
         head=seen.head,
@@ -185,7 +202,11 @@ def _plan_of_refs(repository: Repository, seen: Observation, caller: Caller) -> 
         files=(),
         rescue=None,
         steps=(MoveRefs(updates=updates),) if updates else (),
+        branches=branches,
     )
+    if not any(each.moves for each in branches):
+        return plan
+    return with_backup(repository, plan, [], [], caller.signed(repository.identity()), visible=False)
 
 
 def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpdate, ...]:
@@ -227,6 +248,14 @@ def _above(name: RefName) -> list[RefName]:
 # --- plans that move the branch ----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Current:
+    """The current branch's series; ``sent`` are those of its commits that upstream once had and dropped."""
+
+    series: Series
+    sent: frozenset[Oid]
+
+
 def _plan_of_move(
     repository: Repository,
     seen: Observation,
@@ -234,34 +263,15 @@ def _plan_of_move(
     caller: Caller,
     settings: WorktreeSettings,
     filters: Filters,
+    others: Sequence[Topic],
 ) -> Plan:
-    assert seen.upstream.new_tip is not None
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    onto = seen.upstream.new_tip
-    arrived = seen.history.reachable([onto], [head.tip])
-    sent = _sent(repository, seen)
-    dropped = Dropped(repository, seen.gone, arrived)
-    merging = read_merge_settings(repository.config)
-    options = merge_options(
-        tree_attributes(objects, objects.commit(onto).tree, settings),
-        merging,
-        MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder).run,
-    )
-    replayed = replay(
-        objects,
-        seen.history,
-        seen.history.topological({*seen.local, *sent}) if sent else seen.local,
-        tip=head.tip,
-        onto=onto,
-        upstream=arrived,
-        committer=who,
-        options=options,
-        merged=seen.merged,
-        once_upstream=sent,
-        dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
-    )
+    options = _merge_options(repository, seen, settings)
+    current = _current(repository, seen)
+    replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
+    branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
     new_tree = objects.commit(replayed.tip).tree
     carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
     form = DiskForm(
@@ -296,12 +306,62 @@ def _plan_of_move(
             *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
         ),
         rescue=None,
-        steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip))),
+        steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip, branches))),
         notes=filters.notes,
+        branches=branches,
     )
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
+
+
+def _merge_options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
+    """How merges are made: by the attributes of the new base and the user's configuration."""
+    objects, onto = repository.objects, seen.upstream.new_tip
+    assert onto is not None
+    merging = read_merge_settings(repository.config)
+    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
+    return merge_options(tree_attributes(objects, objects.commit(onto).tree, settings), merging, drivers.run)
+
+
+def _current(repository: Repository, seen: Observation) -> _Current:
+    """The current branch's commits, with those that upstream had and dropped."""
+    history, onto, tip = seen.history, seen.upstream.new_tip, seen.head.tip
+    assert onto is not None
+    sent = _sent(repository, seen)
+    commits = history.topological({*seen.local, *sent}) if sent else seen.local
+    series = Series(tip=tip, commits=commits, upstream=frozenset(history.reachable([onto], [tip])))
+    return _Current(series=series, sent=sent)
+
+
+def _replay(
+    repository: Repository,
+    seen: Observation,
+    request: Request,
+    caller: Caller,
+    options: MergeOptions,
+    current: Sequence[_Current],
+    others: Sequence[Topic],
+) -> tuple[Replay, ...]:
+    """Replay the current branch, where it is to move (else its commits stay as they are), and the others."""
+    assert seen.upstream.new_tip is not None
+    branches = [*(each.series for each in current), *(each.series for each in others)]
+    arrived = frozenset[Oid]().union(*(each.upstream for each in branches))
+    dropped = Dropped(repository, seen.gone, arrived)
+    merged = seen.merged.union(*(each.merged for each in others))
+    if not current:
+        merged = merged.union(seen.local)
+    return replay(
+        repository.objects,
+        seen.history,
+        branches,
+        onto=seen.upstream.new_tip,
+        committer=caller.signed(repository.identity()),
+        options=options,
+        merged=merged,
+        once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
+        dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+    )
 
 
 def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
@@ -353,8 +413,20 @@ def _too_many_files() -> Refused:
     )
 
 
-def _updates(repository: Repository, seen: Observation, tip: Oid) -> tuple[RefUpdate, ...]:
-    updates = [*_fetched_updates(repository, seen)]
+def _updates(
+    repository: Repository, seen: Observation, tip: Oid, branches: Sequence[BranchMove]
+) -> tuple[RefUpdate, ...]:
+    updates = [*_fetched_updates(repository, seen), *_branch_updates(seen, branches)]
     if tip != seen.head.tip:
-        updates += move_head(repository, seen.head, tip, f"resync: carried over to {seen.upstream.name}")
+        updates += move_head(repository, seen.head, tip, _carried_over(seen))
     return tuple(updates)
+
+
+def _branch_updates(seen: Observation, branches: Sequence[BranchMove]) -> Iterator[RefUpdate]:
+    for each in branches:
+        if each.moves:
+            yield RefUpdate(name=each.name, old=each.old_tip, new=each.new_tip, message=_carried_over(seen))
+
+
+def _carried_over(seen: Observation) -> str:
+    return f"resync: carried over to {seen.upstream.name}"

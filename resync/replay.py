@@ -24,8 +24,20 @@ _SHORT = 7  # how many digits of an id git shows in a repository of moderate siz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The ``commits`` of one branch that are to be replayed, parents first, and the branch's ``tip``.
+
+    ``upstream`` are the commits to look for the same patch in.
+    """
+
+    tip: Oid
+    commits: Sequence[Oid]
+    upstream: Collection[Oid]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Where the branch will stand, and what became of each commit, oldest first."""
+    """Where a branch will stand, and what became of each of its commits, oldest first."""
 
     tip: Oid
     commits: tuple[LocalCommit, ...]
@@ -34,34 +46,54 @@ class Replay:
 def replay(
     objects: Objects,
     history: History,
-    commits: Sequence[Oid],
+    branches: Sequence[Series],
     *,
-    tip: Oid,
     onto: Oid,
-    upstream: Iterable[Oid],
     committer: bytes,
     options: MergeOptions,
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
-) -> Replay:
-    """Replay ``commits`` (parents first), the branch's tip being ``tip``, on the commit ``onto``.
+) -> tuple[Replay, ...]:
+    """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
-    ``upstream`` are the commits to look for the same patch in; ``committer`` is the header value of the
-    new commits. What came in through merges of other people's branches, ``merged``, stays as it is.
-    ``dropped`` says why a commit counts as dropped by upstream, which then is not replayed; of commits that
-    upstream itself ``once_upstream`` had, only those count that the new base does not have in any form.
-    New objects are added to the memory of ``objects``. Raises ``Refused`` where an object is missing.
+    What several branches share is replayed once, with the first of them, so that stacks keep their shape.
+    ``committer`` is the header value of the new commits. What came in through merges of other people's
+    branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
+    then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
+    new base does not have in any form. New objects are added to the memory of ``objects``. Raises
+    ``Refused`` where an object is missing.
     """
-    # Sorted, so that of several that could be named it is the same one in every run.
-    known = sorted(upstream)
-    twins, mentions = PatchIndex(objects, known), MentionIndex(objects, known)
-    picker = _Picker(objects, history, onto, twins, mentions, committer, options, merged, dropped)
-    picks = [picker.pick(objects.commit(oid)) for oid in commits]
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped)
     settled = ("already-upstream", "became-empty")
-    picks = [each for each in picks if each.oid not in once_upstream or each.verdict not in settled]
-    end = picker.standing(tip)
-    return Replay(tip=end, commits=tuple(_reached(objects, picks, end, onto)))
+    picks: dict[Oid, LocalCommit] = {}
+    searched: dict[frozenset[Oid], _Upstream] = {}
+    for series in branches:
+        known = frozenset(series.upstream)
+        upstream = searched.setdefault(known, _Upstream(objects, known))
+        for oid in series.commits:
+            if oid not in picks:
+                picks[oid] = picker.pick(objects.commit(oid), upstream)
+    done: list[Replay] = []
+    for series in branches:
+        mine = [
+            picks[oid]
+            for oid in series.commits
+            if oid not in once_upstream or picks[oid].verdict not in settled
+        ]
+        end = picker.standing(series.tip)
+        done.append(Replay(tip=end, commits=tuple(_reached(objects, mine, end))))
+    return tuple(done)
+
+
+class _Upstream:
+    """Upstream's commits, to be searched for those that are like a given one."""
+
+    def __init__(self, objects: Objects, commits: Iterable[Oid]) -> None:
+        # Sorted, so that of several that could be named it is the same one in every run.
+        ordered = sorted(commits)
+        self.twins = PatchIndex(objects, ordered)
+        self.mentions = MentionIndex(objects, ordered)
 
 
 class _Picker:
@@ -72,8 +104,6 @@ class _Picker:
         objects: Objects,
         history: History,
         onto: Oid,
-        twins: PatchIndex,
-        mentions: MentionIndex,
         committer: bytes,
         options: MergeOptions,
         merged: Collection[Oid],
@@ -82,8 +112,6 @@ class _Picker:
         self._objects = objects
         self._history = history
         self._onto = onto
-        self._twins = twins
-        self._mentions = mentions
         self._committer = committer
         self._options = options
         self._dropped = dropped
@@ -93,15 +121,18 @@ class _Picker:
         """The new commit in the place of ``oid``: whatever was upstream's is the new base."""
         return self._stands_for.get(oid, self._onto)
 
-    def pick(self, commit: Commit) -> LocalCommit:
+    def pick(self, commit: Commit, upstream: _Upstream) -> LocalCommit:
         """Decide one commit; its parents must have been decided before."""
-        verdict = self._pick_merge(commit) if len(commit.parents) > 1 else self._pick_plain(commit)
+        if len(commit.parents) > 1:
+            verdict = self._pick_merge(commit)
+        else:
+            verdict = self._pick_plain(commit, upstream.twins)
         left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
         if left_out:
             verdict = _verdict(commit, "dropped-by-upstream", left_out)
         elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
-            said = self._mentions.said_of(commit)
+            said = upstream.mentions.said_of(commit)
             verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, said))))
         if verdict.new_oid is not None:
             self._stands_for[commit.oid] = verdict.new_oid
@@ -110,12 +141,12 @@ class _Picker:
             self._stands_for[commit.oid] = self._onto if first is None else self.standing(first)
         return verdict
 
-    def _pick_plain(self, commit: Commit) -> LocalCommit:
+    def _pick_plain(self, commit: Commit, twins: PatchIndex) -> LocalCommit:
         parent = commit.parents[0] if commit.parents else None
         base = self._objects.commit(parent).tree if parent is not None else None
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
-        twin = self._twins.find(commit.oid)
+        twin = twins.find(commit.oid)
         options = self._options_for(commit)
         if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
             return _verdict(commit, "already-upstream", _same_patch(twin))
@@ -232,7 +263,7 @@ def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreeP
     )
 
 
-def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid, onto: Oid) -> Iterable[LocalCommit]:
+def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
     """The picks, those parked that no longer lead to the tip because the merge above them is."""
     made = {pick.new_oid for pick in picks if pick.new_oid is not None}
     reached: set[Oid] = set()

@@ -14,20 +14,11 @@ from dataclasses import dataclass
 
 from resync.errors import Refused, ResyncError, Unfinished
 from resync.journal import Journal, Journals
-from resync.model import (
-    Backup,
-    Caller,
-    IndexChange,
-    MoveRefs,
-    Plan,
-    RefName,
-    RefUpdate,
-    Switch,
-    TreePath,
-)
+from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreePath
 from resync.repository import Repository
 from resync.repository.locks import LockFile, release_left
 from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
+from resync.request import Caller
 from resync.worktree.drivers import clear_dead
 from resync.worktree.index import index_bytes, load_index
 from resync.worktree.reindex import reindexed

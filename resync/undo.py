@@ -15,7 +15,6 @@ from resync.history import open_history, tree_changes
 from resync.journal import Journal, Journals
 from resync.model import (
     MODE_GITLINK,
-    Caller,
     FileChange,
     Head,
     IndexChange,
@@ -33,6 +32,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Repository
+from resync.request import Caller
 from resync.rescue import read
 from resync.worktree.access import with_access
 from resync.worktree.filters import Filters

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from resync import rescue as rescues
 from resync.history import open_history
 from resync.journal import Journal, Journals
-from resync.model import LocalCommit, LocalFile, Oid, RefName, TreePath
+from resync.model import BranchMove, LocalCommit, LocalFile, Oid, Plan, RefName, TreePath
 from resync.repository import Repository
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
@@ -25,15 +25,16 @@ from resync.worktree.switch import quarantined
 class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
-    ``left`` are paths that somebody changed during the run and that are not committed as they are now;
-    ``aside`` are FIFOs, sockets and devices, and where the run moved them; ``edits`` says that uncommitted
-    edits were put back, which git may want out of its way.
+    ``branches`` are others that were left where they stood. ``left`` are paths that somebody changed during
+    the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
+    the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
     """
 
     run: str
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
     files: tuple[LocalFile, ...]
+    branches: tuple[BranchMove, ...]
     left: tuple[TreePath, ...]
     aside: tuple[tuple[TreePath, str], ...]
     edits: bool
@@ -51,11 +52,21 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         if update is None or oid is None:
             continue
         rescue = rescues.read(repository, update.name, oid, journal.plan.id)
-        commits = tuple(_commits(repository, journal))
+        plan = journal.plan
+        commits = tuple(
+            commit
+            for name, new_base, mine in _carried(plan)
+            for commit in _missing(repository, name, new_base, mine)
+        )
+        branches = tuple(
+            each
+            for each in plan.branches
+            if each.waits and not each.moves and repository.ref(each.name) == each.old_tip
+        )
         files = tuple(_files(repository, journal, rescue))
         left = tuple(path for path in entry.left if not _as_in_head(repository, path))
         aside = tuple(_aside(journals, journal))
-        if commits or files or left or aside:
+        if commits or files or branches or left or aside:
             edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
             found.append(
                 Waiting(
@@ -63,6 +74,7 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
                     rescue=rescue,
                     commits=commits,
                     files=files,
+                    branches=branches,
                     left=left,
                     aside=aside,
                     edits=edits,
@@ -71,17 +83,27 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     return tuple(found)
 
 
-def _commits(repository: Repository, journal: Journal) -> Iterator[LocalCommit]:
-    plan = journal.plan
-    parked = [each for each in plan.commits if each.verdict in ("parked", "dropped-by-upstream")]
-    tip = repository.ref(plan.head.branch or RefName(b"HEAD"))
+def _carried(plan: Plan) -> Iterator[tuple[RefName, Oid, tuple[LocalCommit, ...]]]:
+    """The branches that the run moved: the name, the new base, and the commits."""
+    upstream = plan.upstream.new_tip if plan.upstream is not None else None
+    yield plan.head.branch or RefName(b"HEAD"), upstream or plan.new_tip, plan.commits
+    for each in plan.branches:
+        if each.moves:
+            yield each.name, upstream or each.new_tip, each.commits
+
+
+def _missing(
+    repository: Repository, name: RefName, new_base: Oid, commits: tuple[LocalCommit, ...]
+) -> Iterator[LocalCommit]:
+    """The parked of a branch's ``commits`` that it still does not have above its new base."""
+    parked = [each for each in commits if each.verdict in ("parked", "dropped-by-upstream")]
+    tip = repository.ref(name)
     if not parked or tip is None:
         yield from parked
         return
     objects = repository.objects
     history = open_history(repository)
-    upstream = plan.upstream.new_tip if plan.upstream is not None else None
-    since = history.reachable([tip], [upstream or plan.new_tip], ignore_cut=True)
+    since = history.reachable([tip], [new_base], ignore_cut=True)
     present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}
     for each in parked:
         if (each.author, each.subject) not in present:

@@ -16,7 +16,7 @@ import pytest
 from resync.history import open_history
 from resync.merge import MergeOptions
 from resync.model import Oid, RefName
-from resync.replay import Replay, replay
+from resync.replay import Replay, Series, replay
 from resync.repository import Repository
 from tests.conftest import EVENT, World, environment, needs_git
 
@@ -50,13 +50,11 @@ def replayed(event: World) -> Replay:
             for oid in history.topological(history.reachable([old], [new]))
             if not merges(history.parents(oid))
         ]
-        done = replay(
+        (done,) = replay(
             repository.objects,
             history,
-            series,
-            tip=old,
+            [Series(tip=old, commits=series, upstream=history.reachable([new], [old]))],
             onto=new,
-            upstream=history.reachable([new], [old]),
             committer=b"C <c@example.com> 1461092552 +0000",
             options=MergeOptions(),
         )

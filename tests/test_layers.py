@@ -18,13 +18,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "dates", "errors", "model"),
+    ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs"),
     ("history", "worktree", "journal"),
     ("upstream",),
     ("checkout", "replay", "carry", "backup"),
     ("observe", "plan", "rescue"),
-    ("undo", "waiting"),
+    ("forest", "undo", "waiting"),
     ("rehearse", "sequencer"),
     ("report",),
     ("console",),

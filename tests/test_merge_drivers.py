@@ -245,7 +245,7 @@ def test_a_driver_sees_the_checkout_that_resync_was_called_for(world: World, tmp
         ((), linked, {}, [str(linked), str(linked), f"{own}/.git/worktrees/{linked.name.replace(' ', '-')}"]),
     ]
     for arguments, at, env, expected in ways:
-        done = world.resync("run", "--yes", "--redo", *arguments, at=at, env=env)
+        done = world.resync("run", "--yes", "--redo", "--only-current", *arguments, at=at, env=env)
         assert done.code == 0, done.err
         assert ((linked if at == linked else world.clone) / "list.txt").read_text().splitlines() == expected
         if at != linked:

@@ -14,7 +14,7 @@ from resync.history import History
 from resync.merge import Driven, Driver, DriverCall, DriverFailed, MergeAttributes, MergeOptions
 from resync.merge.options import GIT_DEFAULTS
 from resync.model import MODE_EXECUTABLE, Oid, TreeEntry
-from resync.replay import Replay, replay, rewritten
+from resync.replay import Replay, Series, replay, rewritten
 from resync.repository.objects import Objects
 from tests.conftest import needs_git
 from tests.history.commits import Files, add_commit, add_files, new_objects
@@ -38,16 +38,16 @@ def play(
 ) -> Replay:
     """Replay whatever ``tip`` has and neither ``onto`` nor the old tips have."""
     graph = history(objects)
-    return replay(
+    mine = graph.topological(graph.reachable([tip], (onto, *old)))
+    (done,) = replay(
         objects,
         graph,
-        graph.topological(graph.reachable([tip], (onto, *old))),
-        tip=tip,
+        [Series(tip=tip, commits=mine, upstream=graph.reachable([onto], [tip]))],
         onto=onto,
-        upstream=graph.reachable([onto], [tip]),
         committer=COMMITTER,
         options=options,
     )
+    return done
 
 
 def verdicts(done: Replay) -> list[str]:
@@ -303,13 +303,11 @@ def test_of_several_twins_the_same_one_is_named_in_every_run() -> None:
         replay(
             objects,
             graph,
-            [mine],
-            tip=mine,
+            [Series(tip=mine, commits=[mine], upstream=order)],
             onto=again,
-            upstream=order,
             committer=COMMITTER,
             options=MergeOptions(),
-        )
+        )[0]
         .commits[0]
         .reason
         for order in ([there, back, again], [again, back, there])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
 from resync.errors import ExitCode, ResyncError, UsageError
 from resync.journal import Journals
-from resync.model import Request
 from resync.report import data, text
 from resync.report.words import count, shown
 from resync.repository import Repository
+from resync.request import Request
 
 if TYPE_CHECKING:
     from resync.model import Commit

@@ -17,11 +17,12 @@ from resync.commands.session import (
 from resync.console import Console
 from resync.errors import Busy, ExitCode, Refused, UsageError
 from resync.journal import Journals
-from resync.model import Plan, Request
+from resync.model import Plan
 from resync.report import data, text
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
+from resync.request import Request
 
 if TYPE_CHECKING:
     from resync.sequencer import Result
@@ -39,7 +40,8 @@ def plan(session: Session, request: Request) -> ExitCode:
             repository, request, session.caller, session.settings(repository), console.progress
         )
         left_over = still_waiting(repository, journals)
-        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if left_over else ExitCode.OK
+        waits = bool(left_over) or any(each.waits for each in rehearsed.branches)
+        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if waits else ExitCode.OK
         hint = session.again("run") if code == ExitCode.DUE else ""
         console.lines(_plan_lines(session, rehearsed))
         if code == ExitCode.DUE:
@@ -57,6 +59,8 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
         yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
     if plan.recorded:
         yield from text.plan_lines(plan, paint)
+    else:
+        yield from text.branch_lines(plan, paint)
 
 
 def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
@@ -150,7 +154,8 @@ def _report_done(
     console = session.console
     journals = Journals(repository)
     left_over = still_waiting(repository, journals)
-    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
+    behind = any(each.waits for each in done.branches)
+    code = ExitCode.WAITING if left_over or result.left or behind else ExitCode.OK
     document = data.document(
         command,
         code,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from resync.console import Console
 from resync.errors import ResyncError, Unfinished
 from resync.journal import Journal, Journals
-from resync.model import Caller
 from resync.report import text
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.sharing import share
+from resync.request import Caller
 
 if TYPE_CHECKING:
     from resync.waiting import Waiting

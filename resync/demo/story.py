@@ -19,12 +19,12 @@ from resync.demo import kolla
 from resync.demo.builder import LIBERTY, Upstream, make_clone
 from resync.errors import ExitCode, Refused, ResyncError
 from resync.journal import Journals
-from resync.model import Caller, Request
 from resync.report import data, text
 from resync.report.text import Tone
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
+from resync.request import Caller, Request
 
 _UNATTENDED = Request(unattended=True)
 _PARKING = Request(unattended=True, dirty="park")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
 from resync.model import (
+    BranchMove,
     Commit,
     Evidence,
     LocalCommit,
@@ -56,8 +57,8 @@ def document(
         "checkout": plan.checkout if plan is not None else checkout,
         "branch": _text(branch),
         "upstream": _upstream(upstream) if upstream is not None else None,
-        "branches": [_branch(plan, done)] if plan is not None else [],
-        "commits": [_commit(each, plan) for each in plan.commits] if plan is not None else [],
+        "branches": _branches(plan, done) if plan is not None else [],
+        "commits": list(_commits(plan)) if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
         "left_alone": [_named("path", path) for path in left],
         "attributes_lost": [_named("path", path) for path in bared],
@@ -97,19 +98,42 @@ def _successor(successor: Successor) -> dict[str, Any]:
     }
 
 
-def _branch(plan: Plan, done: bool) -> dict[str, Any]:
-    return {
+def _branches(plan: Plan, done: bool) -> list[dict[str, Any]]:
+    """The current branch, then the others."""
+    current = {
         "name": _text(plan.head.name),
         "old_tip": _oid(plan.head.tip),
         "new_tip": _oid(plan.new_tip),
         "moved": done and plan.new_tip != plan.head.tip,
     }
+    return [current, *(_branch(each, done) for each in plan.branches)]
 
 
-def _commit(commit: LocalCommit, plan: Plan) -> dict[str, Any]:
+def _branch(branch: BranchMove, done: bool) -> dict[str, Any]:
+    return {
+        "name": _text(branch.short_name),
+        "old_tip": _oid(branch.old_tip),
+        "new_tip": _oid(branch.new_tip),
+        "moved": done and branch.moves,
+        "waits": branch.waits,
+        "reason": branch.reason,
+        "rescue": _rescue(branch.rescue) if branch.rescue is not None else None,
+    }
+
+
+def _commits(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Every commit once, with the first branch that has it."""
+    for commit in plan.commits:
+        yield _commit(commit, plan.head.name)
+    for branch in plan.branches:
+        for commit in branch.commits:
+            yield _commit(commit, branch.short_name)
+
+
+def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
     return {
         "oid": _oid(commit.oid),
-        "branch": _text(plan.head.name),
+        "branch": _text(branch),
         **_named("subject", commit.subject),
         "author": _text(commit.author.rpartition(b"> ")[0] + b">"),
         "verdict": commit.verdict,
@@ -173,6 +197,7 @@ def waiting(each: Waiting) -> dict[str, Any]:
         "rescue": _text(each.rescue.short_name),
         "commits": [{"oid": _oid(c.oid), **_named("subject", c.subject)} for c in each.commits],
         "files": [_file(file) for file in each.files],
+        "branches": [_branch(branch, done=True) for branch in each.branches],
         "left_alone": [_named("path", path) for path in each.left],
         "moved_aside": [{**_named("path", path), "to": place} for path, place in each.aside],
     }

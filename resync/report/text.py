@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
 from resync.model import (
+    BranchMove,
     Commit,
     CommitVerdict,
     Evidence,
@@ -146,7 +147,11 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     yield from _work_lines(plan, paint)
     yield ""
     name = shown(plan.head.name)
-    yield f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}; {_changed(plan)} will change."
+    if plan.new_tip == plan.head.tip and not _changes(plan):
+        yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
+    else:
+        moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
+        yield f"{moves}; {_changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
 
@@ -159,9 +164,12 @@ def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
 
+def _changes(plan: Plan) -> int:
+    return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
+
+
 def _changed(plan: Plan) -> str:
-    files = sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
-    return f"{count(files, 'file')} of the working tree"
+    return f"{count(_changes(plan), 'file')} of the working tree"
 
 
 def _rescue(plan: Plan) -> str:
@@ -174,9 +182,10 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield ""
         yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
         yield from _commits_lines(plan.commits, paint)
-    elif plan.undoes is None:
+    elif plan.undoes is None and plan.new_tip != plan.head.tip:
         yield ""
         yield f"You have no commits of your own on {name}."
+    yield from branch_lines(plan, paint)
     if plan.files:
         yield ""
         yield "Your uncommitted files:"
@@ -189,13 +198,37 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
             yield paint(f"Note: {shown(str(note))}.", "warning")
     if plan.waiting:
         yield ""
-        if any(commit.verdict == "dropped-by-upstream" for commit in plan.commits):
+        if "dropped-by-upstream" in _verdicts(plan):
             yield (
                 "(dropped by upstream: it had your commit once, so it is not brought back unasked; it is"
                 " safe on the rescue branch, and --keep-dropped reapplies it)"
             )
-        if _parks(plan):
+        if "parked" in _verdicts(plan):
             yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
+
+
+def branch_lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    """What becomes of the other branches, and of their own commits."""
+    if plan.branches:
+        yield ""
+        yield "Your other branches that it concerns:"
+    for each in plan.branches:
+        yield from _branch_lines(each, paint)
+
+
+def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
+    name = shown(branch.short_name)
+    tone: Tone = "warning" if branch.waits else "good" if branch.moves else "quiet"
+    if branch.moves:
+        yield f"  {paint('moves', tone)}  {name}  from {short(branch.old_tip)} to {short(branch.new_tip)}"
+    else:
+        yield f"  {paint('stays', tone)}  {name}  at {short(branch.old_tip)}"
+    if branch.reason:
+        yield paint(f"         {shown(branch.reason)}", "quiet")
+    if branch.rescue is not None:
+        yield f"         as it was: {shown(branch.rescue.name.removeprefix(b'refs/heads/'))}"
+    for line in _commits_lines(branch.commits, paint):
+        yield f"       {line}"
 
 
 def _commits_lines(commits: Sequence[LocalCommit], paint: Paint) -> Iterator[str]:
@@ -204,8 +237,10 @@ def _commits_lines(commits: Sequence[LocalCommit], paint: Paint) -> Iterator[str
         yield from _commit_lines(commit, width, paint)
 
 
-def _parks(plan: Plan) -> bool:
-    return "parked" in [each.verdict for each in plan.commits] + [each.verdict for each in plan.files]
+def _verdicts(plan: Plan) -> set[str]:
+    """The verdicts on what is left for a person somewhere: of a branch that stays, nothing is."""
+    moved = [commit for each in plan.branches if each.moves for commit in each.commits]
+    return {each.verdict for each in (*plan.commits, *moved)} | {each.verdict for each in plan.files}
 
 
 def _commit_lines(commit: LocalCommit, width: int, paint: Paint) -> Iterator[str]:
@@ -257,6 +292,9 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
         yield f"  git cherry-pick {side}{short(commit.oid)}    # {shown(commit.subject)}"
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
+    for branch in waiting.branches:
+        name = shown(branch.short_name)
+        yield f"  resync run --branch {quoted(name)}    # it still stands on what upstream left"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"

@@ -208,6 +208,11 @@ class Repository:
         except (KeyError, RefFormatError):
             return None
 
+    def is_symbolic(self, name: RefName) -> bool:
+        """Whether the ref is another name of one."""
+        found = self._repo.refs.read_ref(name)  # type: ignore[arg-type]
+        return found is not None and found.startswith(b"ref: ")
+
     def refs(self, prefix: bytes = b"refs/") -> dict[RefName, Oid]:
         """Every ref whose full name starts with ``prefix`` and that points at something."""
         found = {}

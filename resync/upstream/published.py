@@ -65,9 +65,14 @@ def _own_names(repository: Repository, remote: str, head: Head) -> Iterator[RefN
             yield pushed_to
     prefix = _REMOTES + remote.encode("utf-8", "surrogateescape") + b"/"
     for tracking in repository.refs(prefix):
-        if any(entry.message == _PUSHED for entry in repository.reflog(tracking)):
+        if pushed_from_here(repository, tracking):
             yield RefName(BRANCHES + tracking.removeprefix(prefix))
     # Tags that stand here by another way than a fetch cannot be told from those that were pushed.
+
+
+def pushed_from_here(repository: Repository, tracking: RefName) -> bool:
+    """Whether the reflog of a remote-tracking branch says that the remote's was pushed from here."""
+    return any(entry.message == _PUSHED for entry in repository.reflog(tracking))
 
 
 def merged_in(

@@ -180,7 +180,7 @@ def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
     from resync.history import open_history
     from resync.merge import MergeOptions
     from resync.model import RefName
-    from resync.replay import replay
+    from resync.replay import Series, replay
     from resync.repository import Repository
 
     gc.set_threshold(100_000, 20, 20)  # as the command line has it
@@ -195,13 +195,11 @@ def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
         mine = history.topological(history.reachable([start], outside))
         mine = [oid for oid in mine if len(history.parents(oid)) < 2]
         begun = time.process_time()
-        done = replay(
+        (done,) = replay(
             repository.objects,
             history,
-            mine,
-            tip=start,
+            [Series(tip=start, commits=mine, upstream=history.reachable([base], [start]))],
             onto=base,
-            upstream=history.reachable([base], [start]),
             committer=b"C <c@example.com> 1461092552 +0000",
             options=MergeOptions(),
         )

@@ -1,0 +1,198 @@
+"""The other branches that stand on what upstream left behind: which they are, and what becomes of each.
+
+By default the branches that point inside the current branch's range move along with it, as with git's
+``--update-refs``; the others are rehearsed and named, and move where they are asked for. A branch that is not
+checked out moves only as a whole: nobody is there to see what would be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from resync.errors import Refused
+from resync.history import HistoryCut
+from resync.model import BranchMove, Head, LocalCommit, Oid, RefName
+from resync.observe import Observation
+from resync.replay import Replay, Series
+from resync.repository import Repository
+from resync.repository.repo import BRANCHES
+from resync.request import Request
+from resync.upstream.dropped import made_here
+from resync.upstream.find import UpstreamBranch, configured
+from resync.upstream.published import merged_in, published, pushed_from_here
+
+_OURS = (b"rescue/", b"resync-rescue/")
+_OTHERS = b"review/"
+"""Where git-review puts other people's changes that were downloaded."""
+
+_CARRIED = ("reapplied", "already-upstream", "became-empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """Another branch that is concerned: its ``series`` to replay, and what of it came in through merges.
+
+    ``dropped`` are commits that were made here, were upstream's once, and are no more. ``inside`` says that
+    it points inside the range of the current branch, ``tracks`` that it has the same upstream, and
+    ``checkout`` is another working tree that has it checked out.
+    """
+
+    name: RefName
+    series: Series
+    merged: frozenset[Oid]
+    dropped: frozenset[Oid]
+    inside: bool
+    tracks: bool
+    checkout: str | None
+
+    @property
+    def short_name(self) -> bytes:
+        """The branch as people say it."""
+        return self.name.removeprefix(BRANCHES)
+
+
+def topics(repository: Repository, seen: Observation, request: Request, *, moves: bool) -> tuple[Topic, ...]:
+    """The other branches that a run has to do with, by name; ``moves`` says that the current one will move.
+
+    Raises ``Refused("no-such-branch")`` where ``request`` names a branch that is none of them.
+    """
+    if seen.upstream.new_tip is None or request.only_current:
+        return ()
+    inside = frozenset(seen.local) if moves else frozenset[Oid]()
+    found = []
+    for name, tip in sorted(repository.refs(BRANCHES).items()):
+        short = name.removeprefix(BRANCHES)
+        if name == seen.head.branch or short.startswith(_OURS) or repository.is_symbolic(name):
+            continue
+        if not repository.objects.is_commit(tip):
+            continue
+        topic = _topic(repository, seen, name, tip, inside, named=_named(short, request))
+        if topic is not None:
+            found.append(topic)
+    for pattern in request.branches:
+        if not any(_matches(topic.short_name, pattern) for topic in found):
+            raise Refused(
+                "no-such-branch",
+                f"No other branch that stands on what {seen.upstream.name} left is called {pattern}."
+                " Nothing was changed.",
+                "resync plan lists those that do",
+            )
+    return tuple(found)
+
+
+def _topic(
+    repository: Repository,
+    seen: Observation,
+    name: RefName,
+    tip: Oid,
+    inside: frozenset[Oid],
+    *,
+    named: bool,
+) -> Topic | None:
+    """What has to be known of one branch; None where the rewrite does not concern it."""
+    upstream = configured(repository, name)
+    tracks = upstream is not None and _same(upstream, seen.branch)
+    if upstream is not None and not tracks and not named and tip not in inside:
+        # Somebody else's branch: its own upstream says where it stands.
+        pushed = upstream.tracking is not None and pushed_from_here(repository, upstream.tracking)
+        if not pushed:
+            return None
+    history, new_tip = seen.history, seen.upstream.new_tip
+    assert new_tip is not None
+    try:
+        beyond = history.reachable([tip], [new_tip])
+        if tip not in inside and beyond.isdisjoint(seen.gone):
+            return None
+        arrived = history.reachable([new_tip], [tip])
+    except HistoryCut:
+        return None  # a shallow clone does not know what it stands on
+    head = Head(branch=name, tip=tip)
+    mine = beyond - seen.gone
+    merged: frozenset[Oid] = frozenset()
+    if any(len(history.parents(oid)) > 1 for oid in mine):
+        advertised = seen.fetched.refs if seen.fetched is not None else None
+        known = [new_tip, *dict.fromkeys(each.oid for each in seen.evidence)]
+        merged = merged_in(history, mine, tip, published(repository, seen.branch, head, advertised), known)
+    dropped = frozenset[Oid]()
+    if seen.gone:
+        dropped = made_here(repository, history, head, seen.branch.tracking) & beyond & seen.gone
+    return Topic(
+        name=name,
+        series=Series(
+            tip=tip,
+            commits=history.topological({*(mine - merged), *dropped}),
+            upstream=frozenset(arrived),
+        ),
+        merged=frozenset(merged),
+        dropped=dropped,
+        inside=tip in inside,
+        tracks=tracks,
+        checkout=repository.other_checkout(name),
+    )
+
+
+def _same(one: UpstreamBranch, other: UpstreamBranch) -> bool:
+    return (one.remote, one.branch) == (other.remote, other.branch)
+
+
+def _named(short: bytes, request: Request) -> bool:
+    return any(_matches(short, pattern) for pattern in request.branches)
+
+
+def _matches(short: bytes, pattern: str) -> bool:
+    return fnmatchcase(short.decode("utf-8", "surrogateescape"), pattern)
+
+
+# --- what becomes of each ------------------------------------------------------------------------------
+
+
+def branch_moves(
+    found: Sequence[Topic], replayed: Sequence[Replay], request: Request, known: Sequence[LocalCommit]
+) -> Iterator[BranchMove]:
+    """What becomes of each branch, ``replayed`` being what was rehearsed of it.
+
+    ``known`` are the commits of the current branch: what a branch shares with it, or with one that comes
+    before, is listed there.
+    """
+    listed = {commit.oid for commit in known}
+    for topic, done in zip(found, replayed, strict=True):
+        moves, reason = _decide(topic, done, request)
+        yield BranchMove(
+            name=topic.name,
+            old_tip=topic.series.tip,
+            new_tip=done.tip,
+            moves=moves and done.tip != topic.series.tip,
+            reason=reason,
+            waits=(bool(done.commits) and not moves) or (moves and not _whole(done)),
+            commits=tuple(each for each in done.commits if each.oid not in listed),
+        )
+        listed.update(each.oid for each in done.commits)
+
+
+def _decide(topic: Topic, done: Replay, request: Request) -> tuple[bool, str]:
+    """Whether a branch moves, and why (or why not) in words."""
+    named = _named(topic.short_name, request)
+    if topic.checkout is not None:
+        return False, f"it is checked out in {topic.checkout}; run resync there"
+    if not done.commits and not (named or (topic.tracks and request.all_branches)):
+        return False, "it has no commits of yours"
+    if named or topic.inside:
+        chosen = True
+    else:
+        chosen = request.all_branches and not topic.short_name.startswith(_OTHERS)
+    if not chosen:
+        whose = "it is somebody else's change" if topic.short_name.startswith(_OTHERS) else "nobody asked"
+        name = topic.short_name.decode("utf-8", "surrogateescape")
+        return False, f"{whose}; to move it: resync run --branch {name}"
+    if _whole(done):
+        return True, "it points inside your branch" if topic.inside and not named else ""
+    if named and request.on_conflict == "park":
+        return True, "what could not be carried over is on its rescue branch"
+    name = topic.short_name.decode("utf-8", "surrogateescape")
+    return False, f"not all of it carries over; to move it: resync run --branch {name} --on-conflict park"
+
+
+def _whole(done: Replay) -> bool:
+    return all(each.verdict in _CARRIED for each in done.commits)

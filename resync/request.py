@@ -1,0 +1,52 @@
+"""What is asked of a command, and who asks: the options as data. No I/O here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
+ConflictPolicy: TypeAlias = Literal["park", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of a run; every field as the option of that name."""
+
+    upstream: str | None = None
+    onto: str | None = None
+    old_tip: str | None = None
+    commit_map: str | None = None
+    expect: str | None = None
+    fetch: bool = True
+    advance: bool = False
+    dirty: DirtyPolicy = "restore"
+    unattended: bool = False
+    redo: bool = False
+    keep_dropped: bool = False
+    include_untracked: bool = False
+    require_announcement: bool | None = None
+    branches: tuple[str, ...] = ()
+    all_branches: bool = False
+    only_current: bool = False
+    on_conflict: ConflictPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who runs the command and when: the only knowledge of clock and environment below the command line.
+
+    ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
+    ``folder`` the directory in which the caller stands.
+    """
+
+    now: int
+    zone: int
+    run: str
+    folder: str
+
+    def signed(self, identity: bytes) -> bytes:
+        """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""
+        sign = b"-" if self.zone < 0 else b"+"
+        hours, minutes = divmod(abs(self.zone), 60)
+        return b"%s %d %s%02d%02d" % (identity, self.now, sign, hours, minutes)
