@@ -23,6 +23,8 @@ from resync.repository import Repository
 from resync.repository.packs import fsync_directory
 
 VERSION = 1
+_REMOVED = "removed-"
+_OTHER_VERSION = "another version of resync wrote it"
 
 _STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
 
@@ -35,14 +37,16 @@ STATES = ("planned", "switching", "done", "aborted")
 class Entry:
     """What ``state.json`` says of a run.
 
-    Runs are ordered by ``number``: a clock may stand or go back. ``worktree`` is the working tree that it
-    was made in (its git directory, from the common one), ``undoes`` the run that it took back, ``waits``
-    whether it parked anything or left anything alone. ``left`` are the paths that somebody else changed
-    while it was at work.
+    Runs are ordered by ``number``: a clock may stand or go back. ``when`` is in seconds since 1970.
+    ``worktree`` is the working tree that it was made in (its git directory, from the common one), ``undoes``
+    the run that it took back, ``waits`` whether it parked anything or left anything alone. ``left`` are the
+    paths that somebody else changed while it was at work.
     """
 
+    version: int = VERSION
     number: int
     run: str
+    when: int = 0
     state: str
     worktree: str
     undoes: str | None
@@ -80,14 +84,16 @@ class Journals:
         """Where one run keeps the proofs of its locks."""
         return _lock_folder(self.run_folder(run))
 
-    def begin(self, plan: Plan) -> Journal:
-        """Record a run before its first step. Call it with the lock of runs held."""
+    def begin(self, plan: Plan, when: int) -> Journal:
+        """Record a run before its first step. Call it with the lock of runs held; ``when`` is in seconds
+        since 1970."""
         folder = self.run_folder(plan.id)
         os.makedirs(_lock_folder(folder))
         _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
         entry = Entry(
-            number=max((entry.number for entry in self._everywhere()), default=0) + 1,
+            number=max((entry.number for entry in self.everywhere()), default=0) + 1,
             run=plan.id,
+            when=when,
             state="planned",
             worktree=self._worktree,
             undoes=plan.undoes,
@@ -112,10 +118,32 @@ class Journals:
         _write(os.path.join(self.run_folder(run), "outcome.json"), outcome)
 
     def forget(self, run: str) -> None:
-        """Remove the record of a run that changed nothing."""
+        """Remove the record of a run, and whatever is in its folder."""
+        self._remove(self.run_folder(run))
+
+    def empty(self, run: str) -> None:
+        """Remove the files that a run keeps, and leave its record."""
+        for part in ("quarantine", "staging"):
+            self._remove(os.path.join(self.run_folder(run), part))
+
+    def clear_removed(self) -> None:
+        """Remove what is left of folders whose removal was interrupted."""
         import shutil
 
-        shutil.rmtree(self.run_folder(run), ignore_errors=True)
+        for name in os.listdir(self.folder) if os.path.isdir(self.folder) else ():
+            if name.startswith(_REMOVED):
+                shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+
+    def _remove(self, folder: str) -> None:
+        """Remove a folder, all at once for whoever looks: no half of one is ever taken for a run."""
+        import shutil
+
+        gone = os.path.join(self.folder, _REMOVED + os.path.relpath(folder, self._runs).replace(os.sep, "-"))
+        try:
+            os.rename(folder, gone)
+        except OSError:
+            gone = folder
+        shutil.rmtree(gone, ignore_errors=True)
 
     def load(self, run: str, *, steps: bool = True) -> Journal:
         """One run, without the steps of its plan (which are most of it) if so asked.
@@ -134,7 +162,7 @@ class Journals:
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise _unreadable(run, str(error)) from None
         if not isinstance(record, dict) or record.get("version") != VERSION:
-            raise _unreadable(run, "another version of resync wrote it")
+            raise _unreadable(run, _OTHER_VERSION)
         try:
             plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
         except (KeyError, TypeError, ValueError) as error:
@@ -143,7 +171,7 @@ class Journals:
 
     def entries(self) -> list[Entry]:
         """The runs of this working tree, oldest first."""
-        return [entry for entry in self._everywhere() if entry.worktree == self._worktree]
+        return [entry for entry in self.everywhere() if entry.worktree == self._worktree]
 
     def newest_first(self) -> Iterator[Journal]:
         """Every run of this working tree from the newest on, read as far as the caller goes."""
@@ -169,11 +197,8 @@ class Journals:
         names = [entry.run for entry in self.entries() if entry.state == "switching"]
         return self.load(names[-1]) if names else None
 
-    def everywhere(self, *states: str) -> list[str]:
-        """The ids of the runs in any of the states, of every working tree, oldest first."""
-        return [entry.run for entry in self._everywhere() if entry.state in states]
-
-    def _everywhere(self) -> list[Entry]:
+    def everywhere(self, *states: str) -> list[Entry]:
+        """The runs in any of the states (none named: in every one), of every working tree, oldest first."""
         try:
             names = os.listdir(self._runs)
         except FileNotFoundError:
@@ -186,6 +211,7 @@ class Journals:
                 continue  # died before it was recorded
             except (ValueError, TypeError, KeyError) as error:
                 raise _unreadable(name, str(error)) from None
+        found = [entry for entry in found if not states or entry.state in states]
         return sorted(found, key=lambda entry: (entry.number, entry.run))
 
 
@@ -195,7 +221,10 @@ def _lock_folder(folder: str) -> str:
 
 def _read_entry(folder: str) -> Entry:
     with open(os.path.join(folder, "state.json"), encoding="ascii") as file:
-        entry: Entry = decode(Entry, json.load(file))
+        record = json.load(file)
+    if isinstance(record, dict) and record.get("version", VERSION) != VERSION:
+        raise ValueError(_OTHER_VERSION)
+    entry: Entry = decode(Entry, record)
     if entry.state not in STATES:
         raise ValueError(f"{entry.state!r} is no state of a run")
     return entry

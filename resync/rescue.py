@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from resync.backup import RUN_REFS
 from resync.errors import Refused, UsageError
 from resync.history import tree_changes
-from resync.journal import STATES, Journals
+from resync.journal import Journals
 from resync.model import (
     MODE_GITLINK,
     Oid,
@@ -62,10 +62,10 @@ class KeptFile:
 def branches(repository: Repository, journals: Journals) -> tuple[RescueBranch, ...]:
     """Every rescue branch, the newest run's first; branches of that kind without a record come last."""
     recorded = {}
-    for run in reversed(journals.everywhere(*STATES)):
-        rescue = journals.load(run, steps=False).plan.rescue
+    for entry in reversed(journals.everywhere()):
+        rescue = journals.load(entry.run, steps=False).plan.rescue
         if rescue is not None:
-            recorded[rescue.name] = run
+            recorded[rescue.name] = entry.run
     refs = repository.refs(BRANCHES)
     named = [name for name in recorded if name in refs]
     others = [name for name in refs if name.startswith(BRANCHES + b"rescue/") and name not in recorded]

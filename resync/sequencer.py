@@ -59,7 +59,7 @@ class Sequencer:
             updates = [each for step in plan.steps if isinstance(step, MoveRefs) for each in step.updates]
             write_now(self._repository, updates, self._who())
             return Result()
-        journal = self._journals.begin(plan)
+        journal = self._journals.begin(plan, self._caller.now)
         run = _Run(self._repository, journal, self._caller, self._settings)
         with ExitStack() as locks:
             try:
@@ -110,10 +110,11 @@ class Sequencer:
 
         Call it with the lock of runs held: nobody else can be planning then.
         """
-        for run in self._journals.everywhere("planned", "done", "aborted"):
-            release_left(self._journals.lock_folder(run))
-        for run in self._journals.everywhere("planned"):
-            self._journals.forget(run)
+        for entry in self._journals.everywhere("planned", "done", "aborted"):
+            release_left(self._journals.lock_folder(entry.run))
+            if entry.state == "planned":
+                self._journals.forget(entry.run)
+        self._journals.clear_removed()
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)
         clear_dead(self._journals.folder, self._caller.now - _A_DAY)

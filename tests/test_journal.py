@@ -102,14 +102,14 @@ def test_a_record_from_before_a_field_was_made_is_read() -> None:
 
 
 def test_a_run_is_loaded_as_it_was_begun(journals: Journals) -> None:
-    begun = journals.begin(PLAN)
+    begun = journals.begin(PLAN, 7)
     assert begun == journals.load(PLAN.id)
     assert (begun.plan, begun.state) == (PLAN, "planned")
     assert begun.folder == journals.run_folder(PLAN.id)
 
 
 def test_states_and_the_outcome(journals: Journals) -> None:
-    journals.begin(PLAN)
+    journals.begin(PLAN, 7)
     for state in STATES:
         journals.advance(PLAN.id, state)
         assert journals.load(PLAN.id).state == state
@@ -126,7 +126,7 @@ def test_runs_are_listed_in_the_order_in_which_they_were_begun(journals: Journal
     ids = ["20170101T000000Z-0000", "20160419T190232Z-ffff", "20160419T190233Z-0000"]
     assert [entry.run for entry in journals.entries()] == []
     for run in ids:
-        journals.begin(replace(PLAN, id=run))
+        journals.begin(replace(PLAN, id=run), 7)
     assert [entry.run for entry in journals.entries()] == ids
     assert [journal.plan.id for journal in journals.newest_first()] == ids[::-1]
     journals.forget(ids[1])
@@ -135,9 +135,9 @@ def test_runs_are_listed_in_the_order_in_which_they_were_begun(journals: Journal
 
 def test_a_run_is_begun_once(journals: Journals) -> None:
     """Two runs of one id would share a quarantine."""
-    journals.begin(PLAN)
+    journals.begin(PLAN, 7)
     with pytest.raises(FileExistsError):
-        journals.begin(PLAN)
+        journals.begin(PLAN, 7)
 
 
 def refusal(journals: Journals, run: str = PLAN.id) -> str:
@@ -150,24 +150,43 @@ def test_unknown_runs_are_refused(journals: Journals) -> None:
     assert refusal(journals) == "unknown-run"
 
 
+@pytest.mark.parametrize("name", ["plan.json", "state.json"])
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_version_is_refused(journals: Journals, version: object) -> None:
-    path = Path(journals.begin(PLAN).folder) / "plan.json"
+def test_another_version_is_refused(journals: Journals, name: str, version: object) -> None:
+    path = Path(journals.begin(PLAN, 7).folder) / name
     record = json.loads(path.read_text())
+    assert record["version"] == 1
     path.write_text(json.dumps({**record, "version": version}))
     assert refusal(journals) == "unreadable-journal"
+
+
+@pytest.mark.parametrize("removal", ["forget", "empty"])
+def test_what_is_removed_is_gone_at_once(
+    journals: Journals, removal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who dies amid it leaves no half of a run, and the next clears the rest away."""
+    folder = Path(journals.begin(PLAN, 7).folder)
+    (folder / "quarantine").mkdir()
+    (folder / "quarantine" / "0").write_text("bytes")
+    monkeypatch.setattr("shutil.rmtree", lambda *arguments, **options: None)
+    getattr(journals, removal)(PLAN.id)
+    assert not (folder / "quarantine").exists()
+    assert [entry.run for entry in journals.entries()] == ([PLAN.id] if removal == "empty" else [])
+    monkeypatch.undo()
+    journals.clear_removed()
+    assert [name for name in os.listdir(journals.folder) if name != "runs"] == []
 
 
 @pytest.mark.parametrize("name", ["plan.json", "state.json"])
 @pytest.mark.parametrize("damage", [b"", b"\0" * 40, b"\xff\xfe", b"[]", b"null", b'{"version": 1}', b"["])
 def test_damaged_files_are_refused(journals: Journals, name: str, damage: bytes) -> None:
     """A power cut leaves a file empty, full of zeros, or cut short."""
-    (Path(journals.begin(PLAN).folder) / name).write_bytes(damage)
+    (Path(journals.begin(PLAN, 7).folder) / name).write_bytes(damage)
     assert refusal(journals) == "unreadable-journal"
 
 
 def test_a_plan_cut_short_anywhere_is_refused(journals: Journals) -> None:
-    path = Path(journals.begin(PLAN).folder) / "plan.json"
+    path = Path(journals.begin(PLAN, 7).folder) / "plan.json"
     whole = path.read_bytes().rstrip()
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])

@@ -399,6 +399,26 @@ def test_two_runs_at_once(rewritten_world: World, command: tuple[str, ...]) -> N
     assert rewritten_world.resync(*PARK).code == 3
 
 
+@pytest.mark.parametrize("name", ["plan.json", "state.json"])
+def test_a_record_of_another_version(rewritten_world: World, name: str) -> None:
+    """Whoever wrote it knows what it means; what is not understood is neither changed nor passed over."""
+    world = rewritten_world
+    run = world.resync(*PARK, "--json").json["run"]
+    path = world.clone / ".git" / "resync" / "runs" / run / name
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    for command in (("status",), ("undo", "--yes")):
+        refuses(
+            world,
+            command,
+            1,
+            "unreadable-journal",
+            f"The record of run {run} cannot be read (another version of resync wrote it)."
+            " Nothing was changed.",
+            f"look at .git/resync/runs/{run}; the rescue branches are untouched: git branch --list *",
+        )
+    assert '"version": 2' in path.read_text()
+
+
 # --- nobody to ask, and wrong questions ----------------------------------------------------------------
 
 

@@ -87,6 +87,7 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
+    from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
@@ -106,6 +107,7 @@ def run(session: Session, request: Request) -> ExitCode:
                     raise interrupted(unfinished)
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished)
+            prune(repository, journals, session.caller)
             try:
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             except Doubt:

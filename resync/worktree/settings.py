@@ -133,7 +133,7 @@ def read_merge_settings(config: StackedConfig) -> MergeSettings:
         },
         style=_style(config),
         renames=_renames(config, merge, by_default),
-        rename_limit=_integer(config, merge, "renameLimit", _integer(config, diff, "renameLimit", 0)),
+        rename_limit=integer(config, merge, "renameLimit", integer(config, diff, "renameLimit", 0)),
         directory_renames=_directory_renames(config),
     )
 
@@ -161,7 +161,8 @@ def _truth(value: bytes) -> bool | None:
     return None if number is None else number != 0
 
 
-def _integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
+def integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
+    """A whole number, with git's k, m or g behind it."""
     value = value_of(config, section, name)
     number = default if value is None else _number(value)
     if number is None:
