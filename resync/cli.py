@@ -188,8 +188,10 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
             from resync.commands import look
 
             return look.check(session, _request(options), commit=options.commit)
-        case "status" | "log" | "rescue":
+        case "status" | "log":
             return _look_back(session, options)
+        case "rescue":
+            return _rescue(session, options)
     from resync.commands import moving
 
     match options.command:
@@ -207,13 +209,20 @@ def _look_back(session: Session, options: argparse.Namespace) -> ExitCode:
 
     if options.command == "status":
         return past.status(session)
-    if options.command == "log":
-        return past.log(session, options.run)
-    if options.action == "restore":
-        return past.rescue_restore(session, options.file, options.source, options.to)
-    if options.action == "show":
-        return past.rescue_show(session, options.source)
-    return past.rescue_list(session)
+    return past.log(session, options.run)
+
+
+def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
+    from resync.commands import rescue
+
+    match options.action:
+        case "restore":
+            return rescue.restore(session, options.file, options.source, options.to)
+        case "show":
+            return rescue.show(session, options.source)
+        case "drop":
+            return rescue.drop(session, options.source, yes=options.yes)
+    return rescue.list_all(session)
 
 
 def _caller() -> Caller:
@@ -444,3 +453,6 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
     restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    drop = actions.add_parser("drop", help="remove one for good", parents=[everywhere])
+    drop.add_argument("source", metavar="BRANCH", help="which one")
+    drop.add_argument("--yes", action="store_true", help="do not ask")

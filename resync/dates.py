@@ -1,4 +1,5 @@
-"""The forms in which git takes a date from the environment (git-commit(1), "Date formats")."""
+"""Dates: the forms in which git takes one from the environment (git-commit(1), "Date formats"), and the one
+in which a person reads it."""
 
 from __future__ import annotations
 
@@ -30,6 +31,16 @@ def parse_date(text: str) -> tuple[int, int]:
         when = when.astimezone()
     offset = when.utcoffset() or timedelta()
     return int(when.timestamp()), int(offset.total_seconds()) // 60
+
+
+def shown_date(seconds: int, zone: int = 0) -> str:
+    """``2016-04-19 19:02``: seconds since 1970, ``zone`` minutes east of UTC; for what no calendar has, the
+    number that it is."""
+    try:
+        when = datetime(1970, 1, 1) + timedelta(seconds=seconds, minutes=zone)
+    except OverflowError:
+        return str(seconds)
+    return when.isoformat(" ", "minutes")
 
 
 def _from_iso(match: re.Match[str]) -> datetime:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync.backup import RUN_REFS
 from resync.errors import Refused, UsageError
 from resync.history import tree_changes
-from resync.journal import Journals
+from resync.journal import Entry, Journals
 from resync.model import (
     MODE_GITLINK,
     Oid,
@@ -32,12 +32,14 @@ class RescueBranch:
     committed: working tree, index, untracked files in the way, ignored files in the way (None: none).
 
     ``raw`` has files of the working tree as they were before a filter cleaned them. ``ignored`` has
-    untracked files that go through a filter as well: neither is on the branch itself."""
+    untracked files that go through a filter as well: neither is on the branch itself. ``when`` it was made is
+    in seconds since 1970; it and ``run`` are None for a branch that no run here is known to have made."""
 
     name: RefName
     oid: Oid
     run: str | None
     tip: Oid
+    when: int | None = None
     unstaged: Oid | None = None
     staged: Oid | None = None
     untracked: Oid | None = None
@@ -61,15 +63,19 @@ class KeptFile:
 
 def branches(repository: Repository, journals: Journals) -> tuple[RescueBranch, ...]:
     """Every rescue branch, the newest run's first; branches of that kind without a record come last."""
-    recorded = {}
+    recorded: dict[RefName, Entry] = {}
     for entry in reversed(journals.everywhere()):
         rescue = journals.load(entry.run, steps=False).plan.rescue
         if rescue is not None:
-            recorded[rescue.name] = entry.run
+            recorded[rescue.name] = entry
     refs = repository.refs(BRANCHES)
     named = [name for name in recorded if name in refs]
     others = [name for name in refs if name.startswith(BRANCHES + b"rescue/") and name not in recorded]
-    return tuple(read(repository, name, refs[name], recorded.get(name)) for name in (*named, *others))
+    found = [
+        replace(read(repository, name, refs[name], recorded[name].run), when=recorded[name].when)
+        for name in named
+    ]
+    return (*found, *(read(repository, name, refs[name], None) for name in others))
 
 
 def read(repository: Repository, name: RefName, oid: Oid, run: str | None) -> RescueBranch:

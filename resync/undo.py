@@ -95,6 +95,8 @@ def rehearse_undo(
     either way), and whatever reading the checkout refuses.
     """
     undone, head = journal.plan, repository.head()
+    if repository.ref(_work(undone)) is None:
+        raise _missing_backup(undone)
     if head.branch != undone.head.branch:
         name = undone.head.name.decode("utf-8", "replace")
         raise Refused(
@@ -152,13 +154,18 @@ def _plan_back(
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
 
+def _work(run: Plan) -> RefName:
+    """The pin of what a run backed up."""
+    return RefName(RUN_REFS + run.id.encode() + b"/work")
+
+
 def _missing_backup(undone: Plan) -> Refused:
     """The refusal to undo a run whose backup somebody has removed."""
     return Refused(
         "backup-missing",
-        f"The backup of run {undone.id} is gone from refs/resync/{undone.id}, so the run cannot be undone."
-        " Nothing was changed.",
-        "resync rescue list",
+        f"The backup of run {undone.id} was dropped (refs/resync/{undone.id} is gone), so the run cannot be"
+        " undone. Nothing was changed.",
+        "to undo another one by its name: resync log",
     )
 
 
@@ -273,7 +280,7 @@ class _Back:
         """What commits made since the run have changed at paths that the run did not touch, as changes from
         how those paths were before the run: its backup has them."""
         objects = self._repository.objects
-        name = RefName(RUN_REFS + undone.id.encode() + b"/work")
+        name = _work(undone)
         oid = self._repository.ref(name)
         if oid is None:
             raise _missing_backup(undone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resync.dates import parse_date
+from resync.dates import parse_date, shown_date
 from tests.conftest import World, needs_git
 
 
@@ -39,3 +39,20 @@ def test_as_git(world: World, text: str) -> None:
 def test_no_date(text: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         parse_date(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "zone", "shown"),
+    [
+        (1461092552, 0, "2016-04-19 19:02"),
+        (1461092552, 330, "2016-04-20 00:32"),
+        (0, -60, "1969-12-31 23:00"),
+        (-1, 0, "1969-12-31 23:59"),
+        (253402300799, 0, "9999-12-31 23:59"),
+        (253402300799, 60, "253402300799"),
+        (10**18, 0, "1000000000000000000"),
+        (-(10**18), 0, "-1000000000000000000"),
+    ],
+)
+def test_dates_for_people(seconds: int, zone: int, shown: str) -> None:
+    assert shown_date(seconds, zone) == shown

@@ -230,3 +230,122 @@ def test_no_commit_and_no_bytes_ever_go(rewritten_world: World, seed: int) -> No
 
 def runs_or_none(world: World) -> list[str]:
     return runs(world) if (world.clone / ".git" / "resync" / "runs").exists() else []
+
+
+# --- rescue drop -----------------------------------------------------------------------------------------
+
+
+def drop(world: World, name: str) -> Any:
+    done = world.resync("rescue", "drop", name, "--yes", "--json")
+    assert done.code == 0, done
+    return done.json["dropped"]
+
+
+def rescued(world: World) -> list[str]:
+    return world.git("branch", "--list", "--format=%(refname:short)", "rescue/*").splitlines()
+
+
+def test_what_is_said_to_be_lost_is_lost_and_nothing_else(rewritten_world: World) -> None:
+    world = rewritten_world
+    made = run(world)
+    (name,) = rescued(world)
+    shown = world.resync("rescue", "show", name, "--json").json
+    assert [each["subject"] for each in shown["commits"]] == [
+        "Ship a plugin",
+        "Count my way",
+        "Fix the README",
+    ]
+    assert {each["path"]: each["size"] for each in shown["kept"]}["notes.txt"] == 9
+    before = held(world) - indexes(world)
+    dropped = drop(world, name)
+    gone = before - held(world)
+    commits = {each["oid"] for each in dropped["commits"]}
+    assert commits == {oid for oid in gone if world.git("cat-file", "-t", oid) == "commit"}
+    # What else is gone are the bytes that were told, or that were in those commits.
+    told = {(each["path"], each["size"]) for each in dropped["files"]}
+    assert ("notes.txt", 9) in told
+    inside = set(world.git("rev-list", "--objects", "--no-object-names", *commits).splitlines())
+    for oid in gone - commits - inside:
+        size = int(world.git("cat-file", "-s", oid))
+        assert size in {each for _, each in told}
+    assert (rescued(world), pins(world), runs(world)) == ([], set(), [made])
+    assert os.listdir(world.clone / ".git" / "resync" / "runs" / made) != []
+    assert not (world.clone / ".git" / "resync" / "runs" / made / "quarantine").exists()
+    assert world.resync("undo", "--yes", "--json").json["error"]["kind"] == "backup-missing"
+    assert world.resync("status").code == 0
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_what_stands_elsewhere_is_not_said_to_be_lost(rewritten_world: World) -> None:
+    world = rewritten_world
+    run(world)
+    (name,) = rescued(world)
+    world.git("branch", "mine", f"{name}~1")
+    world.git("stash", "push", "-q")
+    dropped = drop(world, name)
+    assert "Count my way" not in [each["subject"] for each in dropped["commits"]]
+    # The edits went into the stash as well, what was in the way did not.
+    assert {each["path"] for each in dropped["files"]} >= {"notes.txt"}
+    stashed = world.git("diff", "--name-only", "stash@{0}^1", "stash@{0}").splitlines()
+    sizes = {(each["path"], each["size"]) for each in dropped["files"]}
+    for path in stashed:
+        size = int(world.git("cat-file", "-s", f"stash@{{0}}:{path}"))
+        assert (path, size) not in sizes
+
+
+def test_a_pipe_that_was_moved_aside_is_named(rewritten_world: World) -> None:
+    world = rewritten_world
+    (world.clone / "notes.txt").unlink()
+    os.mkfifo(world.clone / "notes.txt")
+    run(world)
+    (name,) = rescued(world)
+    assert {"path": "notes.txt", "size": None} in drop(world, name)["files"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\x04", 1)])
+def test_it_asks(rewritten_world: World, answer: str, code: int) -> None:
+    world = rewritten_world
+    run(world)
+    before = world.state()
+    done = world.terminal("rescue", "drop", rescued(world)[0], answer=answer)
+    assert done.code == code, done
+    for words in ("Count my way", "notes.txt  (9 bytes)", "no longer be undone", "Drop it? [y/N]"):
+        assert words in done.out
+    assert (world.state() == before) == (code == 1)
+
+
+@pytest.mark.parametrize("where", ["here", "linked"])
+def test_a_branch_that_is_checked_out_stays(rewritten_world: World, where: str) -> None:
+    world = rewritten_world
+    run(world)
+    (name,) = rescued(world)
+    if where == "here":
+        world.git("checkout", "-q", "--force", name)
+    else:
+        world.git("worktree", "add", "-q", str(world.base / "linked"), name)
+    before = world.state()
+    done = world.resync("rescue", "drop", name, "--yes", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "checked-out")
+    assert world.state() == before
+
+
+def test_a_rescue_branch_that_no_run_is_known_to_have_made(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("branch", "rescue/by-hand", "HEAD~1")
+    world.git("reset", "-q", "--hard", "origin/main")
+    show = world.resync("rescue", "show", "rescue/by-hand")
+    assert "Count my way" in show.out
+    dropped = drop(world, "rescue/by-hand")
+    assert [each["subject"] for each in dropped["commits"]] == ["Count my way", "Ship a plugin"]
+    assert rescued(world) == []
+
+
+def test_names_have_to_be_given_and_known(rewritten_world: World) -> None:
+    world = rewritten_world
+    assert world.resync("rescue", "drop", "--yes").code == 2
+    assert world.resync("rescue", "drop", "main", "--yes").code == 1
+    run(world)
+    before = world.state()
+    done = world.resync("rescue", "drop", "main", "--yes", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (2, "unknown-rescue")
+    assert world.state() == before

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from resync.commands.session import (
     Session,
     interrupted,
+    refuse_to_guess,
     refuse_unfinished,
     still_waiting,
     waiting_lines,
 )
-from resync.console import Console
-from resync.errors import Busy, ExitCode, Refused, UsageError
+from resync.errors import Busy, ExitCode, Refused
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
@@ -63,16 +63,6 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
         yield from text.branch_lines(plan, paint)
 
 
-def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
-    """Refuse where a person would have to be asked and there is nobody to ask."""
-    if not yes and not console.interactive:
-        raise UsageError(
-            "not-a-terminal",
-            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-            hint,
-        )
-
-
 def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
     """Show the plan and, with ``ask``, let the user decide; a no is ``Refused("declined")``."""
     console = session.console
@@ -95,7 +85,7 @@ def run(session: Session, request: Request) -> ExitCode:
     console = session.console
     with session.open() as repository:
         hint = "resync plan to see what would be done; resync run --yes to do it"
-        _refuse_to_guess(console, yes=request.unattended, hint=hint)
+        refuse_to_guess(console, yes=request.unattended, hint=hint)
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -232,7 +222,7 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
 
     console = session.console
     with session.open() as repository:
-        _refuse_to_guess(console, yes=yes, hint="resync undo --yes")
+        refuse_to_guess(console, yes=yes, hint="resync undo --yes")
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resync.console import Console
-from resync.errors import ResyncError, Unfinished
+from resync.errors import ResyncError, Unfinished, UsageError
 from resync.journal import Journal, Journals
 from resync.report import text
 from resync.report.words import shown
@@ -97,3 +97,13 @@ def refuse_unfinished(journals: Journals) -> None:
     unfinished = journals.unfinished()
     if unfinished is not None:
         raise interrupted(unfinished)
+
+
+def refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
+    """Refuse where a person would have to be asked and there is nobody to ask."""
+    if not yes and not console.interactive:
+        raise UsageError(
+            "not-a-terminal",
+            "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
+            hint,
+        )

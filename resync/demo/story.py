@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resync.commands import look, moving, past
+from resync.commands import look, moving, past, rescue
 from resync.commands.session import Session
 from resync.console import Console
 from resync.demo import kolla
@@ -74,7 +74,7 @@ STEPS = (
     Step(
         words="Whatever did not fit is safe. Your script comes back in a folder next to the clone.",
         typed="resync rescue restore tools/cleanup-containers --to ../mine",
-        run=lambda session: past.rescue_restore(session, "tools/cleanup-containers", None, "../mine"),
+        run=lambda session: rescue.restore(session, "tools/cleanup-containers", None, "../mine"),
     ),
     Step(
         words="Second thoughts? Branch, index and files go back to what they were, byte for byte.",

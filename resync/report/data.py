@@ -22,6 +22,7 @@ from resync.model import (
 )
 
 if TYPE_CHECKING:
+    from resync.holdings import LostFile
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
     from resync.upstream.ownership import Ownership
@@ -136,6 +137,7 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "branch": _text(branch),
         **_named("subject", commit.subject),
         "author": _text(commit.author.rpartition(b"> ")[0] + b">"),
+        "authored": _text(commit.author.rpartition(b"> ")[2]),
         "verdict": commit.verdict,
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
@@ -218,7 +220,27 @@ def journal(each: Journal) -> dict[str, Any]:
 
 def rescue_branch(each: RescueBranch) -> dict[str, Any]:
     """One rescue branch, for ``rescue list`` and ``show``."""
-    return {"branch": _text(each.short_name), "oid": _oid(each.oid), "tip": _oid(each.tip), "run": each.run}
+    return {
+        "branch": _text(each.short_name),
+        "oid": _oid(each.oid),
+        "tip": _oid(each.tip),
+        "run": each.run,
+        "saved_at": each.when,
+    }
+
+
+def rescued_commits(commits: Iterable[LocalCommit], rescue: RescueBranch) -> list[dict[str, Any]]:
+    """The user's commits that a rescue branch keeps."""
+    return [_commit(each, rescue.short_name) for each in commits]
+
+
+def dropped(rescue: RescueBranch, commits: Iterable[Commit], files: Iterable[LostFile]) -> dict[str, Any]:
+    """A rescue branch that was dropped, and what is gone for good with it."""
+    return {
+        **rescue_branch(rescue),
+        "commits": [{"oid": _oid(each.oid), **_named("subject", each.subject)} for each in commits],
+        "files": [{**_named("path", each.path), "size": each.size} for each in files],
+    }
 
 
 def kept_file(file: KeptFile, size: int | None) -> dict[str, Any]:

@@ -3,9 +3,11 @@ what is left to do. ``data`` has the same for programs."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from resync.dates import shown_date
 from resync.errors import ResyncError
 from resync.model import (
     BranchMove,
@@ -23,6 +25,7 @@ from resync.model import (
 from resync.report.words import count, short, shown
 
 if TYPE_CHECKING:
+    from resync.holdings import LostFile
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
     from resync.upstream.candidates import Candidate
@@ -54,6 +57,7 @@ _EVIDENCE = {
     "announcement-tag": "tag {source} announces it",
 }
 _VERDICT_WIDTH = 16
+_WHEN = re.compile(rb"> (?P<seconds>-?[0-9]{1,18}) (?P<sign>[-+])(?P<hours>[0-9]{2})(?P<minutes>[0-9]{2})$")
 _WHOSE = {
     "yours": "yours: nothing says that upstream ever had it",
     "upstream": "upstream's",
@@ -231,10 +235,19 @@ def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
         yield f"       {line}"
 
 
-def _commits_lines(commits: Sequence[LocalCommit], paint: Paint) -> Iterator[str]:
+def _commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
     width = max([_VERDICT_WIDTH, *(len(commit.verdict) for commit in commits)])
     for commit in commits:
-        yield from _commit_lines(commit, width, paint)
+        yield from _commit_lines(commit, width, paint, f"{_date(commit.author)}  " if dated else "")
+
+
+def _date(author: bytes) -> str:
+    """When an author (or committer) says that they made it, in their own time; a blank where they do not."""
+    found = _WHEN.search(author)
+    if found is None:
+        return ""
+    minutes = int(found["hours"]) * 60 + int(found["minutes"])
+    return shown_date(int(found["seconds"]), -minutes if found["sign"] == b"-" else minutes)
 
 
 def _verdicts(plan: Plan) -> set[str]:
@@ -243,9 +256,9 @@ def _verdicts(plan: Plan) -> set[str]:
     return {each.verdict for each in (*plan.commits, *moved)} | {each.verdict for each in plan.files}
 
 
-def _commit_lines(commit: LocalCommit, width: int, paint: Paint) -> Iterator[str]:
+def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> Iterator[str]:
     verdict = paint(f"{commit.verdict.replace('-', ' '):<{width}}", _COMMIT_TONES[commit.verdict])
-    yield f"  {verdict}  {short(commit.oid)}  {shown(commit.subject)}"
+    yield f"  {verdict}  {short(commit.oid)}  {date}{shown(commit.subject)}"
     if commit.reason:
         yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
     for path in commit.conflicts:
@@ -297,7 +310,7 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
         yield f"  resync run --branch {quoted(name)}    # it still stands on what upstream left"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
-    yield f"  git branch -D {quoted(rescue)}    # when you need none of it any more"
+    yield f"  resync rescue drop {quoted(rescue)}    # when you need none of it any more"
 
 
 def quoted(argument: str) -> str:
@@ -350,15 +363,34 @@ def rescue_lines(
     paint: Paint,
 ) -> Iterator[str]:
     """What one rescue branch keeps: commits and their verdicts, uncommitted files and their sizes (bytes)."""
-    yield paint(shown(rescue.short_name), "strong")
+    made = f", saved {shown_date(rescue.when)} UTC" if rescue.when is not None else ""
+    yield paint(shown(rescue.short_name), "strong") + made
     yield f"  the branch as it was: {short(rescue.tip)}"
-    yield from _commits_lines(commits, paint)
+    yield from _commits_lines(commits, paint, dated=True)
     width = max((len(file.state) for file, _ in files), default=0)
     for file, size in files:
         what = "deleted" if size is None else count(size, "byte")
         yield f"  {file.state:<{width}}  {shown(file.path)}  ({what})"
     if files:
         yield f"To get one back: resync rescue restore PATH --from {quoted(shown(rescue.short_name))}"
+
+
+def drop_lines(
+    rescue: RescueBranch, commits: Sequence[Commit], files: Sequence[LostFile], paint: Paint
+) -> Iterator[str]:
+    """What would be gone for good with a rescue branch."""
+    name = shown(rescue.short_name)
+    if not commits and not files:
+        yield f"All that {name} keeps is kept elsewhere as well."
+    else:
+        yield paint(f"Nothing else keeps these, and they would be gone with {name}:", "warning")
+    for commit in commits:
+        yield f"  commit  {short(commit.oid)}  {_date(commit.author)}  {shown(commit.subject)}"
+    for file in files:
+        size = f"  ({count(file.size, 'byte')})" if file.size is not None else ""
+        yield f"  file    {shown(file.path)}{size}"
+    if rescue.run is not None:
+        yield f"Run {rescue.run} can no longer be undone then."
 
 
 def error_lines(error: ResyncError, paint: Paint) -> Iterator[str]:

@@ -1,0 +1,136 @@
+"""``rescue``: what the rescue branches keep, getting files out of them, and dropping them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from resync.commands.session import Session, refuse_to_guess, refuse_unfinished
+from resync.dates import shown_date
+from resync.errors import ExitCode, Refused
+from resync.journal import Journals
+from resync.model import MODE_GITLINK, LocalCommit, TreePath
+from resync.report import data, text
+from resync.report.words import count, short, shown
+from resync.repository import Repository
+from resync.repository.locks import RunLock
+
+if TYPE_CHECKING:
+    from resync.rescue import KeptFile, RescueBranch
+
+
+def list_all(session: Session) -> ExitCode:
+    """All rescue branches."""
+    from resync import rescue as rescues
+
+    console = session.console
+    with session.open() as repository:
+        found = rescues.branches(repository, Journals(repository))
+        if not found:
+            console.lines(["There is no rescue branch here."])
+        for each in found:
+            files = sum(1 for _ in rescues.files(repository, each))
+            what = count(files, "uncommitted file") if files else "commits only"
+            made = f"  {shown_date(each.when)}" if each.when is not None else ""
+            console.lines([f"{shown(each.short_name)}  {short(each.tip)}{made}  {what}"])
+        console.document(
+            data.document(
+                "rescue",
+                ExitCode.OK,
+                checkout=repository.root,
+                rescues=[data.rescue_branch(each) for each in found],
+            )
+        )
+        return ExitCode.OK
+
+
+def show(session: Session, name: str | None) -> ExitCode:
+    """What one rescue branch keeps."""
+    from resync import rescue as rescues
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        rescue = rescues.choose(rescues.branches(repository, journals), name)
+        plan = journals.load(rescue.run, steps=False).plan if rescue.run is not None else None
+        files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue)]
+        commits = plan.commits if plan is not None else _only_there(repository, rescue)
+        console.lines(text.rescue_lines(rescue, commits, files, console.paint))
+        console.document(
+            data.document(
+                "rescue",
+                ExitCode.OK,
+                checkout=repository.root,
+                rescues=[data.rescue_branch(rescue)],
+                kept=[data.kept_file(file, size) for file, size in files],
+                commits=data.rescued_commits(commits, rescue),
+            )
+        )
+        return ExitCode.OK
+
+
+def _only_there(repository: Repository, rescue: RescueBranch) -> list[LocalCommit]:
+    """The commits that no other ref keeps: all that is known where no run is on record."""
+    from resync.holdings import loss
+
+    found = map(repository.objects.commit, loss(repository, {rescue.name: rescue.oid}, None).commits)
+    return [
+        LocalCommit(oid=commit.oid, subject=commit.subject, author=commit.author, verdict="parked")
+        for commit in reversed(list(found))
+    ]
+
+
+def _size(repository: Repository, file: KeptFile) -> int | None:
+    if file.entry is None or file.entry.mode == MODE_GITLINK:
+        return None
+    return len(repository.objects.blob(file.entry.oid))
+
+
+def restore(session: Session, path: str, name: str | None, folder: str | None) -> ExitCode:
+    """Get one file out of a rescue branch; nothing is overwritten."""
+    from resync import rescue as rescues
+
+    console = session.console
+    with session.open() as repository:
+        rescue = rescues.choose(rescues.branches(repository, Journals(repository)), name)
+        tree_path = TreePath(os.fsencode(path.replace(os.sep, "/")))
+        target = os.path.abspath(os.path.join(session.caller.folder, folder)) if folder else None
+        where, size = rescues.restore(repository, rescue, tree_path, target)
+        console.lines([f"{shown(where)}: {count(size, 'byte')} from {shown(rescue.short_name)}"])
+        extra: dict[str, Any] = {"restored": {"path": path, "to": where, "size": size}}
+        console.document(data.document("rescue", ExitCode.OK, checkout=repository.root, **extra))
+        return ExitCode.OK
+
+
+def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
+    """Remove a rescue branch and what its run keeps besides; says first what would be gone for good."""
+    from resync import letting_go
+    from resync import rescue as rescues
+
+    console = session.console
+    with session.open() as repository:
+        refuse_to_guess(console, yes=yes, hint=f"resync rescue drop {text.quoted(name)} --yes")
+        journals = Journals(repository)
+        with RunLock(journals.folder):
+            refuse_unfinished(journals)
+            rescue = rescues.choose(rescues.branches(repository, journals), name)
+            planned = letting_go.plan_drop(repository, journals, rescue)
+            commits = [repository.objects.commit(oid) for oid in planned.loss.commits]
+            lines = text.drop_lines(rescue, commits, planned.loss.files, console.paint)
+            if yes:
+                console.lines(lines)
+            else:
+                console.important([*lines, ""])
+                if not console.ask("Drop it?"):
+                    raise Refused("declined", "Nothing was changed.")
+            letting_go.drop(repository, journals, planned, session.caller)
+        console.lines([f"{shown(rescue.short_name)} is gone."])
+        console.document(
+            data.document(
+                "rescue",
+                ExitCode.OK,
+                checkout=repository.root,
+                dropped=data.dropped(rescue, commits, planned.loss.files),
+            )
+        )
+        return ExitCode.OK
