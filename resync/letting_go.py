@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from resync.errors import Refused, ResyncError
 from resync.holdings import Loss, loss, refs_of
 from resync.journal import Entry, Journals
-from resync.model import Caller, Oid, RefName, RefUpdate
+from resync.model import Oid, RefName, RefUpdate
 from resync.repository import Repository
 from resync.repository.refs import write_now
+from resync.request import Caller
 from resync.rescue import RescueBranch
 from resync.worktree.settings import integer
 

@@ -434,7 +434,8 @@ Step: TypeAlias = Backup | Switch | MoveRefs
 class Plan:
     """A run, complete before its first step: what was found, what becomes of it, and the steps.
 
-    ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
+    ``undoes`` names the run that this one takes back, and ``holds`` the tip of upstream that was turned away
+    from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with.
     """
@@ -449,6 +450,7 @@ class Plan:
     rescue: RefUpdate | None
     steps: tuple[Step, ...]
     undoes: str | None = None
+    holds: Oid | None = None
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
 

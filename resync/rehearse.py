@@ -35,7 +35,7 @@ from resync.observe import Observation, observe, unusable
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
-from resync.undo import held_tip
+from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.worktree.access import with_access
@@ -110,8 +110,8 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
             " Nothing was changed.",
             "if that is meant: resync run --expect OID",
         )
-    held = held_tip(Journals(repository))
-    if held is not None and held == upstream.new_tip and not request.redo and _moves(seen, request):
+    held = holding(Journals(repository), seen.head.branch)
+    if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
         raise Refused(
             "held",
             f"You took back the move to this state of {upstream.name}, so resync does not repeat it unasked."

@@ -5,7 +5,8 @@ What has changed since is found and saved first; then branch, index and files go
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from resync import plan as planning
 from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
@@ -71,13 +72,31 @@ def choose(journals: Journals, run: str | None) -> Journal:
     return journal
 
 
-def held_tip(journals: Journals) -> Oid | None:
-    """The upstream tip that was turned away from: that of the last run, where it stands undone; else None."""
-    for entry, stands in journals.finished():
-        if entry.undoes is None:
-            upstream = journals.load(entry.run).plan.upstream if not stands else None
-            return upstream.new_tip if upstream is not None else None
-    return None
+def holding(journals: Journals, branch: RefName | None) -> Plan | None:
+    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``)."""
+    last = next(_done_on(journals, branch), None)
+    return last if last is not None and last.holds is not None else None
+
+
+def _done_on(journals: Journals, branch: RefName | None) -> Iterator[Plan]:
+    """The finished runs of a branch (None: with HEAD detached), the newest first, without their steps."""
+    for entry, _ in journals.finished():
+        plan = journals.load(entry.run, steps=False).plan
+        if plan.head.branch == branch:
+            yield plan
+
+
+def _hold(journals: Journals, undone: Plan) -> Oid | None:
+    """What the undo of a run turns away from: where upstream was when the branch last followed it.
+
+    The undo of an undo brings back what was held before that.
+    """
+    runs = _done_on(journals, undone.head.branch)
+    if undone.undoes is None:
+        followed = (plan.upstream.new_tip for plan in runs if plan.upstream is not None)
+        return next(followed, None)
+    before = itertools.dropwhile(lambda plan: plan.id != undone.id, runs)
+    return next((plan.holds for plan in itertools.islice(before, 1, None)), None)
 
 
 def rehearse_undo(
@@ -90,9 +109,9 @@ def rehearse_undo(
 ) -> Plan:
     """The plan that brings branch, index and files back to how they were before the run.
 
-    Raises ``Refused``: ``other-branch`` where something else is checked out by now, ``newer-commits`` where
-    the branch has moved on and ``discard_newer`` was not said (the commits are on the rescue branch
-    either way), and whatever reading the checkout refuses.
+    Raises ``Refused``: ``backup-missing``, ``other-branch`` where something else is checked out by now,
+    ``newer-commits`` where commits were made since, or the branch was moved, and ``discard_newer`` was not
+    said (they are on the rescue branch either way), and whatever reading the checkout refuses.
     """
     undone, head = journal.plan, repository.head()
     if repository.ref(_work(undone)) is None:
@@ -104,7 +123,8 @@ def rehearse_undo(
             f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
             f"git checkout {name}, then resync undo {undone.id}",
         )
-    if head.tip != undone.new_tip and not discard_newer:
+    since = _Since(repository, Journals(repository), undone, head)
+    if since.somebody_moved and not discard_newer:
         raise Refused(
             "newer-commits",
             f"{head.name.decode('utf-8', 'replace')} has moved since run {undone.id}; undoing that run would"
@@ -113,17 +133,18 @@ def rehearse_undo(
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
-        return _plan_back(repository, undone, head, caller, settings, filters)
+        return _plan_back(repository, undone, since, caller, settings, filters)
 
 
 def _plan_back(
     repository: Repository,
     undone: Plan,
-    head: Head,
+    since: _Since,
     caller: Caller,
     settings: WorktreeSettings,
     filters: Filters,
 ) -> Plan:
+    head = since.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings, filters)
@@ -136,7 +157,6 @@ def _plan_back(
         records += (entry for _, entry in newer)
     in_the_way = back.in_the_way(changes)
     files = with_access(repository.root, back.files(changes, in_the_way))
-    commits = _newer_commits(repository, head.tip, undone.new_tip)
     switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
         id=caller.run,
@@ -144,11 +164,12 @@ def _plan_back(
         head=head,
         new_tip=undone.head.tip,
         upstream=None,
-        commits=commits,
+        commits=since.commits,
         files=back.edits(changes, records, files, in_the_way),
         rescue=None,
         steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
         undoes=undone.id,
+        holds=_hold(Journals(repository), undone),
         notes=filters.notes,
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
@@ -169,23 +190,52 @@ def _missing_backup(undone: Plan) -> Refused:
     )
 
 
-def _newer_commits(repository: Repository, tip: Oid, base: Oid) -> tuple[LocalCommit, ...]:
-    """The commits that were made since the run and go off the branch with it, oldest first."""
-    if tip == base:
-        return ()
-    history = open_history(repository)
-    newer = map(repository.objects.commit, history.topological(history.reachable([tip], [base])))
-    return tuple(
-        LocalCommit(
-            oid=commit.oid,
-            subject=commit.subject,
-            author=commit.author,
-            verdict="parked",
-            reason="it was made since the run",
-            merge=len(commit.parents) > 1,
-        )
-        for commit in newer
-    )
+class _Since:
+    """What has become of the branch since a run: later runs moved it on, people made commits.
+
+    ``head`` is what is checked out now, ``commits`` are those of people's that go off the branch with the
+    run, oldest first: neither upstream's nor the copies that later runs made of what was there before.
+    """
+
+    def __init__(self, repository: Repository, journals: Journals, undone: Plan, head: Head) -> None:
+        self.head = head
+        self.commits: tuple[LocalCommit, ...] = ()
+        self.somebody_moved = False
+        if head.tip == undone.new_tip:
+            return
+        runs = list(_done_on(journals, head.branch))
+        self.commits = tuple(self._newer(repository, runs, undone.new_tip))
+        left_by_runs = {tip for plan in runs for tip in (plan.head.tip, plan.new_tip)}
+        self.somebody_moved = bool(self.commits) or head.tip not in left_by_runs
+
+    def _newer(self, repository: Repository, runs: Sequence[Plan], base: Oid) -> Iterator[LocalCommit]:
+        upstreams = [plan.upstream for plan in runs if plan.upstream is not None]
+        theirs = {upstream.new_tip for upstream in upstreams}
+        theirs |= {repository.ref(each.tracking) for each in upstreams if each.tracking is not None}
+        history = open_history(repository)
+        known = [oid for oid in theirs if oid is not None and repository.objects.is_commit(oid)]
+        copied = {each.new_oid: each.oid for plan in runs for each in plan.commits}
+        for oid in history.topological(history.reachable([self.head.tip], [base, *known])):
+            if any(history.is_ancestor(each, base) for each in _copied_from(oid, copied)):
+                continue
+            commit = repository.objects.commit(oid)
+            yield LocalCommit(
+                oid=oid,
+                subject=commit.subject,
+                author=commit.author,
+                verdict="parked",
+                reason="it was made since the run",
+                merge=len(commit.parents) > 1,
+            )
+
+
+def _copied_from(oid: Oid, copied: Mapping[Oid | None, Oid]) -> Iterator[Oid]:
+    """The commits that one was made of by run after run, ``copied`` saying which became which."""
+    met = {oid}
+    while (origin := copied.get(oid)) is not None and origin not in met:
+        met.add(origin)
+        yield origin
+        oid = origin
 
 
 class _Back:

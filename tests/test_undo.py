@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Done, World, needs_git
+from tests.conftest import CLOCK, Done, World, needs_git
 from tests.rewritten import publish, work
 
 pytestmark = needs_git
@@ -232,3 +232,119 @@ def test_newer_commits_are_named(rewritten_world: World) -> None:
     )
     assert done.code == 3, done
     assert [(each["oid"], each["verdict"]) for each in done.json["commits"]] == [(newer, "parked")]
+
+
+# --- runs before the last --------------------------------------------------------------------------------
+
+
+def day(world: World, number: int) -> None:
+    world.env["GIT_COMMITTER_DATE"] = f"{CLOCK + number * 86400} +0000"
+
+
+def of_the_checkout(world: World) -> dict[str, Any]:
+    """The state without remote-tracking branches, which later runs move for good."""
+    found = state(world)
+    found["refs"] = [line for line in found["refs"] if not line.startswith("refs/remotes/")]
+    found.pop("status")
+    found["short"] = world.git("status", "--porcelain=v2", "-uall")
+    return found
+
+
+def rewrite_again(world: World, number: int) -> None:
+    """Upstream takes its last commit back and has others in its place."""
+    at = work(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    notes = f"notes of rewrite {number}\n"
+    world.commit(f"Rewrite {number}", {"notes.txt": notes, f"new{number}.txt": "new\n"}, at=at)
+    publish(world)
+
+
+@pytest.fixture
+def three_runs(rewritten_world: World) -> tuple[World, list[str], list[dict[str, Any]]]:
+    """A checkout after three rewrites and runs; their names, and what the checkout was before each."""
+    world = rewritten_world
+    names, before = [], []
+    for number in range(3):
+        day(world, number)
+        if number:
+            rewrite_again(world, number)
+            world.write(f"untracked{number}.txt", "mine\n")
+        before.append(of_the_checkout(world))
+        names.append(run(world).json["run"])
+    day(world, 5)
+    return world, names, before
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_any_run_in_the_log(three_runs: tuple[World, list[str], list[dict[str, Any]]], which: int) -> None:
+    """Branch, index and files as they were before it; what was not in its way stays. And back again."""
+    world, names, before = three_runs
+    after = of_the_checkout(world)
+    done = undo(world, names[which])
+    assert done.json["commits"] == [], "what later runs made is nobody's newer work"
+    expected = before[which]
+    now = of_the_checkout(world)
+    since = {f"untracked{number}.txt" for number in range(which + 1, 3)}
+    assert {name for name in now["files"] if name not in expected["files"]} == since
+    assert {name: now["files"][name] for name in expected["files"]} == expected["files"]
+    assert (now["head"], now["index"], now["refs"]) == (expected["head"], expected["index"], expected["refs"])
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+    assert refused(world, "run", "--yes", "--dirty", "park") == "held", "upstream is where the last run went"
+    day(world, 6)
+    undo(world)
+    assert of_the_checkout(world) == after
+    assert world.resync("check").code in (0, 3)
+
+
+def test_commits_made_between_runs_are_asked_about(
+    three_runs: tuple[World, list[str], list[dict[str, Any]]],
+) -> None:
+    """Also where a later run carried them over; upstream's own are not listed."""
+    world, names, before = three_runs
+    world.git("stash", "-q", "-u")
+    world.commit("Between", {"between.txt": "between\n"})
+    rewrite_again(world, 3)
+    run(world)
+    day(world, 7)
+    assert refused(world, "undo", names[1], "--yes") == "newer-commits"
+    now = of_the_checkout(world)
+    no = world.terminal("undo", names[1], answer="n\n")
+    assert "Between" in no.out
+    assert "it was made since the run" in no.out
+    assert "Rewrite 3" not in no.out
+    assert of_the_checkout(world) == now
+    assert world.terminal("undo", names[1], answer="y\n").code == 3
+    assert of_the_checkout(world)["head"] == before[1]["head"]
+    assert world.git("log", "--format=%s", rescued(world)[-1]).splitlines()[0] == "Between"
+    status = world.resync("status")
+    assert (status.code, "Between" in status.out) == (3, True)
+
+
+def test_a_hold_is_that_of_its_branch(rewritten_world: World) -> None:
+    world = rewritten_world
+    run(world)
+    day(world, 1)
+    undo(world)
+    assert refused(world, "run", "--yes", "--dirty", "park") == "held"
+    world.git("stash", "-q", "-u")
+    world.git("checkout", "-q", "-b", "other", "--track", "origin/main")
+    world.git("reset", "-q", "--hard", "main")
+    day(world, 2)
+    assert run(world).json["branches"][0]["moved"]
+    world.git("checkout", "-q", "main")
+    assert refused(world, "run", "--yes", "--dirty", "park") == "held"
+
+
+def test_a_hold_is_said_by_status_and_check(rewritten_world: World) -> None:
+    world = rewritten_world
+    first = run(world).json
+    assert world.resync("status", "--json").json["held"] is None
+    day(world, 1)
+    undone = undo(world).json["run"]
+    status = world.resync("status", "--json").json
+    assert status["held"] == {"run": undone, "oid": first["upstream"]["new_tip"]}
+    assert "resync run --redo" in world.resync("status").out
+    check = world.resync("check")
+    assert (check.code, "resync run --redo" in check.out) == (5, True)
+    run(world, "--redo")
+    assert world.resync("status", "--json").json["held"] is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
 from resync.errors import ExitCode, ResyncError, UsageError
 from resync.journal import Journals
+from resync.model import Plan
 from resync.report import data, text
 from resync.report.words import count, shown
 from resync.repository import Repository
@@ -52,7 +53,11 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
         if code == ExitCode.DUE:
             yours = count(len(seen.local), "commit") if seen.local else "no commits"
             console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
-            console.lines([f"To see what would become of your work: {hint}"])
+            held = _held(journals, seen)
+            if held is not None:
+                console.lines(text.hold_lines(held))
+            else:
+                console.lines([f"To see what would become of your work: {hint}"])
         console.important(waiting_lines(left_over, session))
         if error is not None:
             console.error(text.error_lines(error, console.paint))
@@ -72,6 +77,14 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
             )
         )
         return code
+
+
+def _held(journals: Journals, seen: Observation) -> Plan | None:
+    """The undo that turned away from where upstream is now, if that is the last run of the branch."""
+    from resync.undo import holding
+
+    held = holding(journals, seen.head.branch)
+    return held if held is not None and held.holds == seen.upstream.new_tip else None
 
 
 def _ownership(

@@ -230,8 +230,9 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
             sequencer.sweep()
             refuse_unfinished(journals)
             journal = undoing.choose(journals, run)
+            # A person is shown the newer commits and asked.
             rehearsed = undoing.rehearse_undo(
-                repository, journal, session.caller, settings, discard_newer=discard_newer
+                repository, journal, session.caller, settings, discard_newer=discard_newer or not yes
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
             result = sequencer.carry_out(rehearsed)

@@ -12,13 +12,16 @@ from resync.repository.locks import RunLock
 
 
 def status(session: Session) -> ExitCode:
-    """Where an unfinished run or parked work stands."""
+    """Where an unfinished run, parked work or a hold stands."""
+    from resync.undo import holding
+
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         unfinished = journals.unfinished()
         left_over = still_waiting(repository, journals)
         head = repository.head()
+        held = holding(journals, head.branch)
         if unfinished is not None:
             error = interrupted(unfinished)
             console.important(text.error_lines(error, console.paint))
@@ -32,6 +35,8 @@ def status(session: Session) -> ExitCode:
         else:
             console.lines(["No run is unfinished, and no parked work waits."])
             code, hint = ExitCode.OK, ""
+        if held is not None:
+            console.lines(text.hold_lines(held))
         console.important(
             islice(waiting_lines(left_over, session), 0 if code == ExitCode.UNFINISHED else 1, None)
         )
@@ -43,6 +48,7 @@ def status(session: Session) -> ExitCode:
                 branch=head.name,
                 hint=hint,
                 unfinished=unfinished.plan.id if unfinished is not None else None,
+                held=data.hold(held) if held is not None else None,
                 waiting=[data.waiting(each) for each in left_over],
             )
         )

@@ -192,6 +192,11 @@ def _oid(oid: Oid | None) -> str | None:
 # --- fields of single commands ---
 
 
+def hold(held: Plan) -> dict[str, Any]:
+    """The tip of upstream that an undo turned away from, for ``status``."""
+    return {"run": held.id, "oid": _oid(held.holds)}
+
+
 def waiting(each: Waiting) -> dict[str, Any]:
     """Parked work of one run, for ``status``."""
     return {

@@ -320,6 +320,12 @@ def quoted(argument: str) -> str:
     return shlex.quote(argument)
 
 
+def hold_lines(held: Plan) -> Iterator[str]:
+    """That an undo turned away from a tip of upstream, and how to go there all the same."""
+    yield f"Run {held.id} took back the move to upstream's {short(held.holds)}, so no run goes there unasked."
+    yield "To go there all the same: resync run --redo"
+
+
 def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
     if plan.undoes is not None:
