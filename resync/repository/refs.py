@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from resync.errors import Refused
@@ -30,6 +31,7 @@ class RefTransaction:
         """``proofs`` is the folder for the other ends of the locks' hard links."""
         self._repository = repository
         self._updates = tuple(updates)
+        self._proofs = proofs
         self._locks: dict[RefName, LockFile] = {}
         for update in self._updates:
             self._locks[update.name] = lock_of(repository, update.name, proofs)
@@ -74,14 +76,33 @@ class RefTransaction:
                 lock.release()
                 continue
             if update.new is None:
+                self._remove(update.name)
                 lock.release()
-                self._repository.dulwich.refs.remove_if_equals(update.name, update.old)  # type: ignore[arg-type]
                 continue
             # The reflog first: a value that a reflog does not name is worse than a line too many.
             self._log(update.name, update, who)
             if checked_out == update.name:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
+
+    def _remove(self, name: RefName) -> None:
+        """Remove a ref that is locked: from the packed refs, then its file. Its reflog stays.
+
+        dulwich would take locks of its own, which nobody could tell from another's after a crash.
+        """
+        packed = os.path.join(self._repository.common_dir, "packed-refs")
+        lock = LockFile(packed, os.path.join(self._proofs, "packed-refs"))
+        if _without(packed, name) is not None:
+            lock.acquire()
+            left = _without(packed, name)
+            if left is None:
+                lock.release()
+            else:
+                lock.commit(left)
+        path = self._repository.ref_path(name)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+            fsync_directory(os.path.dirname(path))
 
     def abandon(self) -> None:
         """Leave the locks where they are (see ``LockFile.abandon``)."""
@@ -131,6 +152,23 @@ class RefTransaction:
         if setting in ("false", "no", "off", "0"):
             return False
         return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+
+
+def _without(packed: str, name: RefName) -> bytes | None:
+    """The file of packed refs without one of them; None where that is not in it."""
+    try:
+        with open(packed, "rb") as file:
+            lines = file.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    left: list[bytes] = []
+    dropping = False
+    for line in lines:
+        # A line that begins with ^ says what the tag above it finally names.
+        dropping = line.rstrip(b"\n").endswith(b" " + name) or (dropping and line.startswith(b"^"))
+        if not dropping:
+            left.append(line)
+    return b"".join(left) if len(left) < len(lines) else None
 
 
 def _check_name(name: RefName) -> None:

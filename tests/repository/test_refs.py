@@ -167,6 +167,39 @@ def test_packed_refs(rewritten_world: World, repository: Repository) -> None:
     assert locks(world) == []
 
 
+def test_a_packed_tag_goes_with_what_it_names(rewritten_world: World, repository: Repository) -> None:
+    world = rewritten_world
+    for name in ("a", "b", "c"):
+        world.git("tag", "-m", "a tag", name)
+    world.git("pack-refs", "--all")
+    write_now(repository, [update(b"refs/tags/b", oid(world, "refs/tags/b"), None)], WHO)
+    assert world.git("tag").split() == ["a", "c"]
+    assert oid(world, "a^{commit}") == oid(world, "c^{commit}") == oid(world, "main")
+    assert "^" in world.git("show-ref", "--dereference")
+    assert locks(world) == []
+
+
+def test_where_head_stood_is_taken_back(rewritten_world: World, repository: Repository) -> None:
+    """dulwich reads no ``ORIG_HEAD``: a run that was aborted used to leave its own."""
+    world = rewritten_world
+    one, other = oid(world, "main"), oid(world, "main~1")
+    proofs = str(world.clone / ".git" / "resync" / "test")
+    made = [update(b"ORIG_HEAD", None, one)]
+    for old in (None, other):
+        if old is not None:
+            world.git("update-ref", "ORIG_HEAD", old.decode())
+        updates = [update(b"ORIG_HEAD", old, one)]
+        with RefTransaction(repository, updates, proofs) as refs:
+            refs.commit(WHO)
+        assert oid(world, "ORIG_HEAD") == one
+        with RefTransaction(repository, updates, proofs) as refs:
+            refs.take_back(WHO, "resync: aborted")
+        assert world.git("rev-parse", "-q", "--verify", "ORIG_HEAD", check=False) == (old or b"").decode()
+    world.git("update-ref", "ORIG_HEAD", other.decode())
+    with pytest.raises(Refused):
+        write_now(repository, made, WHO)
+
+
 def test_taken_back(rewritten_world: World, repository: Repository) -> None:
     world = rewritten_world
     before = world.state()
