@@ -8,8 +8,8 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from resync.errors import Refused, ResyncError, Unfinished
@@ -61,15 +61,18 @@ class Sequencer:
             return Result()
         journal = self._journals.begin(plan)
         run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
-            try:
-                run.lock(locks)
+        try:
+            with ExitStack() as taken:
+                run.lock(taken)
                 run.check()
                 run.back_up()
-            except BaseException:
-                self._journals.forget(plan.id)
-                raise
-            self._journals.advance(plan.id, "switching")
+                self._journals.advance(plan.id, "switching")
+                locks = taken.pop_all()
+        except BaseException:
+            with suppress(OSError):
+                self._forget(plan.id)
+            raise
+        with _held(locks):
             try:
                 result = run.switch()
                 self._journals.advance(plan.id, "done", result.left)
@@ -77,6 +80,11 @@ class Sequencer:
                 self._give_up(run, plan, error)
                 raise
         return result
+
+    def _forget(self, run: str) -> None:
+        """Remove the record of a run that changed nothing, but not while it proves whose a lock is."""
+        release_left(self._journals.lock_folder(run))
+        self._journals.forget(run)
 
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
         """After a failure half-way: take everything back, or leave it locked for ``continue``."""
@@ -121,7 +129,8 @@ class Sequencer:
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
         run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
+        locks = ExitStack()
+        with _held(locks):
             run.lock(locks)
             try:
                 result = run.switch()
@@ -134,7 +143,8 @@ class Sequencer:
     def abort(self, journal: Journal) -> Result:
         """Take back whatever an interrupted run did."""
         run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
+        locks = ExitStack()
+        with _held(locks):
             run.lock(locks)
             try:
                 left = run.revert()
@@ -146,6 +156,27 @@ class Sequencer:
 
     def _who(self) -> bytes:
         return self._caller.signed(self._repository.identity())
+
+
+@contextmanager
+def _held(locks: ExitStack) -> Iterator[None]:
+    """Give the locks up when the block ends; raises ``Unfinished`` where that is all that is left to do."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            locks.close()
+        raise
+    try:
+        locks.close()
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise Unfinished(
+            "lock-left",
+            f"All is done, but the system does not let resync remove a lock of its own ({error.strerror}{where}),"
+            " and git waits for it.",
+            "resync continue",
+        ) from error
 
 
 class _Run:

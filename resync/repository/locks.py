@@ -74,8 +74,8 @@ class LockFile:
     def release(self) -> None:
         """Give the lock up with the locked file as it was."""
         if self._held:
-            self._held = False
             _remove(self._lock)
+            self._held = False  # not before: where the system did not let it go, it is tried once more
             _remove(self._proof)
 
     def abandon(self) -> None:

@@ -60,7 +60,7 @@ def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
     )
     if done.code != KILLED:
         raise AssertionError(f"{scenario.name} was not killed at {call}: {done}")
-    _check(prepared)
+    check_seeds(prepared)
 
 
 def recover(stage: Stage, prepared: Prepared) -> None:
@@ -74,14 +74,14 @@ def recover(stage: Stage, prepared: Prepared) -> None:
 def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
     done = stage.run(scenario, "continue", "--json", number=number)
-    _check(prepared)
+    check_seeds(prepared)
     found = state(prepared.place)
     if half_way and done.code not in (0, 3):
         raise Lost(f"continue: {done}")
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
         done = stage.run(scenario, *scenario.command, number=len(scenario.first))
-        _check(prepared)
+        check_seeds(prepared)
         found = state(prepared.place)
         if done.code not in (0, 3):
             raise Lost(f"once more: {done}")
@@ -92,7 +92,7 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
 
 def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     done = stage.run(prepared.scenario, "abort", "--json", number=len(prepared.scenario.first) + 1)
-    _check(prepared)
+    check_seeds(prepared)
     found = state(prepared.place)
     if half_way and done.code:
         raise Lost(f"abort: {done}")
@@ -101,6 +101,7 @@ def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     check_whole(prepared.place)
 
 
-def _check(prepared: Prepared) -> None:
+def check_seeds(prepared: Prepared) -> None:
+    """Raise ``Lost`` where anything is lost of what there was before the scenario's runs, or before the last."""
     for each in prepared.seeds:
         check_kept(prepared.place, each)

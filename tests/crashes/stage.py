@@ -21,15 +21,18 @@ from tests.crashes.trace import Call
 class Prepared:
     """A scenario that is ready to be ended badly.
 
-    ``before`` and ``after`` are the two states that anything may end in, and ``calls`` are those of the
-    undisturbed command.
+    ``before`` and ``after`` are the two states that anything may end in, ``start`` is the one in which the
+    command begins (half-way where an earlier one was interrupted), ``goal`` the one that it comes to
+    undisturbed, and ``calls`` are those that it makes then.
     """
 
     scenario: Scenario
     place: Place
     seeds: Sequence[Seeds]
+    start: State
     before: State
     after: State
+    goal: State
     calls: Sequence[Call]
 
 
@@ -86,10 +89,11 @@ class Stage:
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))
         self.save("start")
+        start = state(place)
         calls = self.record(scenario)
         for each in kept:
             check_kept(place, each)
-        after = state(place)
+        after = goal = state(place)
         if scenario.command == ("abort",):
             if after != before:
                 raise Lost(f"abort does not bring back what was before: {difference(before, after)}")
@@ -97,7 +101,16 @@ class Stage:
             after = finished
         elif finished is not None and after != finished:
             raise Lost(f"continue comes to something else than the run: {difference(finished, after)}")
-        return Prepared(scenario=scenario, place=place, seeds=kept, before=before, after=after, calls=calls)
+        return Prepared(
+            scenario=scenario,
+            place=place,
+            seeds=kept,
+            start=start,
+            before=before,
+            after=after,
+            goal=goal,
+            calls=calls,
+        )
 
     def record(self, scenario: Scenario) -> list[Call]:
         """The calls of the scenario's command, which is carried out."""
