@@ -7,7 +7,6 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from resync.errors import Refused, ResyncError, Unfinished
 from resync.journal import Journal, Journals
 from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.locks import LockFile, release_left
-from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
+from resync.repository.locks import LockFile, Proof
+from resync.repository.refs import RefTransaction, clear_locks, write_now
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
 from resync.worktree.index import index_bytes, load_index
@@ -83,7 +82,7 @@ class Sequencer:
 
     def _forget(self, run: str) -> None:
         """Remove the record of a run that changed nothing, but not while it proves whose a lock is."""
-        release_left(self._journals.lock_folder(run))
+        Proof(self._journals.proof(run)).release_left()
         self._journals.forget(run)
 
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
@@ -119,7 +118,7 @@ class Sequencer:
         Call it with the lock of runs held: nobody else can be planning then.
         """
         for run in self._journals.everywhere("planned", "done", "aborted"):
-            release_left(self._journals.lock_folder(run))
+            Proof(self._journals.proof(run)).release_left()
         for run in self._journals.everywhere("planned"):
             self._journals.forget(run)
         clear_locks(self._repository)
@@ -204,15 +203,17 @@ class _Run:
             originals=_originals(Journals(repository), plan),
         )
         self._index_changes = [change for step in self._switches for change in step.index]
-        self._proofs = journal.lock_folder
-        self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
-        self._head_lock = lock_of(repository, RefName(b"HEAD"), self._proofs)
-        self._refs = RefTransaction(repository, self._updates, self._proofs)
-        self._backup_refs = RefTransaction(repository, self._backups, self._proofs)
+        self._proof = Proof(journal.proof)
+        self._index_lock = LockFile(repository.index_path, self._proof)
+        self._head_lock = LockFile(repository.ref_path(RefName(b"HEAD")), self._proof)
+        self._refs = RefTransaction(repository, self._updates, self._proof)
+        self._backup_refs = RefTransaction(repository, self._backups, self._proof)
         self.moved_refs = False
 
     def lock(self, stack: ExitStack) -> None:
         """Take the locks of index, HEAD and refs until the stack is left."""
+        locked = (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
+        stack.enter_context(self._proof.written(locked))
         self._index_lock.acquire()
         stack.callback(self._index_lock.release)
         if self._plan.head.branch is not None:
@@ -286,9 +287,7 @@ class _Run:
 
     def abandon(self) -> None:
         """Leave the locks on the disk, so that nobody works on a half-switched checkout."""
-        self._index_lock.abandon()
-        self._head_lock.abandon()
-        self._refs.abandon()
+        self._proof.abandon()
 
     def _write_index(self, changes: Sequence[IndexChange]) -> tuple[TreePath, ...]:
         """The index with ``changes`` in place of the old one; the rename gives its lock up."""

@@ -53,9 +53,7 @@ def install(*, below: str, kill: int | None, record: str | None) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if busy[0]:
             return
-        if event in _EVENTS:
-            count(event, arguments[0])
-        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_TRUNC):
+        if event in _EVENTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_TRUNC)):
             count(event, arguments[0])
 
     fsync = os.fsync

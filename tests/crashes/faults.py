@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from itertools import cycle
-from pathlib import Path
 
 from tests.conftest import Done
 from tests.crashes import trace
 from tests.crashes.kill import Swept, check_seeds, recover, sampled
 from tests.crashes.oracle import Lost, check_whole, difference, state
-from tests.crashes.scenarios import copy
 from tests.crashes.stage import Prepared, Stage
 from tests.crashes.trace import Call
 

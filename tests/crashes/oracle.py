@@ -37,10 +37,17 @@ class Place:
     def git(self, *arguments: str, at: Path | None = None, stdin: bytes = b"", check: bool = True) -> bytes:
         """Run git and return what it prints."""
         done = subprocess.run(
-            ["git", *arguments], cwd=at or self.clone, env=self.env, input=stdin, capture_output=True, check=False
+            ["git", *arguments],
+            cwd=at or self.clone,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            check=False,
         )
         if check and done.returncode:
-            raise Lost(f"git {' '.join(arguments)} fails: {done.stderr.decode(errors='replace').strip()[:300]}")
+            raise Lost(
+                f"git {' '.join(arguments)} fails: {done.stderr.decode(errors='replace').strip()[:300]}"
+            )
         return done.stdout
 
 
@@ -175,7 +182,9 @@ def state(place: Place) -> State:
 
 def _checkout(place: Place, top: Path) -> Checkout:
     listed = place.git("-c", "core.quotePath=true", "ls-files", "--stage", "--debug", at=top)
-    head = place.git("rev-parse", "--symbolic-full-name", "HEAD", at=top) + place.git("rev-parse", "HEAD", at=top)
+    head = place.git("rev-parse", "--symbolic-full-name", "HEAD", at=top) + place.git(
+        "rev-parse", "HEAD", at=top
+    )
     inside = Place(top, place.env)
     return Checkout(
         head=head.decode(),

@@ -184,7 +184,11 @@ def _submodule(world: World) -> None:
 def _filtered(world: World) -> None:
     """Line ends that are converted, and a file that goes through a filter of the user's."""
     at = work(world)
-    world.commit("Rules", {".gitattributes": "*.crlf eol=crlf\n*.up filter=up\n", "a.crlf": "1\n2\n", "a.up": "x\n"}, at=at)
+    world.commit(
+        "Rules",
+        {".gitattributes": "*.crlf eol=crlf\n*.up filter=up\n", "a.crlf": "1\n2\n", "a.up": "x\n"},
+        at=at,
+    )
     start(world)
     world.git("config", "filter.up.clean", "tr A-Z a-z")
     world.git("config", "filter.up.smudge", "tr a-z A-Z")
@@ -209,7 +213,9 @@ def _large(world: World) -> None:
         world.write(f"many/{number % 20}/{number}.txt", f"edited\n{number}\n")
     world.git("add", "many/0")
     world.git("reset", "-q", "--hard", "main~1", at=at)
-    world.commit("New", {f"many/{number % 20}/{number}.txt": f"{number}\nnew\n" for number in range(300)}, at=at)
+    world.commit(
+        "New", {f"many/{number % 20}/{number}.txt": f"{number}\nnew\n" for number in range(300)}, at=at
+    )
     publish(world)
 
 
@@ -229,7 +235,11 @@ def _advanced(world: World) -> None:
     start(world)
     local_commits(world)
     edits(world)
-    world.commit("On", {"numbers.txt": LINES.replace("line 2\n", "line two, as ever\n"), "more.txt": "m\n"}, at=work(world))
+    world.commit(
+        "On",
+        {"numbers.txt": LINES.replace("line 2\n", "line two, as ever\n"), "more.txt": "m\n"},
+        at=work(world),
+    )
     publish(world)
 
 
@@ -248,11 +258,19 @@ SCENARIOS = (
     Scenario(name="filtered", make=_filtered),
     Scenario(name="advanced", make=_advanced, command=(*RUN, "--advance")),
     Scenario(name="undo", make=_everything, first=(RUN,), command=("undo", "--yes")),
-    Scenario(name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")),
+    Scenario(
+        name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")
+    ),
     Scenario(name="large", make=_large, sample=150),
     Scenario(name="demo", make=_demo),
     *(
-        Scenario(name=f"{command} at {share:.0%}", make=_conflicts, first=(RUN,), interrupt=share, command=(command,))
+        Scenario(
+            name=f"{command} at {share:.0%}",
+            make=_conflicts,
+            first=(RUN,),
+            interrupt=share,
+            command=(command,),
+        )
         for command in ("continue", "abort")
         for share in HALF_WAY
     ),

@@ -114,11 +114,15 @@ class Stage:
 
     def record(self, scenario: Scenario) -> list[Call]:
         """The calls of the scenario's command, which is carried out."""
+        return self.recording(scenario).calls(self.now)
+
+    def recording(self, scenario: Scenario) -> trace.Recording:
+        """All that the scenario's command does, which is carried out."""
         recording = trace.Recording()
         done = self.run(scenario, *scenario.command, number=len(scenario.first), attach=recording.attach)
         if done.code not in (0, 3):
             raise Lost(f"{scenario.name}: {done}")
-        return recording.calls(self.now)
+        return recording
 
     def _succeed(self, scenario: Scenario, arguments: Sequence[str], number: int) -> None:
         done = self.run(scenario, *arguments, number=number)

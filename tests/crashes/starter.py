@@ -70,7 +70,9 @@ class Starter:
         process does to itself (see ``tests.crashes.audit``). The status is negative for a signal.
         """
         out, err = (os.path.join(self._folder.name, name) for name in ("out", "err"))
-        self._say({"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err, "audit": audit})
+        self._say(
+            {"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err, "audit": audit}
+        )
         pid = self._hear()["pid"]
         tracer = attach(pid) if attach is not None else None
         os.write(self._go, b"!")
@@ -115,7 +117,9 @@ def _become(wanted: dict[str, Any], go: int) -> None:
         os.environ.clear()
         os.environ.update(wanted["env"])
         files = [os.open(os.devnull, os.O_RDONLY)]
-        files += [os.open(wanted[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666) for name in ("out", "err")]
+        files += [
+            os.open(wanted[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666) for name in ("out", "err")
+        ]
         for number, descriptor in enumerate(files):
             os.dup2(descriptor, number)
             os.close(descriptor)
@@ -141,7 +145,6 @@ def _load_everything() -> None:
     for module in pkgutil.walk_packages(resync.__path__, "resync."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    import tests.crashes.audit
 
     for name in _BESIDES:
         importlib.import_module(name)

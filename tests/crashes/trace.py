@@ -18,13 +18,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-WRITES = frozenset({"write", "pwrite64", "writev", "ftruncate", "truncate", "fallocate", "copy_file_range", "sendfile"})
+WRITES = frozenset(
+    {"write", "pwrite64", "writev", "ftruncate", "truncate", "fallocate", "copy_file_range", "sendfile"}
+)
 SYNCS = frozenset({"fsync", "fdatasync", "syncfs", "sync"})
-NAMES = frozenset({"rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "link", "linkat"})
+NAMES = frozenset(
+    {"rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "link", "linkat"}
+)
 MAKES = frozenset({"symlink", "symlinkat", "mknod", "mknodat"})
-MODES = frozenset({"chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "lchown", "setxattr", "fsetxattr", "utimensat"})
+MODES = frozenset(
+    {
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "chown",
+        "fchown",
+        "fchownat",
+        "lchown",
+        "setxattr",
+        "fsetxattr",
+        "utimensat",
+    }
+)
 OPENS = frozenset({"openat", "open", "creat"})
 CALLS = WRITES | SYNCS | NAMES | MAKES | MODES | OPENS
+SEEKS = frozenset({"lseek"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +63,14 @@ class Call:
     def syncs(self) -> bool:
         """Whether it only makes durable what is there."""
         return self.name in SYNCS
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes what a folder or file holds, or who may do what with it."""
+        if self.name in OPENS:
+            words = (word for word in self.arguments if isinstance(word, str))
+            return any("O_CREAT" in word or "O_TRUNC" in word for word in words)
+        return self.name not in SYNCS | SEEKS
 
     def __str__(self) -> str:
         return f"{self.name} {self.nth} ({', '.join(os.fsdecode(place) for place in self.places)})"
@@ -85,29 +111,44 @@ class Recording:
     def attach(self, pid: int) -> Tracer:
         """Record the process ``pid`` from now on."""
         what = ("-xx", "-y", "-s", "100000000", "-o", str(self._path))
-        return Tracer(pid, *what, "-e", "signal=none", "-e", "trace=" + ",".join(sorted(CALLS)))
+        return Tracer(pid, *what, "-e", "signal=none", "-e", "trace=" + ",".join(sorted(CALLS | SEEKS)))
+
+    def everything(self, below: Path) -> list[Call]:
+        """All successful calls about something below a folder, those that only open or seek too."""
+        prefix = os.fsencode(below) + b"/"
+        calls = parse(self._path.read_text("ascii"))
+        return [c for c in calls if c.result >= 0 and any(place.startswith(prefix) for place in c.places)]
 
     def calls(self, below: Path) -> list[Call]:
         """The successful calls that changed something below a folder, or made it durable, in their order."""
-        prefix = os.fsencode(below) + b"/"
-        found = [
-            call
-            for call in parse(self._path.read_text("ascii"))
-            if call.result >= 0 and (_changes(call) or call.syncs) and any(p.startswith(prefix) for p in call.places)
-        ]
-        self._folder.cleanup()
-        return found
+        return [call for call in self.everything(below) if call.changes or call.syncs]
 
 
 def kill_at(pid: int, call: Call) -> Tracer:
     """Kill the process as it enters the call, before that takes effect."""
-    return Tracer(pid, "-o", os.devnull, "-e", f"trace={call.name}", "-e", f"inject={call.name}:signal=KILL:when={call.nth}")
+    return Tracer(
+        pid,
+        "-o",
+        os.devnull,
+        "-e",
+        f"trace={call.name}",
+        "-e",
+        f"inject={call.name}:signal=KILL:when={call.nth}",
+    )
 
 
 def fail_at(pid: int, call: Call, error: str, *, on: bool) -> Tracer:
     """Fail the call with ``error`` (ENOSPC ...), and with ``on`` every later one of its name."""
     when = f"{call.nth}{'+' if on else ''}"
-    return Tracer(pid, "-o", os.devnull, "-e", f"trace={call.name}", "-e", f"inject={call.name}:error={error}:when={when}")
+    return Tracer(
+        pid,
+        "-o",
+        os.devnull,
+        "-e",
+        f"trace={call.name}",
+        "-e",
+        f"inject={call.name}:error={error}:when={when}",
+    )
 
 
 # --- what strace writes ------------------------------------------------------------------------------------
@@ -157,7 +198,7 @@ def _bytes(escaped: str) -> bytes:
 
 def _places(name: str, arguments: tuple[str | bytes, ...]) -> Iterator[bytes]:
     """The paths among the arguments, each from the folder that stands before it."""
-    if name in WRITES - {"truncate"} or name in SYNCS or name in ("fchmod", "fchown", "fsetxattr"):
+    if name in (WRITES - {"truncate"}) | SYNCS | SEEKS or name in ("fchmod", "fchown", "fsetxattr"):
         yield _opened(arguments[0])
         return
     # The first of a symlink's strings is its target, which is no place; an attribute's name is none either.
@@ -174,9 +215,3 @@ def _opened(word: str | bytes) -> bytes:
     assert isinstance(word, str), word
     _, mark, path = word.partition("<")
     return os.fsencode(path.removesuffix("(deleted)").removesuffix(">")) if mark else b""
-
-
-def _changes(call: Call) -> bool:
-    if call.name in OPENS:
-        return any("O_CREAT" in word or "O_TRUNC" in word for word in call.arguments if isinstance(word, str))
-    return call.name not in SYNCS
