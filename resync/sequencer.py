@@ -59,8 +59,8 @@ class Sequencer:
             write_now(self._repository, updates, self._who())
             return Result()
         journal = self._journals.begin(plan)
-        run = _Run(self._repository, journal, self._caller, self._settings)
         try:
+            run = _Run(self._repository, journal, self._caller, self._settings)
             with ExitStack() as taken:
                 run.lock(taken)
                 run.check()
@@ -82,7 +82,7 @@ class Sequencer:
 
     def _forget(self, run: str) -> None:
         """Remove the record of a run that changed nothing, but not while it proves whose a lock is."""
-        Proof(self._journals.proof(run)).release_left()
+        Proof(self._journals.proof(run)).settle()
         self._journals.forget(run)
 
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
@@ -172,8 +172,8 @@ def _held(locks: ExitStack) -> Iterator[None]:
         where = f": {error.filename}" if error.filename else ""
         raise Unfinished(
             "lock-left",
-            f"All is done, but the system does not let resync remove a lock of its own ({error.strerror}{where}),"
-            " and git waits for it.",
+            "All is done, but the system does not let resync remove a lock of its own"
+            f" ({error.strerror}{where}), and git waits for it.",
             "resync continue",
         ) from error
 

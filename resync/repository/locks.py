@@ -20,11 +20,13 @@ from resync.repository.packs import fsync_directory, make_folders
 class Proof:
     """A file of ours whose other names are locks.
 
-    It lists the files that may be locked with it, for whoever has to clear up after us, and is durable before
-    the first of their locks is made: after a power cut too there is no lock of ours that nobody can prove.
+    It lists the files that may be locked with it, for whoever has to clear up after us. After a power cut too
+    there is no lock of ours that nobody can prove: it is durable before the first of its locks is made, and
+    stays when the last is gone, because that one may come back.
     """
 
     def __init__(self, path: str) -> None:
+        self._folder = os.path.dirname(path)
         self.path = path
         self.abandoned = False
 
@@ -32,14 +34,15 @@ class Proof:
     def written(self, files: Iterable[str]) -> Iterator[None]:
         """Have it on the disk, listing ``files``, for the locks that are taken in the block.
 
-        One that an earlier part of the same run left goes on being the proof of the locks that it left.
+        One that is there goes on being the proof of the locks that are left of it.
         """
-        if not os.path.exists(self.path):
-            folder = os.path.dirname(self.path)
-            make_folders(folder)
-            # From there, because the repository may have moved by the time that somebody clears up.
-            places = [os.fsencode(os.path.relpath(file, folder)) for file in files]
-            replace_durably(self.path, self.path, b"\0".join(places))
+        # From there, because the repository may have moved by the time that somebody clears up.
+        wanted = {os.fsencode(os.path.relpath(file, self._folder)) for file in files}
+        listed = self._listed()
+        if not wanted <= listed:
+            self.settle()
+            make_folders(self._folder)
+            replace_durably(self.path, self.path, b"\0".join(sorted(wanted | listed)))
         try:
             yield
         finally:
@@ -50,7 +53,7 @@ class Proof:
         """Leave all its locks where they are: the run is half-way, and nobody else may touch the files."""
         self.abandoned = True
 
-    def proves(self, lock: str | bytes) -> bool:
+    def proves(self, lock: str) -> bool:
         """Whether the lock is ours."""
         try:
             return os.path.samefile(self.path, lock)
@@ -58,17 +61,27 @@ class Proof:
             return False
 
     def release_left(self) -> None:
-        """Remove the locks that are left of it, and then itself. Call it where no live process holds them."""
-        try:
-            with open(self.path, "rb") as file:
-                places = file.read().split(b"\0")
-        except FileNotFoundError:
-            return
-        for place in places:
-            lock = os.path.join(os.path.dirname(os.fsencode(self.path)), place) + b".lock"
+        """Remove the locks that are left of it. Call it where no live process holds them."""
+        for lock in self._locks():
             if self.proves(lock):
                 _remove(lock)
-        _remove(self.path)
+
+    def settle(self) -> None:
+        """Remove the locks that are left of it so that none comes back: the proof may go then."""
+        self.release_left()
+        for folder in {os.path.dirname(lock) for lock in self._locks()}:
+            with contextlib.suppress(FileNotFoundError):
+                fsync_directory(folder)
+
+    def _locks(self) -> list[str]:
+        return [os.path.join(self._folder, os.fsdecode(file)) + ".lock" for file in self._listed()]
+
+    def _listed(self) -> frozenset[bytes]:
+        try:
+            with open(self.path, "rb") as file:
+                return frozenset(file.read().split(b"\0"))
+        except FileNotFoundError:
+            return frozenset()
 
 
 class LockFile:
@@ -215,6 +228,6 @@ def _try_lock_windows(descriptor: int) -> bool:
     return True
 
 
-def _remove(path: str | bytes) -> None:
+def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -27,12 +27,16 @@ class RefTransaction:
     """
 
     def __init__(self, repository: Repository, updates: Sequence[RefUpdate], proof: Proof) -> None:
-        """``proof`` is written with ``files`` among what it lists before the block is entered."""
+        """``proof`` is written with ``files`` among what it lists before the block is entered.
+
+        Raises ``Refused("bad-ref-name")``.
+        """
         self._repository = repository
         self._updates = tuple(updates)
         self._packed = LockFile(os.path.join(repository.common_dir, "packed-refs"), proof)
         self._locks: dict[RefName, LockFile] = {}
         for update in self._updates:
+            _check_name(update.name)
             self._locks[update.name] = LockFile(repository.ref_path(update.name), proof)
 
     @property
@@ -41,11 +45,9 @@ class RefTransaction:
         return (self._packed.path, *(lock.path for lock in self._locks.values()))
 
     def __enter__(self) -> RefTransaction:
-        """Raises ``Busy("locked")``, ``Refused("ref-moved")`` where a ref has another value by now, and
-        ``Refused("bad-ref-name")``."""
+        """Raises ``Busy("locked")``, and ``Refused("ref-moved")`` where a ref has another value by now."""
         try:
             for update in self._updates:
-                _check_name(update.name)
                 self._make_room(update)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
@@ -183,7 +185,6 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
     # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
     with RunLock(_plain_folder(repository)):
         proof = _plain_proof(repository)
-        proof.release_left()
         transaction = RefTransaction(repository, updates, proof)
         with proof.written(transaction.files), transaction as refs:
             refs.commit(who)

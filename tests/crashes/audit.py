@@ -53,7 +53,7 @@ def install(*, below: str, kill: int | None, record: str | None) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if busy[0]:
             return
-        if event in _EVENTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_CREAT | os.O_TRUNC)):
+        if event in _EVENTS or (event == "open" and _writes(arguments[2])):
             count(event, arguments[0])
 
     fsync = os.fsync
@@ -65,6 +65,10 @@ def install(*, below: str, kill: int | None, record: str | None) -> None:
 
     os.fsync = counted_fsync
     sys.addaudithook(hook)
+
+
+def _writes(flags: Any) -> bool:
+    return isinstance(flags, int) and bool(flags & (os.O_CREAT | os.O_TRUNC))
 
 
 def _path(value: Any) -> str | None:

@@ -1,8 +1,8 @@
 """A model of a disk that forgets what was not synced: recorded calls are carried out on it, one by one.
 
-What the power cut leaves is the worst that POSIX allows (ALICE, Pillai et al., OSDI 2014): the bytes of a file as
-they were at its last fsync, the names in a folder as they were at that folder's. A name that was made is nowhere
-until its folder is synced, one that was moved may be in both places or in none.
+What the power cut leaves is the worst that POSIX allows (ALICE, Pillai et al., OSDI 2014): the bytes of a
+file as they were at its last fsync, the names in a folder as they were at that folder's. A name that was made
+is nowhere until its folder is synced, one that was moved may be in both places or in none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The fault sweep: a call to the system fails, once or from then on, and what the run then says must be true."""
+"""The fault sweep: a call to the system fails, once or for good, and what the run then says must be so."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import cycle
 
@@ -18,21 +17,21 @@ SCENARIOS = ("dirty", "conflicts", "in the way", "branches", "undo", "continue a
 _CARRIED_OUT, _UNFINISHED, _BUG = (0, 3), 4, 70
 
 
-def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> tuple[Swept, Counter[str]]:
-    """Fail every call (or a sample) with an error of its turn, once and for ever; count what was said."""
+def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+    """Fail every call (or a sample) with an error of its turn, once and for good."""
     chosen = [prepared.calls[number] for number in sampled(len(prepared.calls), at_most)]
-    swept, said = Swept(prepared.scenario.name, calls=len(prepared.calls)), Counter[str]()
+    swept = Swept(prepared.scenario.name, calls=len(prepared.calls))
     for call, error, on in _turns(chosen):
         try:
-            said[str(fail(stage, prepared, call, error, on=on))] += 1
+            swept.met[f"status {fail(stage, prepared, call, error, on=on)}"] += 1
             swept.ended += 1
         except Lost as lost:
             swept.failures.append(f"{error} {'from' if on else 'at'} {call}: {lost}")
-    return swept, said
+    return swept
 
 
 def _turns(calls: list[Call]) -> Iterator[tuple[Call, str, bool]]:
-    """Each call with the next error in turn, once and for ever; calls of one name get all of them by and by."""
+    """Each call with the next error in turn, once and for good; calls of one name get all by and by."""
     turns = {call.name: cycle(ERRORS) for call in calls}
     for call in calls:
         for on in (False, True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,12 +15,14 @@ from tests.crashes.trace import Call
 
 @dataclass
 class Swept:
-    """What came of one sweep: how many calls there are, were ended at, and were recovered from both ways."""
+    """What came of one sweep: how many calls there are, how many ends were played, and how many of these were
+    also finished and taken back; ``met`` counts whatever else is worth a count."""
 
     name: str
     calls: int = 0
     ended: int = 0
     recovered: int = 0
+    met: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
 
@@ -102,6 +105,6 @@ def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
 
 
 def check_seeds(prepared: Prepared) -> None:
-    """Raise ``Lost`` where anything is lost of what there was before the scenario's runs, or before the last."""
+    """Raise ``Lost`` where anything is lost of what there was at first, or before the last run."""
     for each in prepared.seeds:
         check_kept(prepared.place, each)

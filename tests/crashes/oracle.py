@@ -60,7 +60,7 @@ class Lost(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """What must survive: every commit that a ref reached, every staged blob, and every file's bytes by path."""
+    """What must survive: the commits that refs reached, every staged blob, and every file's bytes by path."""
 
     commits: frozenset[bytes]
     staged: Mapping[bytes, bytes]
@@ -81,7 +81,7 @@ def seeds(place: Place) -> Seeds:
 
 
 def check_kept(place: Place, wanted: Seeds) -> None:
-    """Raise ``Lost`` where any of the seeds is neither in place nor reachable from a ref nor in quarantine."""
+    """Raise ``Lost`` where a seed is neither in place nor reachable from a ref nor in quarantine."""
     here = {str(path): data for path, data in _files(place)}
     aside = set(here.values()) | set(_quarantined(place))
     reached = set(place.git("rev-list", "--objects", "--no-object-names", "--all", "HEAD").split())

@@ -1,4 +1,4 @@
-"""The power sweep: what was not synced is gone, at every call; and the backup is durable before anything changes."""
+"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.crashes.disk import Disk, Forgets
-from tests.crashes.kill import Swept, check_seeds, recover
+from tests.crashes.kill import Swept, check_seeds, recover, sampled
 from tests.crashes.oracle import Lost, Place
 from tests.crashes.stage import Prepared, Stage
 from tests.crashes.trace import Call
@@ -17,10 +17,10 @@ from tests.crashes.trace import Call
 FORGETS: tuple[Forgets, ...] = ("data", "names", "both")
 
 
-def sweep(stage: Stage, prepared: Prepared, *, every: int = 1, recovered_every: int = 5) -> Swept:
-    """Cut the power before every ``every``-th call, and look at each state that it can leave, once.
+def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+    """Cut the power before every call (or a sample), and look at each state that this can leave, once.
 
-    Every ``recovered_every``-th of those is also finished and taken back.
+    Is anything lost, and can the run be finished and taken back?
     """
     stage.restore("start")
     disk = Disk(stage.now)
@@ -28,24 +28,24 @@ def sweep(stage: Stage, prepared: Prepared, *, every: int = 1, recovered_every: 
     stage.save("end")
     swept, seen = Swept(prepared.scenario.name, calls=len(prepared.calls)), set[bytes]()
     first = next(number for number, call in enumerate(calls) if _changes_work(call, prepared.place))
+    changing = [number for number, call in enumerate(calls) if call.changes]
+    chosen = {first, *(changing[each] for each in sampled(len(changing), at_most))}
     for number, call in enumerate(calls):
-        if call.changes and (number % every == 0 or number == first):
+        if number in chosen:
             for forgets in FORGETS:
                 swept.ended += 1
                 found = disk.print_of(forgets)
                 if found in seen and number != first:
                     continue
                 seen.add(found)
-                recovers = len(seen) % recovered_every == 0
                 try:
                     _cut(stage, disk, forgets)
                     check_seeds(prepared)
                     if number == first:
                         check_backup(prepared.place)
-                    if recovers:
-                        swept.recovered += 1
-                        stage.save("killed")
-                        recover(stage, prepared)
+                    stage.save("killed")
+                    recover(stage, prepared)
+                    swept.recovered += 1
                 except Lost as lost:
                     swept.failures.append(f"{forgets} not synced is gone before {call}: {lost}")
         disk.carry_out(call)
@@ -75,7 +75,7 @@ def _changes_work(call: Call, place: Place) -> bool:
 def check_backup(place: Place) -> None:
     """Raise ``Lost`` where the newest run's backup is not all there and readable."""
     plans = [_planned(path) for path in place.git_dir.glob("resync/runs/*/plan.json")]
-    wanted = max(plans, key=lambda refs: max(refs), default={})
+    wanted = max(plans, key=max, default={})
     if not wanted:
         raise Lost("there is no durable plan")
     found = dict(line.split()[::-1] for line in place.git("show-ref").decode().splitlines())

@@ -17,7 +17,7 @@ RUN = ("run", "--yes", "--dirty", "park")
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """``make`` builds it in an empty world, ``first`` are runs of resync that go before the one that is ended.
+    """``make`` builds it in an empty world, ``first`` are runs of resync before the one that is ended.
 
     ``interrupt`` says of those, which share of the calls of the last one after its switch began is carried
     out before that one is killed: None, all of it. ``sample`` bounds how many calls are swept.

@@ -29,6 +29,10 @@ def proof_of(*files: Path, name: str = "proof") -> Iterator[Proof]:
         yield proof
 
 
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
 def lock_path(file: Path) -> Path:
     return file.with_name(file.name + ".lock")
 
@@ -42,7 +46,7 @@ def crash(*files: Path) -> Proof:
     return Proof(proof.path)
 
 
-def test_the_new_bytes_replace_the_old_and_nothing_is_left(file: Path) -> None:
+def test_the_new_bytes_replace_the_old(file: Path) -> None:
     file.chmod(0o640)
     with proof_of(file) as proof:
         lock = LockFile(str(file), proof)
@@ -51,7 +55,7 @@ def test_the_new_bytes_replace_the_old_and_nothing_is_left(file: Path) -> None:
         lock.commit(b"new")
     assert file.read_bytes() == b"new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert [path.name for path in file.parent.rglob("*") if path.is_file()] == ["index"]
+    assert files_in(file.parent) == ["index", "proof"]
 
 
 def test_a_file_that_was_not_there(tmp_path: Path) -> None:
@@ -132,7 +136,7 @@ def test_what_a_dead_run_left_is_cleared_away(file: Path) -> None:
     assert lock_path(other).exists()
     proof.release_left()
     proof.release_left()
-    assert [path.name for path in file.parent.rglob("*") if path.is_file()] == ["index"]
+    assert files_in(file.parent) == ["index", "proof"]
     assert file.read_bytes() == b"old"
 
 
@@ -163,7 +167,19 @@ def test_a_lock_that_could_not_be_removed_goes_with_the_rest(
         with pytest.raises(PermissionError):
             lock.commit(b"new")
         assert lock_path(file).exists()
-    assert [path.name for path in file.parent.rglob("*") if path.is_file()] == ["index"]
+    assert files_in(file.parent) == ["index", "proof"]
+
+
+def test_a_proof_that_has_to_list_more_leaves_no_lock_behind(file: Path) -> None:
+    """The lock of a call that died stays provable until it is gone for good."""
+    other = file.with_name("other")
+    crash(file)
+    with proof_of(other) as proof:
+        assert not lock_path(file).exists()
+        LockFile(str(other), proof).acquire()
+        proof.abandon()
+    Proof(proof.path).release_left()
+    assert files_in(file.parent) == ["index", "proof"]
 
 
 def test_without_hard_links_the_lock_is_as_exclusive(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
