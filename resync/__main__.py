@@ -18,11 +18,10 @@ def main() -> int:
     from resync.console import flush
 
     code = run_command(sys.argv[1:])
-    if flush():
-        # To take the interpreter down object by object takes a tenth of a check, and by now every file
-        # that matters is closed and durable.
-        os._exit(code)
-    return code
+    flush()
+    # To take the interpreter down object by object takes a tenth of a check, and by now every file that
+    # matters is closed and durable. Nor has it a say in the status where what was printed cannot be written.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def run_command(arguments: Sequence[str]) -> int:
         command = options.command
         console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
         code = _dispatch(options, arguments, console)
-        sys.stdout.flush()
-        return int(code)
+        # Somebody has to look at what could not be told.
+        return int(ExitCode.WAITING if console.unsaid and code == ExitCode.OK else code)
     except ResyncError as error:
         _report(error, command, console)
         return int(error.exit_code)
@@ -104,6 +104,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def _report(error: ResyncError, command: str, console: Console) -> None:
     from resync.report import data, text
 
+    console.afterwards()
     if error.kind == "declined":
         console.important([error.message])
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from resync.report.text import Tone
@@ -35,6 +36,9 @@ class Console:
         self._last_progress = 0.0
         self._progress_width = 0
         self._warnings: list[str] = []
+        self._told_afterwards = False
+        self.unsaid = False
+        """Whether something that was done could not be told."""
         if self._color:
             import colorama
 
@@ -49,6 +53,20 @@ class Console:
         """``text`` in the colour of its tone, where colours are wanted."""
         return f"{_CODES[tone]}{text}{_RESET}" if self._color and text else text
 
+    def afterwards(self) -> None:
+        """What is printed from now on tells of what was done: where it cannot be, that undoes nothing."""
+        self._told_afterwards = True
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._told_afterwards:
+                raise
+            # Who closed the pipe wanted to hear no more; a full disk is another matter.
+            self.unsaid = self.unsaid or not isinstance(error, BrokenPipeError)
+
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines for a person; nothing with ``--json`` or ``--quiet``."""
         if not self.as_json and not self._quiet:
@@ -60,22 +78,25 @@ class Console:
             self._print(lines)
 
     def _print(self, lines: Iterable[str]) -> None:
-        self.end_progress()
-        for line in lines:
-            sys.stdout.write(_encodable(line, sys.stdout) + "\n")
-        sys.stdout.flush()
+        with self._telling():
+            self.end_progress()
+            for line in lines:
+                sys.stdout.write(_encodable(line, sys.stdout) + "\n")
+            sys.stdout.flush()
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the JSON object, with ``--json`` only."""
         if self.as_json:
-            sys.stdout.write(json.dumps({**document, "warnings": self._warnings}) + "\n")
-            sys.stdout.flush()
+            with self._telling():
+                sys.stdout.write(json.dumps({**document, "warnings": self._warnings}) + "\n")
+                sys.stdout.flush()
 
     def error(self, lines: Iterable[str]) -> None:
         """Print lines to standard error."""
-        self.end_progress()
-        for line in lines:
-            sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+        with self._telling():
+            self.end_progress()
+            for line in lines:
+                sys.stderr.write(_encodable(line, sys.stderr) + "\n")
 
     def warn(self, sentence: str) -> None:
         """Print a warning to standard error; with ``--json`` it also stands in the object."""
@@ -123,14 +144,11 @@ class Console:
         )
 
 
-def flush() -> bool:
-    """Hand over all that was printed; False where nobody takes it any more."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (AttributeError, OSError, ValueError):
-        return False
-    return True
+def flush() -> None:
+    """Hand over all that was printed, if anybody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from resync.errors import Refused
 from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.packs import fsync_directory
+from resync.repository.packs import fsync_directory, make_folders
 
 VERSION = 1
 _REMOVED = "removed-"
@@ -63,9 +63,9 @@ class Journal:
     state: str
 
     @property
-    def lock_folder(self) -> str:
-        """Where the run keeps the proofs of its locks."""
-        return _lock_folder(self.folder)
+    def proof(self) -> str:
+        """The file that proves which locks are the run's."""
+        return _proof(self.folder)
 
 
 class Journals:
@@ -80,15 +80,16 @@ class Journals:
         """The folder of one run, whether it exists or not."""
         return os.path.join(self._runs, run)
 
-    def lock_folder(self, run: str) -> str:
-        """Where one run keeps the proofs of its locks."""
-        return _lock_folder(self.run_folder(run))
+    def proof(self, run: str) -> str:
+        """The file that proves which locks are one run's."""
+        return _proof(self.run_folder(run))
 
     def begin(self, plan: Plan, when: int) -> Journal:
         """Record a run before its first step. Call it with the lock of runs held; ``when`` is in seconds
         since 1970."""
         folder = self.run_folder(plan.id)
-        os.makedirs(_lock_folder(folder))
+        make_folders(self._runs)
+        os.mkdir(folder)
         _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
         entry = Entry(
             number=max((entry.number for entry in self.everywhere()), default=0) + 1,
@@ -215,8 +216,8 @@ class Journals:
         return sorted(found, key=lambda entry: (entry.number, entry.run))
 
 
-def _lock_folder(folder: str) -> str:
-    return os.path.join(folder, "locks")
+def _proof(folder: str) -> str:
+    return os.path.join(folder, "proof")
 
 
 def _read_entry(folder: str) -> Entry:

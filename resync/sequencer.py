@@ -7,17 +7,16 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from resync.errors import Refused, ResyncError, Unfinished
 from resync.journal import Journal, Journals
 from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.locks import LockFile, release_left
-from resync.repository.refs import RefTransaction, clear_locks, lock_of, write_now
+from resync.repository.locks import LockFile, Proof
+from resync.repository.refs import RefTransaction, clear_locks, write_now
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
 from resync.worktree.index import index_bytes, load_index
@@ -60,16 +59,19 @@ class Sequencer:
             write_now(self._repository, updates, self._who())
             return Result()
         journal = self._journals.begin(plan, self._caller.now)
-        run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
-            try:
-                run.lock(locks)
+        try:
+            run = _Run(self._repository, journal, self._caller, self._settings)
+            with ExitStack() as taken:
+                run.lock(taken)
                 run.check()
                 run.back_up()
-            except BaseException:
-                self._journals.forget(plan.id)
-                raise
-            self._journals.advance(plan.id, "switching")
+                self._journals.advance(plan.id, "switching")
+                locks = taken.pop_all()
+        except BaseException:
+            with suppress(OSError):
+                self._forget(plan.id)
+            raise
+        with _held(locks):
             try:
                 result = run.switch()
                 self._journals.advance(plan.id, "done", result.left)
@@ -77,6 +79,11 @@ class Sequencer:
                 self._give_up(run, plan, error)
                 raise
         return result
+
+    def _forget(self, run: str) -> None:
+        """Remove the record of a run that changed nothing, but not while it proves whose a lock is."""
+        Proof(self._journals.proof(run)).settle()
+        self._journals.forget(run)
 
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
         """After a failure half-way: take everything back, or leave it locked for ``continue``."""
@@ -111,7 +118,7 @@ class Sequencer:
         Call it with the lock of runs held: nobody else can be planning then.
         """
         for entry in self._journals.everywhere("planned", "done", "aborted"):
-            release_left(self._journals.lock_folder(entry.run))
+            Proof(self._journals.proof(entry.run)).release_left()
             if entry.state == "planned":
                 self._journals.forget(entry.run)
         self._journals.clear_removed()
@@ -122,7 +129,8 @@ class Sequencer:
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
         run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
+        locks = ExitStack()
+        with _held(locks):
             run.lock(locks)
             try:
                 result = run.switch()
@@ -135,7 +143,8 @@ class Sequencer:
     def abort(self, journal: Journal) -> Result:
         """Take back whatever an interrupted run did."""
         run = _Run(self._repository, journal, self._caller, self._settings)
-        with ExitStack() as locks:
+        locks = ExitStack()
+        with _held(locks):
             run.lock(locks)
             try:
                 left = run.revert()
@@ -147,6 +156,27 @@ class Sequencer:
 
     def _who(self) -> bytes:
         return self._caller.signed(self._repository.identity())
+
+
+@contextmanager
+def _held(locks: ExitStack) -> Iterator[None]:
+    """Give the locks up when the block ends; raises ``Unfinished`` where that is all that is left to do."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            locks.close()
+        raise
+    try:
+        locks.close()
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise Unfinished(
+            "lock-left",
+            "All is done, but the system does not let resync remove a lock of its own"
+            f" ({error.strerror}{where}), and git waits for it.",
+            "resync continue",
+        ) from error
 
 
 class _Run:
@@ -174,15 +204,17 @@ class _Run:
             originals=_originals(Journals(repository), plan),
         )
         self._index_changes = [change for step in self._switches for change in step.index]
-        self._proofs = journal.lock_folder
-        self._index_lock = LockFile(repository.index_path, os.path.join(self._proofs, "index"))
-        self._head_lock = lock_of(repository, RefName(b"HEAD"), self._proofs)
-        self._refs = RefTransaction(repository, self._updates, self._proofs)
-        self._backup_refs = RefTransaction(repository, self._backups, self._proofs)
+        self._proof = Proof(journal.proof)
+        self._index_lock = LockFile(repository.index_path, self._proof)
+        self._head_lock = LockFile(repository.ref_path(RefName(b"HEAD")), self._proof)
+        self._refs = RefTransaction(repository, self._updates, self._proof)
+        self._backup_refs = RefTransaction(repository, self._backups, self._proof)
         self.moved_refs = False
 
     def lock(self, stack: ExitStack) -> None:
         """Take the locks of index, HEAD and refs until the stack is left."""
+        locked = (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
+        stack.enter_context(self._proof.written(locked))
         self._index_lock.acquire()
         stack.callback(self._index_lock.release)
         if self._plan.head.branch is not None:
@@ -256,9 +288,7 @@ class _Run:
 
     def abandon(self) -> None:
         """Leave the locks on the disk, so that nobody works on a half-switched checkout."""
-        self._index_lock.abandon()
-        self._head_lock.abandon()
-        self._refs.abandon()
+        self._proof.abandon()
 
     def _write_index(self, changes: Sequence[IndexChange]) -> tuple[TreePath, ...]:
         """The index with ``changes`` in place of the old one; the rename gives its lock up."""

@@ -56,8 +56,8 @@ def test_a_run_that_was_killed_early(rewritten_world: World) -> None:
     state.write_text(state.read_text().replace('"done"', '"planned"').replace(done.name, run.name))
     plan = run / "plan.json"
     plan.write_text(plan.read_text().replace(done.name, run.name))
-    proof = run / "locks" / "index"
-    proof.write_text("../../../../index")
+    proof = run / "proof"
+    proof.write_text("../../../index")
     os.link(proof, world.clone / ".git" / "index.lock")
     status = world.resync("status")
     assert status.code == 4, status

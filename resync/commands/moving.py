@@ -144,6 +144,7 @@ def _report_done(
 ) -> ExitCode:
     """Say what became of everything, and record it with the run."""
     console = session.console
+    console.afterwards()
     journals = Journals(repository)
     left_over = still_waiting(repository, journals)
     behind = any(each.waits for each in done.branches)
@@ -203,6 +204,7 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 result = sequencer.finish(unfinished)
                 return _report_done(session, repository, "continue", unfinished.plan, result)
             left = sequencer.abort(unfinished).left
+            console.afterwards()
             code = ExitCode.WAITING if left else ExitCode.OK
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])

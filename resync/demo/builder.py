@@ -7,7 +7,6 @@ themselves who commits and how files are kept.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects, Repository
+from resync.repository.locks import Proof
 from resync.repository.objects import COMMIT, TREE
 from resync.repository.refs import RefTransaction
 from resync.repository.repo import BRANCHES
@@ -135,10 +135,10 @@ def _move(clone: Repository, old: Oid | None, new: Oid, message: str, when: int)
     """Move the clone's branch, with reflogs; ``when`` is in seconds since 1970."""
     clone.objects.write_pack(clone.objects.new_from([new]))
     who = "{} <{}> {} +0000".format(*kolla.YOU, when).encode()
-    proofs = os.path.join(clone.git_dir, "demo-locks")
-    with RefTransaction(clone, [RefUpdate(name=LIBERTY, old=old, new=new, message=message)], proofs) as refs:
+    proof = Proof(os.path.join(clone.git_dir, "demo-proof"))
+    moved = RefTransaction(clone, [RefUpdate(name=LIBERTY, old=old, new=new, message=message)], proof)
+    with proof.written(moved.files), moved as refs:
         refs.commit(who)
-    shutil.rmtree(proofs)
 
 
 # --- the working tree --------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Locks: git's own ``<file>.lock`` files, held so that they are provably ours, and the lock of a run.
 
-git locks a file by creating ``<file>.lock`` and replaces it by renaming the lock over it. Ours is made
-as a hard link to a file in the run's folder: after a crash, the same inode in both places proves that
-the lock is ours to take over. A lock that is not provably ours is never removed.
+git locks a file by creating ``<file>.lock`` and replaces it by renaming the lock over it. Ours are hard
+links to one file in the run's folder: after a crash, the same inode in both places proves that the lock is
+ours to take over. A lock that is not provably ours is never removed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,78 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from resync.errors import Busy, Refused
-from resync.repository.packs import fsync_directory
+from resync.repository.packs import fsync_directory, make_folders
 
-_LONGEST_PATH = 65536
+
+class Proof:
+    """A file of ours whose other names are locks.
+
+    It lists the files that may be locked with it, for whoever has to clear up after us. After a power cut too
+    there is no lock of ours that nobody can prove: it is durable before the first of its locks is made, and
+    stays when the last is gone, because that one may come back.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._folder = os.path.dirname(path)
+        self.path = path
+        self.abandoned = False
+
+    @contextlib.contextmanager
+    def written(self, files: Iterable[str]) -> Iterator[None]:
+        """Have it on the disk, listing ``files``, for the locks that are taken in the block.
+
+        One that is there goes on being the proof of the locks that are left of it.
+        """
+        # From there, because the repository may have moved by the time that somebody clears up.
+        wanted = {os.fsencode(os.path.relpath(file, self._folder)) for file in files}
+        listed = self._listed()
+        if not wanted <= listed:
+            self.settle()
+            make_folders(self._folder)
+            replace_durably(self.path, self.path, b"\0".join(sorted(wanted | listed)))
+        try:
+            yield
+        finally:
+            if not self.abandoned:
+                self.release_left()
+
+    def abandon(self) -> None:
+        """Leave all its locks where they are: the run is half-way, and nobody else may touch the files."""
+        self.abandoned = True
+
+    def proves(self, lock: str) -> bool:
+        """Whether the lock is ours."""
+        try:
+            return os.path.samefile(self.path, lock)
+        except (OSError, ValueError):
+            return False
+
+    def release_left(self) -> None:
+        """Remove the locks that are left of it. Call it where no live process holds them."""
+        for lock in self._locks():
+            if self.proves(lock):
+                _remove(lock)
+
+    def settle(self) -> None:
+        """Remove the locks that are left of it so that none comes back: the proof may go then."""
+        self.release_left()
+        for folder in {os.path.dirname(lock) for lock in self._locks()}:
+            with contextlib.suppress(FileNotFoundError):
+                fsync_directory(folder)
+
+    def _locks(self) -> list[str]:
+        return [os.path.join(self._folder, os.fsdecode(file)) + ".lock" for file in self._listed()]
+
+    def _listed(self) -> frozenset[bytes]:
+        try:
+            with open(self.path, "rb") as file:
+                return frozenset(file.read().split(b"\0"))
+        except FileNotFoundError:
+            return frozenset()
 
 
 class LockFile:
@@ -25,8 +91,8 @@ class LockFile:
     file from there, so that no live file shares its bytes with a lock.
     """
 
-    def __init__(self, path: str, proof: str) -> None:
-        """``path`` is the file that is locked; ``proof`` is the path of the other link, used for no other."""
+    def __init__(self, path: str, proof: Proof) -> None:
+        """``path`` is the file that is locked; ``proof`` lists it, and is written when the lock is taken."""
         self.path = path
         self._lock = path + ".lock"
         self._proof = proof
@@ -37,21 +103,17 @@ class LockFile:
 
         Raises ``Busy("locked")`` where somebody else holds it.
         """
-        os.makedirs(os.path.dirname(self._proof), exist_ok=True)
-        os.makedirs(os.path.dirname(self._lock), exist_ok=True)
-        with open(self._proof, "wb") as file:
-            # Where the lock is, for whoever has to clear up after us; the repository may have moved by then.
-            file.write(os.fsencode(os.path.relpath(self.path, os.path.dirname(self._proof))))
+        make_folders(os.path.dirname(self._lock))
         try:
             try:
-                os.link(self._proof, self._lock)
+                os.link(self._proof.path, self._lock)
             except FileExistsError:
                 raise
             except OSError:
                 # A file system without hard links: the lock is as exclusive, only not provable.
                 os.close(os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:
-            if not self._is_ours():
+            if not self._proof.proves(self._lock):
                 raise self._taken() from None
         self._held = True
 
@@ -60,38 +122,19 @@ class LockFile:
 
         The new file has the permission bits of the old one, if there is one.
         """
-        fresh = self._proof + ".new"
-        with open(fresh, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(fresh, os.stat(self.path).st_mode & 0o777)
-        os.replace(fresh, self.path)
-        fsync_directory(os.path.dirname(self.path))
+        replace_durably(self.path, self._proof.path, data)
         self.release()
 
     def release(self) -> None:
         """Give the lock up with the locked file as it was."""
-        if self._held:
-            self._held = False
+        if self._held and not self._proof.abandoned:
             _remove(self._lock)
-            _remove(self._proof)
-
-    def abandon(self) -> None:
-        """Leave the lock where it is: the run is half-way, and nobody else may touch the file."""
-        self._held = False
+            self._held = False  # not before: where the system did not let it go, it is tried once more
 
     def check(self) -> None:
         """Raise what ``acquire`` would if somebody else held the lock now."""
-        if os.path.lexists(self._lock) and not self._is_ours():
+        if os.path.lexists(self._lock) and not self._proof.proves(self._lock):
             raise self._taken()
-
-    def _is_ours(self) -> bool:
-        try:
-            return os.path.samefile(self._proof, self._lock)
-        except (OSError, ValueError):
-            return False
 
     def _taken(self) -> Busy:
         try:
@@ -106,25 +149,20 @@ class LockFile:
         )
 
 
-def release_left(proofs: str) -> None:
-    """Remove the locks that a dead process left, with their proofs in the folder ``proofs``.
+def replace_durably(path: str, beside: str, data: bytes) -> None:
+    """Put ``data`` in place of a file, durably, under the permissions of the old one if there is one.
 
-    Only locks that are provably of that process go. Call it where no live one can hold them.
+    It is written next to ``beside``, on the same file system, and renamed.
     """
-    try:
-        names = os.listdir(proofs)
-    except FileNotFoundError:
-        return
-    for name in names:
-        proof = os.path.join(proofs, name)
-        if not os.path.isfile(proof):
-            continue
-        with open(proof, "rb") as file:
-            path = os.path.join(os.fsencode(proofs), file.read(_LONGEST_PATH))
-        lock = LockFile(os.fsdecode(path), proof)
-        if lock._is_ours():
-            _remove(lock._lock)
-            _remove(proof)
+    fresh = beside + ".new"
+    with open(fresh, "wb") as file:
+        file.write(data)
+        file.flush()
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(fresh, os.stat(path).st_mode & 0o777)
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    fsync_directory(os.path.dirname(path))
 
 
 class RunLock:
@@ -137,7 +175,7 @@ class RunLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> RunLock:
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        make_folders(os.path.dirname(self._path))
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         deadline = time.monotonic() + self._patience
         while not _try_lock(self._descriptor):

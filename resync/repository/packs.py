@@ -140,3 +140,13 @@ def fsync_directory(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folders(path: str) -> None:
+    """Make a folder, and those above it that are not there, all of them durable."""
+    above = os.path.dirname(path)
+    if not os.path.isdir(path):
+        make_folders(above)
+        with suppress(FileExistsError):
+            os.mkdir(path)
+        fsync_directory(above)

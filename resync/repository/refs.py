@@ -7,15 +7,15 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 from resync.errors import Refused
 from resync.model import Oid, RefName, RefUpdate
-from resync.repository.locks import LockFile, RunLock, release_left
-from resync.repository.packs import fsync_directory
+from resync.repository.locks import LockFile, Proof, RunLock
+from resync.repository.packs import fsync_directory, make_folders
 from resync.repository.repo import BRANCHES, Repository
 
 
@@ -26,20 +26,28 @@ class RefTransaction:
     An update whose new value already stands is no update (an interrupted run is taken up again so).
     """
 
-    def __init__(self, repository: Repository, updates: Sequence[RefUpdate], proofs: str) -> None:
-        """``proofs`` is the folder for the other ends of the locks' hard links."""
+    def __init__(self, repository: Repository, updates: Sequence[RefUpdate], proof: Proof) -> None:
+        """``proof`` is written with ``files`` among what it lists before the block is entered.
+
+        Raises ``Refused("bad-ref-name")``.
+        """
         self._repository = repository
         self._updates = tuple(updates)
+        self._packed = LockFile(os.path.join(repository.common_dir, "packed-refs"), proof)
         self._locks: dict[RefName, LockFile] = {}
         for update in self._updates:
-            self._locks[update.name] = lock_of(repository, update.name, proofs)
+            _check_name(update.name)
+            self._locks[update.name] = LockFile(repository.ref_path(update.name), proof)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it may lock."""
+        return (self._packed.path, *(lock.path for lock in self._locks.values()))
 
     def __enter__(self) -> RefTransaction:
-        """Raises ``Busy("locked")``, ``Refused("ref-moved")`` where a ref has another value by now, and
-        ``Refused("bad-ref-name")``."""
+        """Raises ``Busy("locked")``, and ``Refused("ref-moved")`` where a ref has another value by now."""
         try:
             for update in self._updates:
-                _check_name(update.name)
                 self._make_room(update)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
@@ -74,8 +82,8 @@ class RefTransaction:
                 lock.release()
                 continue
             if update.new is None:
+                self._remove(update.name)
                 lock.release()
-                self._repository.dulwich.refs.remove_if_equals(update.name, update.old)  # type: ignore[arg-type]
                 continue
             # The reflog first: a value that a reflog does not name is worse than a line too many.
             self._log(update.name, update, who)
@@ -83,13 +91,25 @@ class RefTransaction:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
 
-    def abandon(self) -> None:
-        """Leave the locks where they are (see ``LockFile.abandon``)."""
-        for lock in self._locks.values():
-            lock.abandon()
+    def _remove(self, name: RefName) -> None:
+        """Remove a ref that is locked: from the packed refs, then its file. Its reflog stays.
+
+        dulwich would take locks of its own, which nobody could tell from another's after a crash.
+        """
+        if _without(self._packed.path, name) is not None:
+            self._packed.acquire()
+            left = _without(self._packed.path, name)
+            if left is None:
+                self._packed.release()
+            else:
+                self._packed.commit(left)
+        path = self._repository.ref_path(name)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+            fsync_directory(os.path.dirname(path))
 
     def _release(self) -> None:
-        for lock in self._locks.values():
+        for lock in (self._packed, *self._locks.values()):
             lock.release()
 
     def _make_room(self, update: RefUpdate) -> None:
@@ -112,7 +132,7 @@ class RefTransaction:
         if not os.path.exists(path):
             if not self._wants_reflog(name):
                 return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            make_folders(os.path.dirname(path))
         zero = Oid(b"0" * len(update.new or update.old or b""))
         message = update.message.replace("\n", " ").encode("utf-8", "surrogateescape")
         line = b"%s %s %s\t%s\n" % (update.old or zero, update.new or zero, who, message)
@@ -133,6 +153,23 @@ class RefTransaction:
         return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
 
 
+def _without(packed: str, name: RefName) -> bytes | None:
+    """The file of packed refs without one of them; None where that is not in it."""
+    try:
+        with open(packed, "rb") as file:
+            lines = file.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    left: list[bytes] = []
+    dropping = False
+    for line in lines:
+        # A line that begins with ^ says what the tag above it finally names.
+        dropping = line.rstrip(b"\n").endswith(b" " + name) or (dropping and line.startswith(b"^"))
+        if not dropping:
+            left.append(line)
+    return b"".join(left) if len(left) < len(lines) else None
+
+
 def _check_name(name: RefName) -> None:
     """A name is a path of a file: whatever git would not take for a ref's must not become one."""
     from dulwich.refs import check_ref_format
@@ -141,30 +178,30 @@ def _check_name(name: RefName) -> None:
         raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 
-def lock_of(repository: Repository, name: RefName, proofs: str) -> LockFile:
-    """The lock of one ref; its proof is named so that it is found again where the repository was moved."""
-    return LockFile(repository.ref_path(name), os.path.join(proofs, hashlib.sha256(name).hexdigest()[:32]))
-
-
 def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) -> None:
     """Write what the refs reach and is only in memory, then move them: for refs that need no journal."""
     objects = repository.objects
     objects.write_pack(objects.new_from(update.new for update in updates if update.new is not None))
-    folder = _plain_folder(repository)
     # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
-    with RunLock(folder), RefTransaction(repository, updates, folder) as refs:
-        refs.commit(who)
+    with RunLock(_plain_folder(repository)):
+        proof = _plain_proof(repository)
+        transaction = RefTransaction(repository, updates, proof)
+        with proof.written(transaction.files), transaction as refs:
+            refs.commit(who)
 
 
 def clear_locks(repository: Repository) -> None:
     """Remove the locks that a killed ``write_now`` left."""
-    folder = _plain_folder(repository)
-    with RunLock(folder):
-        release_left(folder)
+    with RunLock(_plain_folder(repository)):
+        _plain_proof(repository).release_left()
 
 
 def _plain_folder(repository: Repository) -> str:
     return os.path.join(repository.common_dir, "resync", "refs")
+
+
+def _plain_proof(repository: Repository) -> Proof:
+    return Proof(os.path.join(_plain_folder(repository), "proof"))
 
 
 def _moved(update: RefUpdate) -> Refused:

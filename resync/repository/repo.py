@@ -22,6 +22,7 @@ BRANCHES = b"refs/heads/"
 
 # As long as git follows a chain of symbolic refs.
 _LONGEST_CHAIN = 5
+_HEX = frozenset(b"0123456789abcdef")
 
 # A file or folder in the git directory, and the operation that it says is under way.
 _OPERATIONS = {
@@ -203,6 +204,8 @@ class Repository:
         """What the ref finally points at (an annotated tag is not peeled), or None."""
         from dulwich.errors import RefFormatError
 
+        if name == b"ORIG_HEAD":
+            return self._orig_head()
         try:
             return Oid(self._repo.refs[name])  # type: ignore[index]
         except (KeyError, RefFormatError):
@@ -212,6 +215,15 @@ class Repository:
         """Whether the ref is another name of one."""
         found = self._repo.refs.read_ref(name)  # type: ignore[arg-type]
         return found is not None and found.startswith(b"ref: ")
+
+    def _orig_head(self) -> Oid | None:
+        """Where HEAD stood before it was moved far; dulwich finds no ref outside of ``refs/`` but HEAD."""
+        try:
+            with open(self.ref_path(RefName(b"ORIG_HEAD")), "rb") as file:
+                found = file.read().strip()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+        return Oid(found) if len(found) == self.objects.hex_length and _HEX.issuperset(found) else None
 
     def refs(self, prefix: bytes = b"refs/") -> dict[RefName, Oid]:
         """Every ref whose full name starts with ``prefix`` and that points at something."""

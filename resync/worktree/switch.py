@@ -162,12 +162,17 @@ class FileSwitch:
         return parent
 
     def stage(self) -> None:
-        """Write all new files into the run's folder; nothing in the working tree changes."""
+        """Write all new files into the run's folder, durably; nothing in the working tree changes."""
+        written = False
         for number, change in self._ordered:
             if change.after is not None and not os.path.lexists(self._staged(number)):
                 self._prepare(number, change.path, change.after, change.access_after)
                 status = os.lstat(self._staged(number))
                 self.written[change.path] = (status.st_size, status.st_mtime_ns)
+                written = True
+        if written:
+            # No name may come into the working tree before the bytes that it is to have are on the disk.
+            self.sync()
 
     def _prepare(self, number: int, path: TreePath, entry: TreeEntry, access: Access | None) -> None:
         """Put a new file, or the very one that an earlier run moved away, into the run's folder."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from resync.errors import Busy
-from resync.repository.locks import LockFile, RunLock, release_left
+from resync.repository.locks import LockFile, Proof, RunLock
 
 
 @pytest.fixture
@@ -19,101 +21,122 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def lock_of(file: Path, proof: str = "proof") -> LockFile:
-    return LockFile(str(file), str(file.parent / "run" / proof))
+@contextmanager
+def proof_of(*files: Path, name: str = "proof") -> Iterator[Proof]:
+    """The proof of one run's locks of the files; a run that crashes in the block abandons it."""
+    proof = Proof(str(files[0].parent / "run" / name))
+    with proof.written(map(str, files)):
+        yield proof
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def lock_path(file: Path) -> Path:
     return file.with_name(file.name + ".lock")
 
 
-def test_the_new_bytes_replace_the_old_and_nothing_is_left(file: Path) -> None:
+def crash(*files: Path) -> Proof:
+    """Take the locks of the files and die."""
+    with proof_of(*files) as proof:
+        for file in files:
+            LockFile(str(file), proof).acquire()
+        proof.abandon()
+    return Proof(proof.path)
+
+
+def test_the_new_bytes_replace_the_old(file: Path) -> None:
     file.chmod(0o640)
-    lock = lock_of(file)
-    lock.acquire()
-    assert lock_path(file).exists()
-    lock.commit(b"new")
+    with proof_of(file) as proof:
+        lock = LockFile(str(file), proof)
+        lock.acquire()
+        assert lock_path(file).exists()
+        lock.commit(b"new")
     assert file.read_bytes() == b"new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert [path.name for path in file.parent.rglob("*") if path.is_file()] == ["index"]
+    assert files_in(file.parent) == ["index", "proof"]
 
 
 def test_a_file_that_was_not_there(tmp_path: Path) -> None:
-    lock = lock_of(tmp_path / "refs" / "new")
-    lock.acquire()
-    lock.commit(b"bytes")
-    assert (tmp_path / "refs" / "new").read_bytes() == b"bytes"
+    path = tmp_path / "refs" / "new"
+    with proof_of(path) as proof:
+        lock = LockFile(str(path), proof)
+        lock.acquire()
+        lock.commit(b"bytes")
+    assert path.read_bytes() == b"bytes"
 
 
 def test_release_leaves_the_file_alone(file: Path) -> None:
-    lock = lock_of(file)
-    lock.acquire()
-    lock.release()
-    lock.release()
+    with proof_of(file) as proof:
+        lock = LockFile(str(file), proof)
+        lock.acquire()
+        lock.release()
+        lock.release()
+        assert not lock_path(file).exists()
     assert file.read_bytes() == b"old"
-    assert not lock_path(file).exists()
 
 
 def test_the_lock_never_shares_its_bytes_with_the_file(file: Path) -> None:
-    lock = lock_of(file)
-    lock.acquire()
-    lock.commit(b"new")
-    again = lock_of(file)
-    again.acquire()
-    # Whoever is careless enough to write into a lock must not reach the live file.
-    lock_path(file).write_bytes(b"garbage")
-    assert file.read_bytes() == b"new"
-    again.release()
+    with proof_of(file) as proof:
+        lock = LockFile(str(file), proof)
+        lock.acquire()
+        lock.commit(b"new")
+        lock.acquire()
+        # Whoever is careless enough to write into a lock must not reach the live file.
+        lock_path(file).write_bytes(b"garbage")
+        assert file.read_bytes() == b"new"
+        lock.release()
     assert file.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("content", [b"", b"content of somebody else's"])
 def test_a_lock_of_somebody_else_is_never_removed(file: Path, content: bytes) -> None:
     lock_path(file).write_bytes(content)
-    lock = lock_of(file)
-    for attempt in (lock.acquire, lock.check):
-        with pytest.raises(Busy) as caught:
-            attempt()
-        assert caught.value.kind == "locked"
-        assert str(lock_path(file)) in caught.value.message
-    lock.release()
-    release_left(str(file.parent / "run"))
+    with proof_of(file) as proof:
+        lock = LockFile(str(file), proof)
+        for attempt in (lock.acquire, lock.check):
+            with pytest.raises(Busy) as caught:
+                attempt()
+            assert caught.value.kind == "locked"
+            assert str(lock_path(file)) in caught.value.message
+        lock.release()
     assert lock_path(file).read_bytes() == content
     assert file.read_bytes() == b"old"
 
 
 def test_two_runs_do_not_take_each_others_lock(file: Path) -> None:
-    first, second = lock_of(file, "first"), lock_of(file, "second")
-    first.acquire()
-    with pytest.raises(Busy):
+    with proof_of(file, name="first") as one, proof_of(file, name="second") as other:
+        first, second = LockFile(str(file), one), LockFile(str(file), other)
+        first.acquire()
+        with pytest.raises(Busy):
+            second.acquire()
+        second.release()
+        assert lock_path(file).exists()
+        first.release()
         second.acquire()
-    second.release()
-    assert lock_path(file).exists()
-    first.release()
-    second.acquire()
-    second.release()
+        second.release()
 
 
 def test_the_same_run_takes_its_lock_over_after_a_crash(file: Path) -> None:
-    crashed = lock_of(file)
-    crashed.acquire()
-    crashed.abandon()
-    crashed.release()
+    crash(file)
     assert lock_path(file).exists()
-    resumed = lock_of(file)
-    resumed.check()
-    resumed.acquire()
-    resumed.commit(b"new")
+    with proof_of(file) as proof:
+        resumed = LockFile(str(file), proof)
+        resumed.check()
+        resumed.acquire()
+        resumed.commit(b"new")
     assert file.read_bytes() == b"new"
     assert not lock_path(file).exists()
 
 
 def test_what_a_dead_run_left_is_cleared_away(file: Path) -> None:
-    crashed = lock_of(file)
-    crashed.acquire()
-    crashed.abandon()
-    release_left(str(file.parent / "run"))
-    assert not lock_path(file).exists()
+    other = file.with_name("other\nfile")
+    proof = crash(file, other)
+    assert lock_path(other).exists()
+    proof.release_left()
+    proof.release_left()
+    assert files_in(file.parent) == ["index", "proof"]
     assert file.read_bytes() == b"old"
 
 
@@ -121,12 +144,42 @@ def test_what_a_dead_run_left_is_found_where_the_repository_was_moved(tmp_path: 
     (tmp_path / "before").mkdir()
     path = tmp_path / "before" / "index"
     path.write_bytes(b"old")
-    crashed = lock_of(path)
-    crashed.acquire()
-    crashed.abandon()
+    crash(path)
     (tmp_path / "before").rename(tmp_path / "after")
-    release_left(str(tmp_path / "after" / "run"))
+    Proof(str(tmp_path / "after" / "run" / "proof")).release_left()
     assert not (tmp_path / "after" / "index.lock").exists()
+
+
+def test_a_lock_that_could_not_be_removed_goes_with_the_rest(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system refuses once: the lock, and with it what proves whose it is, used to stay for good."""
+    remove = os.unlink
+
+    def refuse_once(path: str) -> None:
+        monkeypatch.setattr(os, "unlink", remove)
+        raise PermissionError(13, "Permission denied", path)
+
+    with proof_of(file) as proof:
+        lock = LockFile(str(file), proof)
+        lock.acquire()
+        monkeypatch.setattr(os, "unlink", refuse_once)
+        with pytest.raises(PermissionError):
+            lock.commit(b"new")
+        assert lock_path(file).exists()
+    assert files_in(file.parent) == ["index", "proof"]
+
+
+def test_a_proof_that_has_to_list_more_leaves_no_lock_behind(file: Path) -> None:
+    """The lock of a call that died stays provable until it is gone for good."""
+    other = file.with_name("other")
+    crash(file)
+    with proof_of(other) as proof:
+        assert not lock_path(file).exists()
+        LockFile(str(other), proof).acquire()
+        proof.abandon()
+    Proof(proof.path).release_left()
+    assert files_in(file.parent) == ["index", "proof"]
 
 
 def test_without_hard_links_the_lock_is_as_exclusive(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,12 +187,13 @@ def test_without_hard_links_the_lock_is_as_exclusive(file: Path, monkeypatch: py
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    first, second = lock_of(file, "first"), lock_of(file, "second")
-    first.acquire()
-    with pytest.raises(Busy):
-        second.acquire()
-    assert lock_path(file).exists()
-    first.commit(b"new")
+    with proof_of(file, name="first") as one, proof_of(file, name="second") as other:
+        first, second = LockFile(str(file), one), LockFile(str(file), other)
+        first.acquire()
+        with pytest.raises(Busy):
+            second.acquire()
+        assert lock_path(file).exists()
+        first.commit(b"new")
     assert (file.read_bytes(), lock_path(file).exists()) == (b"new", False)
 
 

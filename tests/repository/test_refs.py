@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName, RefUpdate
 from resync.repository import Repository
+from resync.repository.locks import Proof
 from resync.repository.refs import RefTransaction, write_now
 from tests.conftest import World, needs_git
 
@@ -31,6 +33,14 @@ def oid(world: World, revision: str) -> Oid:
 
 def update(name: bytes, old: Oid | None, new: Oid | None, message: str = "resync: test") -> RefUpdate:
     return RefUpdate(name=RefName(name), old=old, new=new, message=message)
+
+
+@contextmanager
+def locked(world: World, repository: Repository, updates: list[RefUpdate]) -> Iterator[RefTransaction]:
+    proof = Proof(str(world.clone / ".git" / "resync" / "test"))
+    transaction = RefTransaction(repository, updates, proof)
+    with proof.written(transaction.files), transaction:
+        yield transaction
 
 
 def locks(world: World) -> list[Path]:
@@ -122,8 +132,7 @@ def test_somebody_elses_lock_stays(rewritten_world: World, repository: Repositor
 def test_git_cannot_move_what_is_locked(rewritten_world: World, repository: Repository) -> None:
     world = rewritten_world
     old, new = oid(world, "main"), oid(world, "main~1")
-    proofs = str(world.clone / ".git" / "resync" / "test")
-    with RefTransaction(repository, [update(MAIN, old, new)], proofs):
+    with locked(world, repository, [update(MAIN, old, new)]):
         world.git("update-ref", "refs/heads/main", new.decode(), check=False)
         assert oid(world, "main") == old
     assert oid(world, "main") == old
@@ -167,16 +176,47 @@ def test_packed_refs(rewritten_world: World, repository: Repository) -> None:
     assert locks(world) == []
 
 
+def test_a_packed_tag_goes_with_what_it_names(rewritten_world: World, repository: Repository) -> None:
+    world = rewritten_world
+    for name in ("a", "b", "c"):
+        world.git("tag", "-m", "a tag", name)
+    world.git("pack-refs", "--all")
+    write_now(repository, [update(b"refs/tags/b", oid(world, "refs/tags/b"), None)], WHO)
+    assert world.git("tag").split() == ["a", "c"]
+    assert oid(world, "a^{commit}") == oid(world, "c^{commit}") == oid(world, "main")
+    assert "^" in world.git("show-ref", "--dereference")
+    assert locks(world) == []
+
+
+def test_where_head_stood_is_taken_back(rewritten_world: World, repository: Repository) -> None:
+    """dulwich reads no ``ORIG_HEAD``: a run that was aborted used to leave its own."""
+    world = rewritten_world
+    one, other = oid(world, "main"), oid(world, "main~1")
+    made = [update(b"ORIG_HEAD", None, one)]
+    for old in (None, other):
+        if old is not None:
+            world.git("update-ref", "ORIG_HEAD", old.decode())
+        updates = [update(b"ORIG_HEAD", old, one)]
+        with locked(world, repository, updates) as refs:
+            refs.commit(WHO)
+        assert oid(world, "ORIG_HEAD") == one
+        with locked(world, repository, updates) as refs:
+            refs.take_back(WHO, "resync: aborted")
+        assert world.git("rev-parse", "-q", "--verify", "ORIG_HEAD", check=False) == (old or b"").decode()
+    world.git("update-ref", "ORIG_HEAD", other.decode())
+    with pytest.raises(Refused):
+        write_now(repository, made, WHO)
+
+
 def test_taken_back(rewritten_world: World, repository: Repository) -> None:
     world = rewritten_world
     before = world.state()
     old, new = oid(world, "main"), oid(world, "main~1")
     updates = [update(MAIN, old, new), update(b"refs/heads/made", None, new)]
-    proofs = str(world.clone / ".git" / "resync" / "test")
-    with RefTransaction(repository, updates, proofs) as refs:
+    with locked(world, repository, updates) as refs:
         refs.commit(WHO)
     assert oid(world, "made") == new
-    with RefTransaction(repository, updates, proofs) as refs:
+    with locked(world, repository, updates) as refs:
         refs.take_back(WHO, "resync: aborted")
     assert world.state() == before
     assert world.git("log", "-g", "--format=%gs", "-2", "main") == "resync: aborted\nresync: test"

@@ -1,0 +1,110 @@
+"""The kill sweep: a run is killed before each of its calls to the system, then finished, then taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.crashes import trace
+from tests.crashes.oracle import Lost, check_kept, check_whole, difference, state
+from tests.crashes.stage import Prepared, Stage, switching
+from tests.crashes.starter import KILLED
+from tests.crashes.trace import Call
+
+
+@dataclass
+class Swept:
+    """What came of one sweep: how many calls there are, how many ends were played, and how many of these were
+    also finished and taken back; ``met`` counts whatever else is worth a count."""
+
+    name: str
+    calls: int = 0
+    ended: int = 0
+    recovered: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+    """Kill the scenario's command at every call, or at a sample of them."""
+    calls = prepared.calls
+    swept = Swept(prepared.scenario.name, calls=len(calls))
+    for number in sampled(len(calls), at_most or prepared.scenario.sample):
+        try:
+            kill(stage, prepared, calls[number])
+            swept.ended += 1
+            # A call that only syncs changes nothing that the next command could see: it has been there.
+            if number == 0 or not calls[number - 1].syncs:
+                stage.save("killed")
+                recover(stage, prepared)
+                swept.recovered += 1
+        except Lost as error:
+            swept.failures.append(f"killed before call {number}, {calls[number]}: {error}")
+    return swept
+
+
+def sampled(count: int, at_most: int | None) -> Sequence[int]:
+    """Numbers below ``count``: all, or ``at_most`` of them in even steps."""
+    if at_most is None or count <= at_most:
+        return range(count)
+    return sorted({round(number * (count - 1) / (at_most - 1)) for number in range(at_most)})
+
+
+def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
+    """Kill the command before the call, and see that nothing is lost."""
+    stage.restore("start")
+    scenario = prepared.scenario
+    done = stage.run(
+        scenario,
+        *scenario.command,
+        number=len(scenario.first),
+        attach=lambda pid: trace.kill_at(pid, call),
+    )
+    if done.code != KILLED:
+        raise AssertionError(f"{scenario.name} was not killed at {call}: {done}")
+    check_seeds(prepared)
+
+
+def recover(stage: Stage, prepared: Prepared) -> None:
+    """Finish what ``killed`` holds, and take it back in another copy of it."""
+    half_way = switching(stage.now)
+    _finish(stage, prepared, half_way)
+    stage.restore("killed")
+    _take_back(stage, prepared, half_way)
+
+
+def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
+    scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
+    done = stage.run(scenario, "continue", "--json", number=number)
+    check_seeds(prepared)
+    found = state(prepared.place)
+    if half_way and done.code not in (0, 3):
+        raise Lost(f"continue: {done}")
+    if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
+        # It had changed nothing: the same command goes through now.
+        done = stage.run(scenario, *scenario.command, number=len(scenario.first))
+        check_seeds(prepared)
+        found = state(prepared.place)
+        if done.code not in (0, 3):
+            raise Lost(f"once more: {done}")
+    if found != prepared.after and (half_way or found != prepared.before):
+        raise Lost(f"continue: {difference(prepared.after, found)}")
+    check_whole(prepared.place)
+
+
+def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
+    done = stage.run(prepared.scenario, "abort", "--json", number=len(prepared.scenario.first) + 1)
+    check_seeds(prepared)
+    found = state(prepared.place)
+    if half_way and done.code:
+        raise Lost(f"abort: {done}")
+    if found != prepared.before and (half_way or found != prepared.after):
+        raise Lost(f"abort: {difference(prepared.before, found)}")
+    check_whole(prepared.place)
+
+
+def check_seeds(prepared: Prepared) -> None:
+    """Raise ``Lost`` where anything is lost of what there was at first, or before the last run."""
+    for each in prepared.seeds:
+        check_kept(prepared.place, each)

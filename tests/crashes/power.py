@@ -1,0 +1,119 @@
+"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.crashes.disk import Disk, Forgets
+from tests.crashes.kill import Swept, check_seeds, recover, sampled
+from tests.crashes.oracle import Lost, Place
+from tests.crashes.stage import Prepared, Stage
+from tests.crashes.trace import Call
+
+FORGETS: tuple[Forgets, ...] = ("data", "names", "both")
+
+
+def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+    """Cut the power before every call (or a sample), and look at each state that this can leave, once.
+
+    Is anything lost, and can the run be finished and taken back?
+    """
+    stage.restore("start")
+    disk = Disk(stage.now)
+    calls = stage.recording(prepared.scenario).everything(stage.now)
+    stage.save("end")
+    swept, seen = Swept(prepared.scenario.name, calls=len(prepared.calls)), set[bytes]()
+    first = next(number for number, call in enumerate(calls) if _changes_work(call, prepared.place))
+    changing = [number for number, call in enumerate(calls) if call.changes]
+    chosen = {first, *(changing[each] for each in sampled(len(changing), at_most))}
+    for number, call in enumerate(calls):
+        if number in chosen:
+            for forgets in FORGETS:
+                swept.ended += 1
+                found = disk.print_of(forgets)
+                if found in seen and number != first:
+                    continue
+                seen.add(found)
+                try:
+                    _cut(stage, disk, forgets)
+                    check_seeds(prepared)
+                    if number == first:
+                        check_backup(prepared.place)
+                    stage.save("killed")
+                    recover(stage, prepared)
+                    swept.recovered += 1
+                except Lost as lost:
+                    swept.failures.append(f"{forgets} not synced is gone before {call}: {lost}")
+        disk.carry_out(call)
+    _check_model(stage, disk)
+    return swept
+
+
+def _cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
+    """Have here what the power cut leaves."""
+    shutil.rmtree(stage.now)
+    stage.now.mkdir()
+    disk.put(stage.now, forgets)
+
+
+def _changes_work(call: Call, place: Place) -> bool:
+    """Whether the call changes files, index or HEAD."""
+    if not call.changes:
+        return False
+    inside = os.fsencode(place.git_dir) + b"/"
+    ours = (inside + b"HEAD", inside + b"index", inside + b"refs/heads/main", inside + b"refs/heads/topic")
+    tops = tuple(os.fsencode(top) + b"/" for top in place.checkouts)
+    return any(
+        each in ours or (each.startswith(tops) and not each.startswith(inside)) for each in call.places
+    )
+
+
+def check_backup(place: Place) -> None:
+    """Raise ``Lost`` where the newest run's backup is not all there and readable."""
+    plans = [_planned(path) for path in place.git_dir.glob("resync/runs/*/plan.json")]
+    wanted = max(plans, key=max, default={})
+    if not wanted:
+        raise Lost("there is no durable plan")
+    found = dict(line.split()[::-1] for line in place.git("show-ref").decode().splitlines())
+    if missing := sorted(name for name, oid in wanted.items() if found.get(name) != oid):
+        raise Lost(f"not durable yet: {missing}")
+    _check_readable(place)
+
+
+def _planned(path: Path) -> dict[str, str]:
+    steps = json.loads(path.read_text())["plan"]["steps"]
+    return {each["name"]: each["new"] for step in steps if step["step"] == "Backup" for each in step["refs"]}
+
+
+def _check_readable(place: Place) -> None:
+    oids = place.git("rev-list", "--objects", "--no-object-names", "--all")
+    answer = place.git("cat-file", "--batch-check", stdin=oids)
+    if b" missing" in answer:
+        raise Lost("the backup reaches objects that are not there")
+    place.git("fsck", "--strict", "--no-dangling", "--no-progress")
+
+
+def _check_model(stage: Stage, disk: Disk) -> None:
+    """The model is worth something only if it comes to what the disk came to."""
+    other = stage.now.with_name("model")
+    shutil.rmtree(other, ignore_errors=True)
+    other.mkdir()
+    disk.put(other, "nothing")
+    modelled = dict(_contents(other))
+    shutil.rmtree(stage.now)
+    stage.restore("end")
+    real = dict(_contents(stage.now))
+    differing = sorted(path for path in {*modelled, *real} if modelled.get(path) != real.get(path))
+    assert not differing, f"the model of the disk is wrong: {differing}"
+
+
+def _contents(top: Path) -> Iterator[tuple[str, bytes]]:
+    for path in top.rglob("*"):
+        if path.is_symlink():
+            yield str(path.relative_to(top)), os.fsencode(os.readlink(path))
+        elif path.is_file():
+            yield str(path.relative_to(top)), path.read_bytes()

@@ -1,0 +1,288 @@
+"""The clones in which runs end badly, each with the command that is ended and what it needs beforehand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import CLOCK, World, environment
+from tests.crashes.oracle import Place
+from tests.rewritten import CONFIG, LINES, edits, local_commits, publish, rewrite, start, work
+
+RUN = ("run", "--yes", "--dirty", "park")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """``make`` builds it in an empty world, ``first`` are runs of resync before the one that is ended.
+
+    ``interrupt`` says of those, which share of the calls of the last one after its switch began is carried
+    out before that one is killed: None, all of it. ``sample`` bounds how many calls are swept.
+    """
+
+    name: str
+    make: Callable[[World], None]
+    command: tuple[str, ...] = RUN
+    at: str = "clone"
+    linked: tuple[str, ...] = ()
+    first: tuple[tuple[str, ...], ...] = ()
+    interrupt: float | None = None
+    sample: int | None = None
+
+
+def empty_world(base: Path) -> World:
+    """An upstream without commits in ``base``, and a home for everybody."""
+    home = base / "home"
+    home.mkdir(parents=True)
+    made = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
+    made.git("init", "-q", "--bare", "-b", "main", str(made.upstream), at=base)
+    return made
+
+
+def place_of(scenario: Scenario, world: World) -> Place:
+    """Where the oracle looks in a scenario's world."""
+    return Place(world.clone, world.env, tuple(world.base / each for each in scenario.linked))
+
+
+def later(world: World, number: int) -> dict[str, str]:
+    """The environment of the world's command with this number: a minute after the one before it."""
+    return {**world.env, "GIT_COMMITTER_DATE": f"{CLOCK + 60 * number} +0000"}
+
+
+# --- how each is made ----------------------------------------------------------------------------------
+
+
+def _clean(world: World) -> None:
+    start(world)
+    rewrite(world)
+
+
+def _dirty(world: World) -> None:
+    """Edits of every kind that all fit upstream's new files."""
+    at = work(world)
+    files = {"run.sh": "#!/bin/sh\n", "gone.txt": "gone\n", "both.txt": LINES, "mode.sh": "echo\n"}
+    world.commit("More files", files, at=at)
+    start(world)
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    world.write("both.txt", LINES.replace("line 3\n", "line three\n"))
+    world.git("add", "both.txt")
+    world.write("both.txt", LINES.replace("line 3\n", "line three\n").replace("line 9\n", "line nine\n"))
+    (world.clone / "mode.sh").chmod(0o755)
+    (world.clone / "gone.txt").unlink()
+    world.write("etc/tool.conf", CONFIG.replace("setting_9 = 9", "setting_9 = 99"))
+    world.write("new.txt", "new\n")
+    world.git("add", "new.txt")
+    world.write("later.txt", "later\n")
+    world.git("add", "-N", "later.txt")
+    rewrite(world)
+
+
+def _conflicts(world: World) -> None:
+    start(world)
+    local_commits(world)
+    edits(world)
+    world.write("etc/tool.conf", CONFIG.replace("setting_1 = 1", "setting_1 = 11"))
+    rewrite(world)
+
+
+def _in_the_way(world: World) -> None:
+    """Untracked and ignored files, and folders of them, where upstream puts files, and the reverse."""
+    start(world)
+    world.write(".git/info/exclude", "*.secret\n")
+    world.write("key.secret", "an ignored secret\n")
+    world.write("notes.txt", "my notes\n")
+    world.write("folder", "a file where a folder comes\n")
+    world.write("deep/er/mine.txt", "mine, deep\n")
+    at = work(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    files = {"key.secret": "theirs\n", "notes.txt": "theirs\n", "folder/one": "1\n", "folder/two": "2\n"}
+    world.commit("Theirs", {**files, "deep/er/mine.txt": "theirs\n", "deep/er/new.txt": "new\n"}, at=at)
+    publish(world)
+
+
+def _links(world: World) -> None:
+    at = work(world)
+    (at / "a").symlink_to("numbers.txt")
+    (at / "b").symlink_to("etc")
+    (at / "c").write_text("a file\n")
+    world.git("add", "a", "b", "c", at=at)
+    start(world)
+    world.git("rm", "-q", "--cached", "a")
+    (world.clone / "a").unlink()
+    (world.clone / "a").symlink_to("my own target")
+    world.git("add", "a")
+    (world.clone / "d").symlink_to("untracked")
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    (at / "b").unlink()
+    (at / "b").write_text("no link any more\n")
+    (at / "c").unlink()
+    (at / "c").symlink_to("numbers.txt")
+    (at / "d").symlink_to("theirs")
+    world.git("add", "-A", at=at)
+    world.commit("Links", {}, at=at)
+    publish(world)
+
+
+def _branches(world: World) -> None:
+    """Branches, tags and a stash beside the branch that moves, and packed refs."""
+    start(world)
+    for name in ("topic/one", "topic/two", "elsewhere"):
+        world.git("checkout", "-q", "-b", name, "main")
+        world.commit(f"On {name}", {f"{name.replace('/', '-')}.txt": name})
+    world.git("checkout", "-q", "main")
+    local_commits(world)
+    world.git("tag", "-m", "mine", "v1")
+    world.write("README", "stashed\n")
+    world.git("stash", "-q")
+    world.git("pack-refs", "--all")
+    edits(world)
+    rewrite(world)
+
+
+def _everything(world: World) -> None:
+    start(world)
+    local_commits(world)
+    edits(world)
+    rewrite(world)
+
+
+def _detached(world: World) -> None:
+    _everything(world)
+    world.git("checkout", "-q", "--detach")
+
+
+def _linked(world: World) -> None:
+    start(world)
+    world.git("worktree", "add", "-q", "-b", "topic", str(world.base / "linked"), "main")
+    world.git("branch", "-q", "--set-upstream-to=origin/main", "topic")
+    at = world.base / "linked"
+    world.commit("In the linked one", {"plugin.txt": "my plugin\n"}, at=at)
+    world.write("notes.txt", "my notes\n", at=at)
+    world.write("etc/tool.conf", CONFIG.replace("setting_9 = 9", "setting_9 = 99"), at=at)
+    world.write("README", "edited in the main one\n")
+    rewrite(world)
+
+
+def _submodule(world: World) -> None:
+    """A submodule that upstream takes away, and one that it brings."""
+    module = world.base / "module"
+    world.git("init", "-q", "-b", "main", str(module), at=world.base)
+    oid = world.commit("Of the module", {"inside": "inside\n"}, at=module)
+    at = work(world)
+    world.git("update-index", "--add", "--cacheinfo", f"160000,{oid},old-module", at=at)
+    start(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    world.git("rm", "-q", "--cached", "old-module", at=at)
+    world.git("update-index", "--add", "--cacheinfo", f"160000,{oid},new-module", at=at)
+    world.commit("Another module", {}, at=at)
+    publish(world)
+
+
+def _filtered(world: World) -> None:
+    """Line ends that are converted, and a file that goes through a filter of the user's."""
+    at = work(world)
+    world.commit(
+        "Rules",
+        {".gitattributes": "*.crlf eol=crlf\n*.up filter=up\n", "a.crlf": "1\n2\n", "a.up": "x\n"},
+        at=at,
+    )
+    start(world)
+    world.git("config", "filter.up.clean", "tr A-Z a-z")
+    world.git("config", "filter.up.smudge", "tr a-z A-Z")
+    (world.clone / "a.up").unlink()
+    world.git("checkout", "a.up")
+    world.write("a.up", "X\nMINE\n")
+    world.write("b.up", "SECRET\n")
+    at = work(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    world.commit("More", {"a.crlf": "1\n2\n3\n", "a.up": "w\nx\n", "b.up": "theirs\n"}, at=at)
+    publish(world)
+
+
+def _large(world: World) -> None:
+    """Three hundred files that change, and thirty commits of the user's."""
+    at = work(world)
+    world.commit("Many", {f"many/{number % 20}/{number}.txt": f"{number}\n" for number in range(300)}, at=at)
+    start(world)
+    for number in range(30):
+        world.commit(f"Mine {number}", {f"mine/{number}.txt": f"{number}\n"})
+    for number in range(0, 300, 7):
+        world.write(f"many/{number % 20}/{number}.txt", f"edited\n{number}\n")
+    world.git("add", "many/0")
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    world.commit(
+        "New", {f"many/{number % 20}/{number}.txt": f"{number}\nnew\n" for number in range(300)}, at=at
+    )
+    publish(world)
+
+
+def _demo(world: World) -> None:
+    """Kolla's event in small, as ``resync demo`` tells it."""
+    from resync.demo.builder import Upstream, make_clone
+
+    shutil.rmtree(world.upstream)
+    upstream = Upstream(str(world.upstream))
+    make_clone(str(world.upstream), str(world.clone))
+    upstream.end_liberty()
+    upstream.recreate_liberty()
+
+
+def _advanced(world: World) -> None:
+    """Upstream only went on."""
+    start(world)
+    local_commits(world)
+    edits(world)
+    world.commit(
+        "On",
+        {"numbers.txt": LINES.replace("line 2\n", "line two, as ever\n"), "more.txt": "m\n"},
+        at=work(world),
+    )
+    publish(world)
+
+
+HALF_WAY = (0.1, 0.35, 0.6, 0.85)
+
+SCENARIOS = (
+    Scenario(name="clean", make=_clean),
+    Scenario(name="dirty", make=_dirty),
+    Scenario(name="conflicts", make=_conflicts),
+    Scenario(name="in the way", make=_in_the_way),
+    Scenario(name="links", make=_links),
+    Scenario(name="branches", make=_branches),
+    Scenario(name="detached", make=_detached, command=(*RUN, "--upstream", "origin/main")),
+    Scenario(name="linked", make=_linked, at="linked", linked=("linked",)),
+    Scenario(name="submodules", make=_submodule),
+    Scenario(name="filtered", make=_filtered),
+    Scenario(name="advanced", make=_advanced, command=(*RUN, "--advance")),
+    Scenario(name="undo", make=_everything, first=(RUN,), command=("undo", "--yes")),
+    Scenario(
+        name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")
+    ),
+    Scenario(name="large", make=_large, sample=150),
+    Scenario(name="demo", make=_demo),
+    *(
+        Scenario(
+            name=f"{command} at {share:.0%}",
+            make=_conflicts,
+            first=(RUN,),
+            interrupt=share,
+            command=(command,),
+        )
+        for command in ("continue", "abort")
+        for share in HALF_WAY
+    ),
+)
+
+
+def named(name: str) -> Scenario:
+    """The scenario of this name."""
+    return next(each for each in SCENARIOS if each.name == name)
+
+
+def copy(source: Path, target: Path) -> None:
+    """A copy of a folder with links, modes, times and owners as they are."""
+    pid = os.spawnlp(os.P_NOWAIT, "cp", "cp", "-a", str(source), str(target))
+    assert os.waitpid(pid, 0)[1] == 0, source

@@ -1,0 +1,162 @@
+"""Where a scenario is played again and again: always at the same place, from the same state."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Done
+from tests.crashes import trace
+from tests.crashes.oracle import Lost, Place, Seeds, State, check_kept, difference, seeds, state
+from tests.crashes.scenarios import Scenario, copy, empty_world, later, place_of
+from tests.crashes.starter import KILLED, Starter
+from tests.crashes.trace import Call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A scenario that is ready to be ended badly.
+
+    ``before`` and ``after`` are the two states that anything may end in, ``start`` is the one in which the
+    command begins (half-way where an earlier one was interrupted), ``goal`` the one that it comes to
+    undisturbed, and ``calls`` are those that it makes then.
+    """
+
+    scenario: Scenario
+    place: Place
+    seeds: Sequence[Seeds]
+    start: State
+    before: State
+    after: State
+    goal: State
+    calls: Sequence[Call]
+
+
+class Stage:
+    """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
+
+    def __init__(self, base: Path, starter: Starter) -> None:
+        self._base = base
+        self._starter = starter
+        self.now = base / "now"
+
+    # --- states of the folder ---
+
+    def save(self, name: str) -> None:
+        """Keep how everything stands now."""
+        shutil.rmtree(self._base / name, ignore_errors=True)
+        copy(self.now, self._base / name)
+
+    def restore(self, name: str) -> None:
+        """Have everything as it was saved; what stood here is gone."""
+        shutil.rmtree(self.now, ignore_errors=True)
+        copy(self._base / name, self.now)
+
+    # --- playing ---
+
+    def run(
+        self,
+        scenario: Scenario,
+        *arguments: str,
+        number: int,
+        attach: Callable[[int], Any] | None = None,
+        audit: dict[str, Any] | None = None,
+    ) -> Done:
+        """Run resync where the scenario is; ``number`` counts the commands, each a minute after the other."""
+        world = empty_world_at(self.now)
+        return self._starter.run(
+            arguments, at=self.now / scenario.at, env=later(world, number), attach=attach, audit=audit
+        )
+
+    def prepare(self, scenario: Scenario) -> Prepared:
+        """Build the scenario, save it as ``start``, and learn how it ends undisturbed."""
+        shutil.rmtree(self.now, ignore_errors=True)
+        world = empty_world(self.now)
+        scenario.make(world)
+        place = place_of(scenario, world)
+        first = seeds(place)
+        *done, last = scenario.first or ((),)
+        for number, arguments in enumerate(done):
+            self._succeed(scenario, arguments, number)
+        if last and scenario.interrupt is None:
+            self._succeed(scenario, last, len(done))
+        before, kept = state(place), [first, seeds(place)]
+        finished = None
+        if scenario.interrupt is not None:
+            finished = self._interrupt(scenario, last, len(done))
+        self.save("start")
+        start = state(place)
+        calls = self.record(scenario)
+        for each in kept:
+            check_kept(place, each)
+        after = goal = state(place)
+        if scenario.command == ("abort",):
+            if after != before:
+                raise Lost(f"abort does not bring back what was before: {difference(before, after)}")
+            assert finished is not None
+            after = finished
+        elif finished is not None and after != finished:
+            raise Lost(f"continue comes to something else than the run: {difference(finished, after)}")
+        return Prepared(
+            scenario=scenario,
+            place=place,
+            seeds=kept,
+            start=start,
+            before=before,
+            after=after,
+            goal=goal,
+            calls=calls,
+        )
+
+    def record(self, scenario: Scenario) -> list[Call]:
+        """The calls of the scenario's command, which is carried out."""
+        return self.recording(scenario).calls(self.now)
+
+    def recording(self, scenario: Scenario) -> trace.Recording:
+        """All that the scenario's command does, which is carried out."""
+        recording = trace.Recording()
+        done = self.run(scenario, *scenario.command, number=len(scenario.first), attach=recording.attach)
+        if done.code not in (0, 3):
+            raise Lost(f"{scenario.name}: {done}")
+        return recording
+
+    def _succeed(self, scenario: Scenario, arguments: Sequence[str], number: int) -> None:
+        done = self.run(scenario, *arguments, number=number)
+        if done.code not in (0, 3):
+            raise Lost(f"{scenario.name}: {arguments}: {done}")
+
+    def _interrupt(self, scenario: Scenario, arguments: Sequence[str], number: int) -> State:
+        """Leave the run half-way that ``arguments`` ask for; return the state that it would have come to."""
+        assert scenario.interrupt is not None
+        self.save("whole")
+        recording = trace.Recording()
+        self.run(scenario, *arguments, number=number, attach=recording.attach)
+        calls = recording.calls(self.now)
+        finished = state(place_of(scenario, empty_world_at(self.now)))
+        self.restore("whole")
+        begun, ended = (
+            [n for n, call in enumerate(calls) if any(p.endswith(b"/state.json") for p in call.places)][which]
+            for which in (1, -1)
+        )
+        chosen = calls[begun + 1 + int((ended - begun - 1) * scenario.interrupt)]
+        done = self.run(scenario, *arguments, number=number, attach=lambda pid: trace.kill_at(pid, chosen))
+        if done.code != KILLED or not switching(self.now):
+            raise Lost(f"{scenario.name}: not interrupted at {chosen}: {done}")
+        return finished
+
+
+def empty_world_at(base: Path) -> Any:
+    """The world that was built in a folder."""
+    from tests.conftest import World, environment
+
+    return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
+
+
+def switching(base: Path) -> bool:
+    """Whether a run stands half-way, by its record."""
+    states = base.glob("clone/.git/resync/runs/*/state.json")
+    return any(json.loads(each.read_text())["state"] == "switching" for each in states)

@@ -1,0 +1,180 @@
+"""Starts resync as a process forked from one that has loaded everything: a sweep makes thousands of starts.
+
+A started process waits before its first step until it is told to go on, so that a tracer can attach. Where
+there is no tracer, ``Way`` says what it does to itself instead, by Python's audit hooks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.conftest import Done
+
+KILLED = -9
+"""The status of a process that SIGKILL ended."""
+
+_TOP = Path(__file__).resolve().parents[2]
+
+
+class Starter:
+    """A process that everything is loaded in, and the runs that are forked from it, one at a time."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """``env`` is the environment of the process; each run gets one of its own."""
+        self._folder = tempfile.TemporaryDirectory(prefix="started-")
+        ours, self._go = os.pipe()
+        os.set_inheritable(ours, True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __spec__.name, str(ours)],
+            cwd=_TOP,
+            env={**env, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[ours],
+            text=True,
+        )
+        os.close(ours)
+
+    def __enter__(self) -> Starter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        os.close(self._go)
+        self._folder.cleanup()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        at: Path,
+        env: Mapping[str, str],
+        attach: Callable[[int], Any] | None = None,
+        audit: Mapping[str, Any] | None = None,
+    ) -> Done:
+        """Run resync with ``arguments`` in the folder ``at``.
+
+        ``attach`` is called with the id of the process before it takes its first step. ``audit`` is what the
+        process does to itself (see ``tests.crashes.audit``). The status is negative for a signal.
+        """
+        out, err = (os.path.join(self._folder.name, name) for name in ("out", "err"))
+        self._say(
+            {"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err, "audit": audit}
+        )
+        pid = self._hear()["pid"]
+        tracer = attach(pid) if attach is not None else None
+        os.write(self._go, b"!")
+        code = self._hear()["code"]
+        if tracer is not None:
+            tracer.wait()
+        texts = [Path(name).read_bytes().decode("utf-8", "surrogateescape") for name in (out, err)]
+        return Done(code=code, out=texts[0], err=texts[1])
+
+    def _say(self, words: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+
+# --- in the process that forks ---------------------------------------------------------------------------
+
+
+def _serve(go: int) -> None:
+    _load_everything()
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _become(wanted, go)
+        print(json.dumps({"pid": pid}), flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+def _become(wanted: dict[str, Any], go: int) -> None:
+    """Turn this process into the run that is wanted."""
+    from resync.__main__ import main
+
+    code = 70
+    try:
+        os.chdir(wanted["at"])
+        os.environ.clear()
+        os.environ.update(wanted["env"])
+        files = [os.open(os.devnull, os.O_RDONLY)]
+        files += [
+            os.open(wanted[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666) for name in ("out", "err")
+        ]
+        for number, descriptor in enumerate(files):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        sys.argv = ["resync", *wanted["arguments"]]
+        os.read(go, 1)
+        os.close(go)
+        if wanted["audit"] is not None:
+            from tests.crashes.audit import install
+
+            install(**wanted["audit"])
+        code = main()
+    finally:
+        os._exit(code)
+
+
+def _load_everything() -> None:
+    """Every module of resync, and what a run loads besides: nothing is looked for later."""
+    import importlib
+    import pkgutil
+
+    import resync
+
+    for module in pkgutil.walk_packages(resync.__path__, "resync."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    for name in _BESIDES:
+        importlib.import_module(name)
+
+
+_BESIDES = (
+    "argparse",
+    "ctypes",
+    "colorama",
+    "dulwich.client",
+    "dulwich.config",
+    "dulwich.errors",
+    "dulwich.ignore",
+    "dulwich.object_store",
+    "dulwich.objects",
+    "dulwich.pack",
+    "dulwich.protocol",
+    "dulwich.refs",
+    "dulwich.repo",
+    "dulwich.server",
+    "fcntl",
+    "platformdirs",
+    "platformdirs.unix",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "traceback",
+    "zlib",
+)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
