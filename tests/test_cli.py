@@ -84,7 +84,7 @@ def test_ctrl_c_at_the_question(rewritten_world: World) -> None:
     while b"[y/N]" not in printed:
         printed += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
+    assert process.wait(timeout=120) == 130
     printed += os.read(ours, 4096)
     os.close(ours)
     assert b"Traceback" not in printed

@@ -48,15 +48,15 @@ def test_whatever_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> No
     begun = time.monotonic()
     with pytest.raises(ProgramTooSlow, match=r"^was not done after 0\.5 seconds: wait$"):
         programs(tmp_path, timeout=0.5).run(b"echo wait >&2; (sleep 3; touch alive) & sleep 60")
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30, "it waited for the end"
     time.sleep(max(0.0, begun + 4 - time.monotonic()))
     assert not (tmp_path / "alive").exists()
 
 
 def test_what_it_leaves_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
     begun = time.monotonic()
-    assert programs(tmp_path).run(b"echo said >&2; sleep 8 & exit 3") == Ended(status=3, said="said")
-    assert time.monotonic() - begun < 5
+    assert programs(tmp_path).run(b"echo said >&2; sleep 60 & exit 3") == Ended(status=3, said="said")
+    assert time.monotonic() - begun < 30, "it waited for the end"
 
 
 def test_what_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_does_not_end_well(tmp_path: Path, command: bytes, reason: str) -> 
     with pytest.raises(ProgramFailed) as failure:
         programs(tmp_path, timeout=1).pipe(command, b"x" * 200_000, 4 << 20)
     assert str(failure.value) == reason
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30, "it waited for the end"
 
 
 def test_a_talk(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_cherry_picked_from() -> None:
 
 
 def test_long_messages_take_no_longer_than_their_length() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for filler in (b" x\n", b"Key: v\n", b"\n \n", b"#\n", b"Key: v\n f\n", b"a-b-", b"Key \t"):
         trailers(b"title\n\nKey: value\n" + filler * 100_000)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

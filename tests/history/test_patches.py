@@ -184,10 +184,10 @@ def tree_bomb(objects: Objects) -> Oid:
 def test_a_tree_bomb_has_no_patch_id() -> None:
     objects = new_objects()
     bomb, twin = (add_commit(objects, tree_bomb(objects), message=text) for text in (b"1", b"2"))
-    started = time.monotonic()
+    started = time.process_time()
     assert patch_id(objects, bomb) is None
     assert PatchIndex(objects, [bomb]).find(twin) is None
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_tree_bomb_upstream_is_hardly_read() -> None:

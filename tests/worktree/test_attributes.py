@@ -185,6 +185,6 @@ def make_path(chance: random.Random) -> bytes:
 def test_a_slow_pattern_is_not_slow() -> None:
     pattern = Pattern(b"a*" * 25 + b"/" + b"**/" * 300 + b"*a" * 400 + b"b")
     path = b"a" * 200 + b"/a" * 1500
-    started = time.perf_counter()
+    started = time.process_time()
     assert not pattern.matches(path)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
