@@ -3,12 +3,14 @@
 Each run has a folder ``resync/runs/<id>`` in the common git directory (a linked worktree's own would go
 away with it). ``plan.json`` is written before anything else; ``state.json`` has the last thing that is
 known to have happened and what most questions about past runs need, because plans may be long.
-``outcome.json`` is what the user was told. All are JSON, for a person to read when everything else fails.
+``outcome.json`` is what the user was told. All are JSON, for a person to read when everything else fails; the
+first two have a checksum of the rest, because a path or an id with one bit wrong would still be one.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import types
@@ -25,6 +27,7 @@ from resync.repository.packs import fsync_directory, make_folders
 VERSION = 1
 _REMOVED = "removed-"
 _OTHER_VERSION = "another version of resync wrote it"
+_CHECKSUM = "sha256"
 
 _STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
 
@@ -116,7 +119,7 @@ class Journals:
 
     def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:
         """Record what the user was told at the end."""
-        _write(os.path.join(self.run_folder(run), "outcome.json"), outcome)
+        _write_text(os.path.join(self.run_folder(run), "outcome.json"), json.dumps(outcome, indent=1) + "\n")
 
     def forget(self, run: str) -> None:
         """Remove the record of a run, and whatever is in its folder."""
@@ -153,8 +156,7 @@ class Journals:
         """
         folder = self.run_folder(run)
         try:
-            with open(os.path.join(folder, "plan.json"), encoding="ascii") as file:
-                record = json.load(file)
+            record = _read(os.path.join(folder, "plan.json"))
             state = _read_entry(folder).state
         except FileNotFoundError:
             raise Refused(
@@ -162,7 +164,7 @@ class Journals:
             ) from None
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise _unreadable(run, str(error)) from None
-        if not isinstance(record, dict) or record.get("version") != VERSION:
+        if record.get("version") != VERSION:
             raise _unreadable(run, _OTHER_VERSION)
         try:
             plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
@@ -221,9 +223,8 @@ def _proof(folder: str) -> str:
 
 
 def _read_entry(folder: str) -> Entry:
-    with open(os.path.join(folder, "state.json"), encoding="ascii") as file:
-        record = json.load(file)
-    if isinstance(record, dict) and record.get("version", VERSION) != VERSION:
+    record = _read(os.path.join(folder, "state.json"))
+    if record.get("version", VERSION) != VERSION:
         raise ValueError(_OTHER_VERSION)
     entry: Entry = decode(Entry, record)
     if entry.state not in STATES:
@@ -290,8 +291,24 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _write(path: str, value: object) -> None:
-    _write_text(path, json.dumps(value, indent=1) + "\n")
+def _write(path: str, record: Mapping[str, Any]) -> None:
+    _write_text(path, json.dumps({**record, _CHECKSUM: _checksum(record)}, indent=1) + "\n")
+
+
+def _read(path: str) -> dict[str, Any]:
+    """A record as it was written; raises ``ValueError`` where it is damaged."""
+    with open(path, encoding="ascii") as file:
+        record = json.load(file)
+    if not isinstance(record, dict):
+        raise ValueError("it is no record")
+    given = record.pop(_CHECKSUM, None)
+    if given not in (None, _checksum(record)):
+        raise ValueError("it was changed since, or is damaged")
+    return record
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode("ascii")).hexdigest()
 
 
 def _write_text(path: str, text: str) -> None:

@@ -236,3 +236,18 @@ def test_a_plan_with_anything_anywhere_decodes_to_a_plan_or_is_refused(place: An
     except (KeyError, TypeError, ValueError):
         return
     assert decode(Plan, through_json(plan)) == plan
+
+
+@pytest.mark.parametrize("name", ["plan.json", "state.json"])
+def test_one_wrong_byte_makes_no_other_run(journals: Journals, name: str) -> None:
+    """Another path, id or state would be as good JSON, and was carried out."""
+    path = Path(journals.begin(PLAN).folder) / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        flipped = bytes([whole[place] ^ 1])
+        path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        try:
+            assert journals.load(PLAN.id).plan == PLAN, place
+            assert journals.load(PLAN.id).state == "planned", place
+        except Refused as refused:
+            assert refused.kind == "unreadable-journal"

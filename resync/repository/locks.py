@@ -22,7 +22,8 @@ class Proof:
 
     It lists the files that may be locked with it, for whoever has to clear up after us. After a power cut too
     there is no lock of ours that nobody can prove: it is durable before the first of its locks is made, and
-    stays when the last is gone, because that one may come back.
+    stays when the last is gone, because that one may come back. For that it is the same file for ever, and
+    its list only grows.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,11 +39,15 @@ class Proof:
         """
         # From there, because the repository may have moved by the time that somebody clears up.
         wanted = {os.fsencode(os.path.relpath(file, self._folder)) for file in files}
-        listed = self._listed()
-        if not wanted <= listed:
-            self.settle()
+        missing = sorted(wanted - self._listed())
+        if not os.path.exists(self.path):
             make_folders(self._folder)
-            replace_durably(self.path, self.path, b"\0".join(sorted(wanted | listed)))
+            replace_durably(self.path, self.path, b"\0".join(missing))
+        elif missing:
+            with open(self.path, "ab") as proof:
+                proof.write(b"".join(b"\0" + file for file in missing))
+                proof.flush()
+                os.fsync(proof.fileno())
         try:
             yield
         finally:

@@ -13,7 +13,15 @@ from tests.crashes.stage import Prepared, Stage
 from tests.crashes.trace import Call
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EMFILE")
-SCENARIOS = ("dirty", "conflicts", "in the way", "branches", "undo", "continue at 35%", "abort at 60%")
+SCENARIOS = (
+    "dirty",
+    "conflicts",
+    "in the way",
+    "branches",
+    "undo of branches",
+    "continue at 35%",
+    "abort at 60%",
+)
 _CARRIED_OUT, _UNFINISHED, _BUG = (0, 3), 4, 70
 
 

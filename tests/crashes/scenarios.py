@@ -127,13 +127,14 @@ def _links(world: World) -> None:
 
 
 def _branches(world: World) -> None:
-    """Branches, tags and a stash beside the branch that moves, and packed refs."""
+    """Branches beside the current one that move with it, tags, a stash, and packed refs."""
     start(world)
     for name in ("topic/one", "topic/two", "elsewhere"):
         world.git("checkout", "-q", "-b", name, "main")
         world.commit(f"On {name}", {f"{name.replace('/', '-')}.txt": name})
     world.git("checkout", "-q", "main")
     local_commits(world)
+    world.git("branch", "-q", "inside", "main~1")
     world.git("tag", "-m", "mine", "v1")
     world.write("README", "stashed\n")
     world.git("stash", "-q")
@@ -243,6 +244,7 @@ def _advanced(world: World) -> None:
     publish(world)
 
 
+_ALL = (*RUN, "--all-branches", "--on-conflict", "park")
 HALF_WAY = (0.1, 0.35, 0.6, 0.85)
 
 SCENARIOS = (
@@ -251,7 +253,8 @@ SCENARIOS = (
     Scenario(name="conflicts", make=_conflicts),
     Scenario(name="in the way", make=_in_the_way),
     Scenario(name="links", make=_links),
-    Scenario(name="branches", make=_branches),
+    Scenario(name="branches", make=_branches, command=_ALL),
+    Scenario(name="undo of branches", make=_branches, first=(_ALL,), command=("undo", "--yes")),
     Scenario(name="detached", make=_detached, command=(*RUN, "--upstream", "origin/main")),
     Scenario(name="linked", make=_linked, at="linked", linked=("linked",)),
     Scenario(name="submodules", make=_submodule),
