@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from resync.report.text import Tone
@@ -35,6 +37,7 @@ class Console:
         self._last_progress = 0.0
         self._progress_width = 0
         self._warnings: list[str] = []
+        self._unheard = False
         if self._color:
             import colorama
 
@@ -61,21 +64,32 @@ class Console:
 
     def _print(self, lines: Iterable[str]) -> None:
         self.end_progress()
-        for line in lines:
-            sys.stdout.write(_encodable(line, sys.stdout) + "\n")
-        sys.stdout.flush()
+        self._say("".join(_encodable(line, sys.stdout) + "\n" for line in lines))
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the JSON object, with ``--json`` only."""
         if self.as_json:
-            sys.stdout.write(json.dumps({**document, "warnings": self._warnings}) + "\n")
-            sys.stdout.flush()
+            self._say(json.dumps({**document, "warnings": self._warnings}) + "\n")
 
     def error(self, lines: Iterable[str]) -> None:
         """Print lines to standard error."""
         self.end_progress()
-        for line in lines:
-            sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+        with suppress(OSError):
+            for line in lines:
+                sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+
+    def _say(self, text: str) -> None:
+        """Write to standard output. Where nobody reads it any more, the work goes on in silence."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            self._unheard = True
+            # What could not be handed over would be tried again, and complained about, when Python ends.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self.error([f"resync: standard output cannot be written ({error.strerror})"])
 
     def warn(self, sentence: str) -> None:
         """Print a warning to standard error; with ``--json`` it also stands in the object."""
@@ -90,21 +104,24 @@ class Console:
         text = shown(message.strip().rpartition("\r")[2].rpartition("\n")[2])[:76]
         if text:
             self._last_progress = now
-            sys.stderr.write("\r" + text.ljust(self._progress_width))
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write("\r" + text.ljust(self._progress_width))
+                sys.stderr.flush()
             self._progress_width = len(text)
 
     def end_progress(self) -> None:
         """Take the progress line away."""
         if self._progress_width:
-            sys.stderr.write("\r" + " " * self._progress_width + "\r")
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write("\r" + " " * self._progress_width + "\r")
+                sys.stderr.flush()
             self._progress_width = 0
 
     def ask(self, question: str) -> bool:
         """Ask for a yes; everything else, the end of input too, is a no."""
-        sys.stdout.write(f"{question} [y/N] ")
-        sys.stdout.flush()
+        self._say(f"{question} [y/N] ")
+        if self._unheard:
+            return False
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             sys.stdout.write("\n")
@@ -112,8 +129,9 @@ class Console:
 
     def choose(self, question: str, count: int) -> int | None:
         """Ask for a number from 1 to ``count``; returns it less one, None for any other answer."""
-        sys.stdout.write(f"{question} [1-{count}, anything else for none] ")
-        sys.stdout.flush()
+        self._say(f"{question} [1-{count}, anything else for none] ")
+        if self._unheard:
+            return None
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             sys.stdout.write("\n")

@@ -148,6 +148,8 @@ def _report_done(
     left_over = still_waiting(repository, journals)
     behind = any(each.waits for each in done.branches)
     code = ExitCode.WAITING if left_over or result.left or behind else ExitCode.OK
+    if result.interrupted:
+        console.warn("A signal came when the last step had begun, so the run was finished.")
     document = data.document(
         command,
         code,
