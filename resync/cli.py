@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
-from resync.errors import ExitCode, Refused, ResyncError, UsageError
+from resync.errors import ExitCode, Interrupted, Refused, ResyncError, UsageError
+from resync.interrupts import listen
 from resync.request import Caller, Request
 
 if TYPE_CHECKING:
@@ -66,9 +65,8 @@ def run_command(arguments: Sequence[str]) -> int:
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
-    signal.signal(signal.SIGTERM, _interrupt)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _interrupt)
+    _open_standard_files()
+    listen()
     command = next((word for word in arguments if word in _COMMANDS), "run")
     console = Console(as_json="--json" in arguments, quiet=False, color="auto", env=os.environ)
     try:
@@ -82,29 +80,31 @@ def run_command(arguments: Sequence[str]) -> int:
         _report(error, command, console)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        stopped = ResyncError("cancelled", "Interrupted.", "resync status tells where things stand")
-        stopped.exit_code = ExitCode.INTERRUPTED
+        stopped = Interrupted("cancelled", "Interrupted. Nothing was changed.", "resync status")
         _report(stopped, command, console)
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read us is gone; what was done is done. Keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return int(ExitCode.OK)
+        return int(stopped.exit_code)
     except Exception as error:
         failure = _refused_by_the_system(error) or _bug(error)
         _report(failure, command, console)
         return int(failure.exit_code)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM and SIGHUP unwind like Ctrl-C."""
-    raise KeyboardInterrupt
+def _open_standard_files() -> None:
+    """Where one of them is closed, no file of ours may come to stand in its place: others write to it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+    # Python has none at all then, and whoever prints expects one.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _report(error: ResyncError, command: str, console: Console) -> None:
     from resync.report import data, text
 
-    console.afterwards()
     if error.kind == "declined":
         console.important([error.message])
     else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from resync.report.text import Tone
@@ -36,9 +37,9 @@ class Console:
         self._last_progress = 0.0
         self._progress_width = 0
         self._warnings: list[str] = []
-        self._told_afterwards = False
+        self._unheard = False
         self.unsaid = False
-        """Whether something that was done could not be told."""
+        """Whether something could not be told, though somebody wants to know it."""
         if self._color:
             import colorama
 
@@ -53,20 +54,6 @@ class Console:
         """``text`` in the colour of its tone, where colours are wanted."""
         return f"{_CODES[tone]}{text}{_RESET}" if self._color and text else text
 
-    def afterwards(self) -> None:
-        """What is printed from now on tells of what was done: where it cannot be, that undoes nothing."""
-        self._told_afterwards = True
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if not self._told_afterwards:
-                raise
-            # Who closed the pipe wanted to hear no more; a full disk is another matter.
-            self.unsaid = self.unsaid or not isinstance(error, BrokenPipeError)
-
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines for a person; nothing with ``--json`` or ``--quiet``."""
         if not self.as_json and not self._quiet:
@@ -78,25 +65,35 @@ class Console:
             self._print(lines)
 
     def _print(self, lines: Iterable[str]) -> None:
-        with self._telling():
-            self.end_progress()
-            for line in lines:
-                sys.stdout.write(_encodable(line, sys.stdout) + "\n")
-            sys.stdout.flush()
+        self.end_progress()
+        self._say("".join(_encodable(line, sys.stdout) + "\n" for line in lines))
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the JSON object, with ``--json`` only."""
         if self.as_json:
-            with self._telling():
-                sys.stdout.write(json.dumps({**document, "warnings": self._warnings}) + "\n")
-                sys.stdout.flush()
+            self._say(json.dumps({**document, "warnings": self._warnings}) + "\n")
 
     def error(self, lines: Iterable[str]) -> None:
         """Print lines to standard error."""
-        with self._telling():
-            self.end_progress()
+        self.end_progress()
+        with suppress(OSError):
             for line in lines:
                 sys.stderr.write(_encodable(line, sys.stderr) + "\n")
+
+    def _say(self, text: str) -> None:
+        """Write to standard output. Where nobody reads it any more, the work goes on in silence."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            self._unheard = True
+            # What could not be handed over would be tried again, and complained about, when Python ends.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            # Who closed the pipe wanted to hear no more; a full disk is another matter.
+            if not isinstance(error, BrokenPipeError):
+                self.unsaid = True
+                self.error([f"resync: standard output cannot be written ({error.strerror})"])
 
     def warn(self, sentence: str) -> None:
         """Print a warning to standard error; with ``--json`` it also stands in the object."""
@@ -111,21 +108,24 @@ class Console:
         text = shown(message.strip().rpartition("\r")[2].rpartition("\n")[2])[:76]
         if text:
             self._last_progress = now
-            sys.stderr.write("\r" + text.ljust(self._progress_width))
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write("\r" + text.ljust(self._progress_width))
+                sys.stderr.flush()
             self._progress_width = len(text)
 
     def end_progress(self) -> None:
         """Take the progress line away."""
         if self._progress_width:
-            sys.stderr.write("\r" + " " * self._progress_width + "\r")
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write("\r" + " " * self._progress_width + "\r")
+                sys.stderr.flush()
             self._progress_width = 0
 
     def ask(self, question: str) -> bool:
         """Ask for a yes; everything else, the end of input too, is a no."""
-        sys.stdout.write(f"{question} [y/N] ")
-        sys.stdout.flush()
+        self._say(f"{question} [y/N] ")
+        if self._unheard:
+            return False
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             sys.stdout.write("\n")
@@ -133,8 +133,9 @@ class Console:
 
     def choose(self, question: str, count: int) -> int | None:
         """Ask for a number from 1 to ``count``; returns it less one, None for any other answer."""
-        sys.stdout.write(f"{question} [1-{count}, anything else for none] ")
-        sys.stdout.flush()
+        self._say(f"{question} [1-{count}, anything else for none] ")
+        if self._unheard:
+            return None
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             sys.stdout.write("\n")
@@ -144,11 +145,14 @@ class Console:
         )
 
 
-def flush() -> None:
-    """Hand over all that was printed, if anybody takes it."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
+def flush() -> bool:
+    """Hand over all that was printed; False where nobody takes it any more."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -62,3 +62,9 @@ class Unfinished(ResyncError):
     """A run was interrupted and has to be continued or aborted first."""
 
     exit_code = ExitCode.UNFINISHED
+
+
+class Interrupted(ResyncError):
+    """A signal ended the command; the message says how far it had come and what became of that."""
+
+    exit_code = ExitCode.INTERRUPTED

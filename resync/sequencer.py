@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
-from resync.errors import Refused, ResyncError, Unfinished
+from resync.backup import RUN_REFS
+from resync.errors import Interrupted, Refused, ResyncError, Unfinished
+from resync.interrupts import uninterrupted
 from resync.journal import Journal, Journals
-from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreePath
+from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreeEntry, TreePath
 from resync.repository import Repository
 from resync.repository.locks import LockFile, Proof
 from resync.repository.refs import RefTransaction, clear_locks, write_now
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
+from resync.worktree.files import Files, git_mode
 from resync.worktree.index import index_bytes, load_index
 from resync.worktree.reindex import reindexed
 from resync.worktree.settings import WorktreeSettings
@@ -30,10 +34,12 @@ _A_DAY = 24 * 60 * 60
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What a run met: paths that somebody else changed in between and that were left as they are, and
-    those (``bared``) whose extended attributes the system did not let it put on the new file."""
+    those (``bared``) whose extended attributes the system did not let it put on the new file. ``interrupted``
+    says that a signal came too late to stop it."""
 
     left: tuple[TreePath, ...] = ()
     bared: tuple[TreePath, ...] = ()
+    interrupted: bool = False
 
 
 class Sequencer:
@@ -68,15 +74,15 @@ class Sequencer:
                 self._journals.advance(plan.id, "switching")
                 locks = taken.pop_all()
         except BaseException:
-            with suppress(OSError):
+            with uninterrupted(), suppress(OSError):
                 self._forget(plan.id)
             raise
         with _held(locks):
             try:
-                result = run.switch()
-                self._journals.advance(plan.id, "done", result.left)
+                result = self._switch(run, plan)
             except BaseException as error:
-                self._give_up(run, plan, error)
+                with uninterrupted():
+                    self._give_up(run, plan, error)
                 raise
         return result
 
@@ -85,27 +91,41 @@ class Sequencer:
         Proof(self._journals.proof(run)).settle()
         self._journals.forget(run)
 
+    def _switch(self, run: _Run, plan: Plan) -> Result:
+        """Files can be taken back as long as no ref has moved; from then on the run comes to its end."""
+        left = run.change_files()
+        with uninterrupted() as signals:
+            left = run.publish(left)
+            self._journals.advance(plan.id, "done", left)
+        return Result(left=left, bared=run.bared, interrupted=bool(signals))
+
     def _give_up(self, run: _Run, plan: Plan, error: BaseException) -> None:
         """After a failure half-way: take everything back, or leave it locked for ``continue``."""
-        try:
+        reverted = False
+        with suppress(OSError, ResyncError):
             if not run.moved_refs and not run.revert():
                 self._journals.advance(plan.id, "aborted")
-                return
-        except (OSError, ResyncError):
-            pass
-        self._leave(run, plan, error)
+                reverted = True
+        if not reverted:
+            self._leave(run, plan, error)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(
+                "cancelled",
+                "Interrupted while files were being changed: they are all back as they were. Nothing was"
+                " changed.",
+                "resync",
+            ) from error
 
     @staticmethod
-    def _leave(run: _Run, plan: Plan, error: BaseException) -> None:
+    def _leave(run: _Run, plan: Plan, error: BaseException) -> NoReturn:
         """Leave a run that is half-way locked, for ``continue`` or ``abort``."""
         run.abandon()
-        if isinstance(error, KeyboardInterrupt):
-            return
         reason = error.message if isinstance(error, ResyncError) else str(error) or type(error).__name__
-        raise Unfinished(
+        by_signal = isinstance(error, KeyboardInterrupt)
+        raise (Interrupted if by_signal else Unfinished)(
             "interrupted-run",
-            f"The run stopped half-way ({reason}). Everything of yours is backed up"
-            f"{' on ' + _branch(plan.rescue) if plan.rescue else ''}.",
+            f"The run stopped half-way ({'interrupted' if by_signal else reason}). Everything of yours is"
+            f" backed up{' on ' + _branch(plan.rescue) if plan.rescue else ''}.",
             "resync continue, or resync abort to have everything back as it was",
         ) from error
 
@@ -133,11 +153,10 @@ class Sequencer:
         with _held(locks):
             run.lock(locks)
             try:
-                result = run.switch()
-                self._journals.advance(journal.plan.id, "done", result.left)
+                result = self._switch(run, journal.plan)
             except BaseException as error:
-                self._leave(run, journal.plan, error)
-                raise
+                with uninterrupted():
+                    self._leave(run, journal.plan, error)
         return result
 
     def abort(self, journal: Journal) -> Result:
@@ -150,8 +169,8 @@ class Sequencer:
                 left = run.revert()
                 self._journals.advance(journal.plan.id, "aborted")
             except BaseException as error:
-                self._leave(run, journal.plan, error)
-                raise
+                with uninterrupted():
+                    self._leave(run, journal.plan, error)
         return Result(left=left)
 
     def _who(self) -> bytes:
@@ -264,21 +283,45 @@ class _Run:
                     "git fsck",
                 )
 
-    def switch(self) -> Result:
-        """Files, then refs, then the index."""
+    @property
+    def bared(self) -> tuple[TreePath, ...]:
+        """The files whose extended attributes the system did not let the new ones have."""
+        return tuple(self._files.bared)
+
+    def change_files(self) -> tuple[TreePath, ...]:
+        """Every file to its final bytes; returns the paths that are somebody else's by now."""
         self._files.stage()
-        left = list(self._files.apply())
-        left += self._files.disturbed()
+        left = self._save((*self._files.apply(), *self._files.disturbed()))
         self._files.sync()
+        return left
+
+    def publish(self, left: Sequence[TreePath]) -> tuple[TreePath, ...]:
+        """Refs, then the index; returns ``left`` with what the index could not follow."""
         self._check_backup()
         self.moved_refs = True
         self._refs.commit(self._who)
-        left += self._write_index(self._index_changes)
-        return Result(left=tuple(dict.fromkeys(left)), bared=tuple(self._files.bared))
+        return tuple(dict.fromkeys((*left, *self._write_index(self._index_changes))))
+
+    def _save(self, left: Sequence[TreePath]) -> tuple[TreePath, ...]:
+        """Pin what people made of files since the backup, and leave it as it is; returns its paths."""
+        objects, files = self._repository.objects, Files(self._repository.root)
+        entries: dict[TreePath, TreeEntry] = {}
+        for path in left:
+            status = files.lstat(path)
+            mode = git_mode(status.st_mode) if status is not None else None
+            if mode is not None:
+                with suppress(Refused):  # it is at work on it just now
+                    entries[path] = TreeEntry(mode, objects.add_blob(files.read(path)))
+        if entries:
+            name = RefName(b"%s%s/left" % (RUN_REFS, self._plan.id.encode()))
+            old, new = self._repository.ref(name), objects.edit_tree(None, entries)
+            update = RefUpdate(name=name, old=old, new=new, message="resync: left as they are")
+            write_now(self._repository, [update], self._who)
+        return tuple(dict.fromkeys(left))
 
     def revert(self) -> tuple[TreePath, ...]:
         """Everything back as it was before the run; the backup stays."""
-        left = [*self._files.revert(), *self._files.disturbed()]
+        left = [*self._save((*self._files.revert(), *self._files.disturbed()))]
         self._files.sync()
         moved = [update for update in self._updates if self._repository.ref(update.name) != update.old]
         if moved:

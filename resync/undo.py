@@ -214,7 +214,8 @@ class _Since:
         theirs |= {repository.ref(each.tracking) for each in upstreams if each.tracking is not None}
         history = open_history(repository)
         known = [oid for oid in theirs if oid is not None and repository.objects.is_commit(oid)]
-        copied = {each.new_oid: each.oid for plan in runs for each in plan.commits}
+        moved = [plan.commits for plan in runs] + [each.commits for plan in runs for each in plan.branches]
+        copied = {each.new_oid: each.oid for commits in moved for each in commits}
         for oid in history.topological(history.reachable([self.head.tip], [base, *known])):
             if any(history.is_ancestor(each, base) for each in _copied_from(oid, copied)):
                 continue

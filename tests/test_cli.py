@@ -139,23 +139,6 @@ def test_colours(
         assert ESCAPES.sub("", done.out).partition("origin/main was rewritten")[1]
 
 
-def test_a_pipe_that_is_closed_early_is_no_error(rewritten_world: World) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "resync", "plan"],
-        cwd=rewritten_world.clone,
-        env=rewritten_world.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait() == 0
-
-
 @pytest.mark.parametrize("form", [("PATH",), ("--repo", "PATH")])
 def test_another_checkout_is_named(rewritten_world: World, form: tuple[str, ...]) -> None:
     (rewritten_world.clone / "deep").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,13 +242,11 @@ def test_a_plan_with_anything_anywhere_decodes_to_a_plan_or_is_refused(place: An
 @pytest.mark.parametrize("name", ["plan.json", "state.json"])
 def test_one_wrong_byte_makes_no_other_run(journals: Journals, name: str) -> None:
     """Another path, id or state would be as good JSON, and was carried out."""
-    path = Path(journals.begin(PLAN).folder) / name
+    path = Path(journals.begin(PLAN, 7).folder) / name
     whole = path.read_bytes()
     for place in range(0, len(whole), 7):
         flipped = bytes([whole[place] ^ 1])
         path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
-        try:
-            assert journals.load(PLAN.id).plan == PLAN, place
-            assert journals.load(PLAN.id).state == "planned", place
-        except Refused as refused:
-            assert refused.kind == "unreadable-journal"
+        with suppress(Refused):
+            found = journals.load(PLAN.id)
+            assert (found.plan, found.state) == (PLAN, "planned"), place

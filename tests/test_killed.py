@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import Done, World, needs_git
+from tests.meanwhile import meanwhile
 
 pytestmark = needs_git
 
@@ -115,3 +116,20 @@ def test_a_full_disk_for_the_record_of_what_was_said(rewritten_world: World) -> 
     done = run(rewritten_world, full_disk("journal", "Journals.conclude"))
     assert done.code == 3, done
     assert "Done." in done.out
+
+
+@pytest.mark.parametrize("command", ["continue", "abort", "run"])
+def test_what_people_did_to_half_switched_files(rewritten_world: World, command: str) -> None:
+    """It is saved, left as it is, and listed, whichever way the run goes on."""
+    world = rewritten_world
+    assert meanwhile(world, "resync.worktree.switch:FileSwitch.disturbed", "os._exit(9)").code == KILLED
+    world.write("etc/tool.conf", "typed since\n")
+    (world.clone / "notes.txt").unlink()
+    done = world.resync(*(("run", "--yes") if command == "run" else (command,)), "--json")
+    assert done.code == 3, done
+    assert {"path": "etc/tool.conf"} in done.json["left_alone"]
+    assert (world.clone / "etc" / "tool.conf").read_text() == "typed since\n"
+    (name,) = world.git("for-each-ref", "--format=%(refname)", "refs/resync/*/left").splitlines()
+    assert world.git("show", f"{name}:etc/tool.conf") == "typed since"
+    assert list((world.clone / ".git").rglob("*.lock")) == []
+    assert world.git("fsck", "--strict", "--no-dangling") == ""

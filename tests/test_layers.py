@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # modules that share a floor do not know each other.
 FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
-    ("repository", "merge", "programs"),
+    ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal"),
     ("upstream",),
     ("checkout", "replay", "carry", "backup"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
+from resync.commands.session import Session, still_waiting, stopped, waiting_lines
 from resync.errors import ExitCode, ResyncError, UsageError
 from resync.journal import Journals
 from resync.model import Plan
@@ -29,15 +29,14 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
-        unfinished = journals.unfinished()
+        error: ResyncError | None = stopped(journals)
         seen = observe(repository, request, session.caller, console.progress)
         upstream = seen.upstream
         left_over = still_waiting(repository, journals)
         refusal = unusable(seen)
         code = ExitCode.OK
-        error: ResyncError | None = None
-        if unfinished is not None:
-            code, error = ExitCode.UNFINISHED, interrupted(unfinished)
+        if error is not None:
+            code = ExitCode.UNFINISHED
         elif refusal is not None:
             code, error = ExitCode.REFUSED, refusal
         elif upstream.kind not in ("up-to-date", "advanced"):

@@ -144,11 +144,12 @@ def _report_done(
 ) -> ExitCode:
     """Say what became of everything, and record it with the run."""
     console = session.console
-    console.afterwards()
     journals = Journals(repository)
     left_over = still_waiting(repository, journals)
     behind = any(each.waits for each in done.branches)
     code = ExitCode.WAITING if left_over or result.left or behind else ExitCode.OK
+    if result.interrupted:
+        console.warn("A signal came when the last step had begun, so the run was finished.")
     document = data.document(
         command,
         code,
@@ -204,7 +205,6 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 result = sequencer.finish(unfinished)
                 return _report_done(session, repository, "continue", unfinished.plan, result)
             left = sequencer.abort(unfinished).left
-            console.afterwards()
             code = ExitCode.WAITING if left else ExitCode.OK
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from itertools import islice
 
-from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
-from resync.errors import Busy, ExitCode, Unfinished
+from resync.commands.session import Session, looked, still_waiting, stopped, waiting_lines
+from resync.errors import ExitCode
 from resync.journal import Journals
 from resync.report import data, text
-from resync.repository.locks import RunLock
 
 
 def status(session: Session) -> ExitCode:
@@ -22,12 +21,8 @@ def status(session: Session) -> ExitCode:
         left_over = still_waiting(repository, journals)
         head = repository.head()
         held = holding(journals, head.branch)
-        if unfinished is not None:
-            error = interrupted(unfinished)
-            console.important(text.error_lines(error, console.paint))
-            code, hint = ExitCode.UNFINISHED, error.hint
-        elif _died_early(journals):
-            error = _died()
+        error = stopped(journals)
+        if error is not None:
             console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
         elif left_over:
@@ -55,25 +50,6 @@ def status(session: Session) -> ExitCode:
         return code
 
 
-def _died_early(journals: Journals) -> bool:
-    """Whether a run was killed before it changed anything: it left locks, and nobody is at work."""
-    if not journals.everywhere("planned"):
-        return False
-    try:
-        with RunLock(journals.folder, patience=0):
-            return True
-    except Busy:
-        return False
-
-
-def _died() -> Unfinished:
-    return Unfinished(
-        "interrupted-run",
-        "A run was killed before it changed anything; the locks that it held may keep git waiting.",
-        "resync abort",
-    )
-
-
 def log(session: Session, run: str | None) -> ExitCode:
     """Past runs, and what each did; or one of them in full."""
     console = session.console
@@ -82,22 +58,30 @@ def log(session: Session, run: str | None) -> ExitCode:
         if run is not None:
             journal = journals.load(run)
             console.lines(text.journal_lines(journal, console.paint))
+            code, error = looked(session, journals)
             console.document(
                 data.document(
-                    "log", ExitCode.OK, plan=journal.plan, done=journal.state == "done", state=journal.state
+                    "log",
+                    code,
+                    plan=journal.plan,
+                    done=journal.state == "done",
+                    state=journal.state,
+                    error=error,
                 )
             )
-            return ExitCode.OK
+            return code
         runs = list(journals.newest_first())
         if not runs:
             console.lines(["resync has changed nothing here yet."])
         console.lines(text.journal_headline(journal, console.paint) for journal in runs)
+        code, error = looked(session, journals)
         console.document(
             data.document(
                 "log",
-                ExitCode.OK,
+                code,
                 checkout=repository.root,
+                error=error,
                 runs=[data.journal(journal) for journal in runs],
             )
         )
-        return ExitCode.OK
+        return code

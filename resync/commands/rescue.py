@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from resync.commands.session import Session, refuse_to_guess, refuse_unfinished
+from resync.commands.session import Session, looked, refuse_to_guess, refuse_unfinished
 from resync.dates import shown_date
 from resync.errors import ExitCode, Refused
+from resync.interrupts import uninterrupted
 from resync.journal import Journals
 from resync.model import MODE_GITLINK, LocalCommit, TreePath
 from resync.report import data, text
@@ -25,7 +26,8 @@ def list_all(session: Session) -> ExitCode:
 
     console = session.console
     with session.open() as repository:
-        found = rescues.branches(repository, Journals(repository))
+        journals = Journals(repository)
+        found = rescues.branches(repository, journals)
         if not found:
             console.lines(["There is no rescue branch here."])
         for each in found:
@@ -33,15 +35,17 @@ def list_all(session: Session) -> ExitCode:
             what = count(files, "uncommitted file") if files else "commits only"
             made = f"  {shown_date(each.when)}" if each.when is not None else ""
             console.lines([f"{shown(each.short_name)}  {short(each.tip)}{made}  {what}"])
+        code, error = looked(session, journals)
         console.document(
             data.document(
                 "rescue",
-                ExitCode.OK,
+                code,
                 checkout=repository.root,
+                error=error,
                 rescues=[data.rescue_branch(each) for each in found],
             )
         )
-        return ExitCode.OK
+        return code
 
 
 def show(session: Session, name: str | None) -> ExitCode:
@@ -56,17 +60,19 @@ def show(session: Session, name: str | None) -> ExitCode:
         files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue)]
         commits = plan.commits if plan is not None else _only_there(repository, rescue)
         console.lines(text.rescue_lines(rescue, commits, files, console.paint))
+        code, error = looked(session, journals)
         console.document(
             data.document(
                 "rescue",
-                ExitCode.OK,
+                code,
                 checkout=repository.root,
+                error=error,
                 rescues=[data.rescue_branch(rescue)],
                 kept=[data.kept_file(file, size) for file, size in files],
                 commits=data.rescued_commits(commits, rescue),
             )
         )
-        return ExitCode.OK
+        return code
 
 
 def _only_there(repository: Repository, rescue: RescueBranch) -> list[LocalCommit]:
@@ -92,14 +98,16 @@ def restore(session: Session, path: str, name: str | None, folder: str | None) -
 
     console = session.console
     with session.open() as repository:
-        rescue = rescues.choose(rescues.branches(repository, Journals(repository)), name)
+        journals = Journals(repository)
+        rescue = rescues.choose(rescues.branches(repository, journals), name)
         tree_path = TreePath(os.fsencode(path.replace(os.sep, "/")))
         target = os.path.abspath(os.path.join(session.caller.folder, folder)) if folder else None
         where, size = rescues.restore(repository, rescue, tree_path, target)
         console.lines([f"{shown(where)}: {count(size, 'byte')} from {shown(rescue.short_name)}"])
         extra: dict[str, Any] = {"restored": {"path": path, "to": where, "size": size}}
-        console.document(data.document("rescue", ExitCode.OK, checkout=repository.root, **extra))
-        return ExitCode.OK
+        code, error = looked(session, journals)
+        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
+        return code
 
 
 def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
@@ -111,8 +119,9 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
     with session.open() as repository:
         refuse_to_guess(console, yes=yes, hint=f"resync rescue drop {text.quoted(name)} --yes")
         journals = Journals(repository)
+        refuse_unfinished(journals)
         with RunLock(journals.folder):
-            refuse_unfinished(journals)
+            refuse_unfinished(journals)  # one may have been killed while we waited
             rescue = rescues.choose(rescues.branches(repository, journals), name)
             planned = letting_go.plan_drop(repository, journals, rescue)
             commits = [repository.objects.commit(oid) for oid in planned.loss.commits]
@@ -123,7 +132,8 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
                 console.important([*lines, ""])
                 if not console.ask("Drop it?"):
                     raise Refused("declined", "Nothing was changed.")
-            letting_go.drop(repository, journals, planned, session.caller)
+            with uninterrupted():
+                letting_go.drop(repository, journals, planned, session.caller)
         console.lines([f"{shown(rescue.short_name)} is gone."])
         console.document(
             data.document(

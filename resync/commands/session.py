@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resync.console import Console
-from resync.errors import ResyncError, Unfinished, UsageError
+from resync.errors import Busy, ExitCode, ResyncError, Unfinished, UsageError
 from resync.journal import Journal, Journals
 from resync.report import text
 from resync.report.words import shown
 from resync.repository import Repository
+from resync.repository.locks import RunLock
 from resync.repository.sharing import share
 from resync.request import Caller
 
@@ -93,10 +94,37 @@ def interrupted(journal: Journal) -> Unfinished:
     )
 
 
-def refuse_unfinished(journals: Journals) -> None:
+def stopped(journals: Journals) -> Unfinished | None:
+    """What every command has to say where a run was interrupted, or was killed before it changed anything."""
     unfinished = journals.unfinished()
     if unfinished is not None:
-        raise interrupted(unfinished)
+        return interrupted(unfinished)
+    if not journals.everywhere("planned"):
+        return None
+    try:
+        with RunLock(journals.folder, patience=0):
+            return Unfinished(
+                "interrupted-run",
+                "A run was killed before it changed anything; the locks that it held may keep git waiting.",
+                "resync abort",
+            )
+    except Busy:
+        return None  # it is at work just now
+
+
+def refuse_unfinished(journals: Journals) -> None:
+    error = stopped(journals)
+    if error is not None:
+        raise error
+
+
+def looked(session: Session, journals: Journals) -> tuple[ExitCode, Unfinished | None]:
+    """The status of a command that only looks, and the reason, which is said, where it is not 0."""
+    error = stopped(journals)
+    if error is None:
+        return ExitCode.OK, None
+    session.console.error(text.error_lines(error, session.console.paint))
+    return ExitCode.UNFINISHED, error
 
 
 def refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
