@@ -51,7 +51,7 @@ class Session:
                 self.console.warn(sentence)
             try:
                 yield repository
-                share(repository)
+                share(repository, follow_owner=_follows_owner)
             except ResyncError as error:
                 error.checkout = repository.root
                 error.branch = repository.branch_name()
@@ -66,6 +66,12 @@ class Session:
         return read_settings(
             repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
         )
+
+
+def _follows_owner(repository: Repository) -> bool:
+    from resync.worktree.settings import follow_owner
+
+    return follow_owner(repository.config)
 
 
 def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:

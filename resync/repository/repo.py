@@ -13,6 +13,7 @@ from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
 from resync.repository.config import value_of, values_of
 from resync.repository.objects import Objects
+from resync.repository.trust import refuse_reftable, refuse_strangers
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -70,7 +71,8 @@ class Repository:
     def open(cls, path: str, env: Mapping[str, str]) -> Repository:
         """Open the repository that ``path`` is in, as git finds it (``GIT_DIR`` and its kin in ``env``).
 
-        Raises ``Refused``: ``not-a-repository``, ``bare-repository``, ``unsupported-repository``; and
+        Raises ``Refused``: ``not-a-repository``, ``not-yours``, ``bare-repository``,
+        ``unsupported-repository``; and
         ``UsageError``: ``no-such-folder``, ``bad-config``.
         """
         from dulwich.errors import NotGitRepository
@@ -82,6 +84,7 @@ class Repository:
                 f"There is neither a folder nor a command {os.path.basename(path)!r}. Nothing was changed.",
                 "resync --help",
             )
+        refuse_reftable(path, env)
         try:
             if env.get("GIT_DIR"):
                 repo = _open_git_dir(path, env)
@@ -115,28 +118,22 @@ class Repository:
                 " Nothing was changed.",
             ) from None
         opened = cls(repo, env)
-        refusal = opened._unfit()
-        if refusal is not None:
+        try:
+            opened._check()
+        except ResyncError:
             opened.close()
-            raise refusal
+            raise
         return opened
 
-    def _unfit(self) -> Refused | None:
+    def _check(self) -> None:
+        refuse_strangers(self.config, self.root, self.git_dir, self.common_dir, self._env)
         if self._repo.bare:
-            return Refused(
+            raise Refused(
                 "bare-repository",
                 f"{self.root} is a bare repository: it has no working tree to carry over."
                 " Nothing was changed.",
                 "run resync in a clone of it",
             )
-        if self.config_text("extensions", "refstorage") == "reftable":
-            return Refused(
-                "unsupported-repository",
-                f"The repository at {self.root} keeps its refs as a reftable, which resync cannot lock."
-                " Nothing was changed.",
-                "git refs migrate --ref-format=files",
-            )
-        return None
 
     def close(self) -> None:
         """Close the files that dulwich holds open."""

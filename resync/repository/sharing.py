@@ -1,4 +1,4 @@
-"""``core.sharedRepository``: what we make in the git directory may be used by others as git's own files may.
+"""Whose the files are that we make in the git directory, and who may use them (``core.sharedRepository``).
 
 git gives each file its bits as it makes it (git-config(1), git-init(1) ``--shared``). Ours are made in many
 places, by dulwich too, so they are given theirs at the end of a command, all at once; what a command leaves
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from resync.repository.repo import Repository
 
@@ -21,8 +21,17 @@ _WORDS = {
 _NOT_OURS = ("quarantine", "staging")
 
 
-def share(repository: Repository) -> None:
-    """Give what is ours in the git directory the bits that ``core.sharedRepository`` asks for, if it does."""
+def share(repository: Repository, *, follow_owner: Callable[[Repository], bool]) -> None:
+    """Give what is ours in the git directory the bits that ``core.sharedRepository`` asks for, if it does.
+
+    What root made belongs to the owner of the git directory, if ``follow_owner`` says so, which is asked only
+    where they are not the same.
+    """
+    theirs = os.stat(repository.common_dir)
+    if hasattr(os, "geteuid") and os.geteuid() == 0 != theirs.st_uid and follow_owner(repository):
+        for path in _made(repository):
+            if os.lstat(path).st_uid == 0:
+                os.chown(path, theirs.st_uid, theirs.st_gid, follow_symlinks=False)
     wanted = (repository.config_text("core", "sharedrepository") or "umask").lower()
     exact = len(wanted) == 4 and wanted.startswith("0") and wanted.isdigit()
     bits = int(wanted, 8) if exact else _WORDS.get(wanted, 0)
@@ -55,8 +64,9 @@ def _made(repository: Repository) -> Iterator[str]:
     common = repository.common_dir
     for name in ("resync", "refs", "logs"):
         for folder, folders, names in os.walk(os.path.join(common, name)):
-            folders[:] = [each for each in folders if each not in _NOT_OURS]
             yield folder
+            yield from (os.path.join(folder, each) for each in folders if each in _NOT_OURS)
+            folders[:] = [each for each in folders if each not in _NOT_OURS]
             yield from (os.path.join(folder, each) for each in names)
     packs = os.path.join(common, "objects", "pack")
     yield from (os.path.join(packs, each) for each in os.listdir(packs))

@@ -55,6 +55,15 @@ def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
     return give_access(path, access, attributes_of=replaced)
 
 
+def take_owner(path: bytes, folder: bytes) -> None:
+    """Where root makes something in somebody's folder, it becomes theirs; the group goes with the owner."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    theirs = os.lstat(folder)
+    if theirs.st_uid != 0:
+        os.chown(path, theirs.st_uid, theirs.st_gid, follow_symlinks=False)
+
+
 def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:
     """Give a file an owner and permissions, and another's extended attributes; return as ``take_access``.
 

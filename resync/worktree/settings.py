@@ -42,8 +42,9 @@ class WorktreeSettings:
     """git-config(1) as far as it says what a file in the working tree is; the defaults are git's on Linux.
 
     ``attribute_files`` and ``exclude_files`` are paths of files that hold for the whole working tree, the
-    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``. ``timeout`` is
-    resync's own: how long (seconds) a program that the configuration names may take.
+    one that counts most last; ``info_attributes`` counts more than any ``.gitattributes``. Two are
+    resync's own: ``follow_owner``, whether what root makes belongs to the owner of the folder that it is made
+    in, and ``timeout``, how long (seconds) a program that the configuration names may take.
     """
 
     file_mode: bool = True
@@ -51,6 +52,7 @@ class WorktreeSettings:
     ignore_case: bool = False
     precompose_unicode: bool = False
     trust_ctime: bool = True
+    follow_owner: bool = True
     check_stat: bool = True
     auto_crlf: AutoCrlf = "false"
     eol: LineEnd = "lf"
@@ -105,6 +107,7 @@ def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> W
         ignore_case=boolean(config, (b"core",), "ignoreCase", False),
         precompose_unicode=boolean(config, (b"core",), "precomposeUnicode", False),
         trust_ctime=boolean(config, (b"core",), "trustCtime", True),
+        follow_owner=follow_owner(config),
         check_stat=(value_of(config, (b"core",), "checkStat") or b"default").lower() != b"minimal",
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
@@ -136,6 +139,11 @@ def read_merge_settings(config: StackedConfig) -> MergeSettings:
         rename_limit=integer(config, merge, "renameLimit", integer(config, diff, "renameLimit", 0)),
         directory_renames=_directory_renames(config),
     )
+
+
+def follow_owner(config: StackedConfig) -> bool:
+    """Whether what root makes in somebody's folder belongs to them (``resync.followOwner``)."""
+    return boolean(config, (b"resync",), "followOwner", True)
 
 
 # --- values ---

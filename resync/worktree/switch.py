@@ -30,7 +30,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects
-from resync.worktree.access import give_access, take_access
+from resync.worktree.access import give_access, take_access, take_owner
 from resync.worktree.files import Files
 from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back
 from resync.worktree.names import check_paths
@@ -99,7 +99,7 @@ class FileSwitch:
         device = os.stat(self._staging).st_dev
         checked: set[bytes] = set()
         for _, change in self._ordered:
-            parent = self._existing_parent(change.path)
+            parent = self._existing_parent(self._full(change.path))
             if parent not in checked:
                 checked.add(parent)
                 self._check_parent(parent, device)
@@ -155,8 +155,8 @@ class FileSwitch:
                 "run resync as the owner of the checkout",
             )
 
-    def _existing_parent(self, path: TreePath) -> bytes:
-        parent = os.path.dirname(self._full(path))
+    def _existing_parent(self, full: bytes) -> bytes:
+        parent = os.path.dirname(full)
         while len(parent) > len(self._root) and not os.path.isdir(parent):
             parent = os.path.dirname(parent)
         return parent
@@ -208,6 +208,9 @@ class FileSwitch:
             )
             with open(descriptor, "wb") as file:
                 file.write(data)
+        if self._settings.follow_owner:
+            take_owner(partial, self._existing_parent(replaced))
+        if stat.S_ISREG(os.lstat(partial).st_mode):
             if access is not None:
                 complete = give_access(partial, access)
             else:
@@ -395,6 +398,8 @@ class FileSwitch:
             try:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(folder)
+                    if self._settings.follow_owner:
+                        take_owner(folder, os.path.dirname(folder))
                 if not stat.S_ISDIR(os.lstat(folder).st_mode):
                     return False
             except FASTER:

@@ -1,0 +1,132 @@
+"""What has to be known of a repository before anything in it is opened or believed.
+
+dulwich changes a repository whose refs are a reftable by opening it, and opens those of other people, whose
+configuration names programs. git refuses these (git-config(1), safe.directory).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from resync.errors import Refused
+from resync.repository.config import values_of
+
+if TYPE_CHECKING:
+    from dulwich.config import StackedConfig
+
+_REFTABLE = re.compile(rb"^\s*refstorage\s*=\s*\"?reftable", re.IGNORECASE | re.MULTILINE)
+_GITFILE = b"gitdir: "
+_LONGEST = 65536
+
+
+def refuse_reftable(path: str, env: Mapping[str, str]) -> None:
+    """Raise ``Refused("unsupported-repository")`` where the repository that ``path`` is in keeps its refs as
+    a reftable, or was left half-way to or from that. Nothing is opened for writing."""
+    for git_dir in _git_dirs(path, env):
+        common = os.path.join(git_dir, os.fsdecode(_first_line(os.path.join(git_dir, "commondir")) or b"."))
+        config = _read(os.path.join(common, "config"))
+        if _REFTABLE.search(config) or os.path.exists(os.path.join(common, "reftable", "tables.list")):
+            raise Refused(
+                "unsupported-repository",
+                f"The repository at {_top(git_dir)} keeps its refs as a reftable, which resync cannot lock."
+                " Nothing was changed.",
+                "git refs migrate --ref-format=files",
+            )
+        return
+
+
+def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
+    """The git directory that the environment names, else those of the folders from ``path`` upwards."""
+    if env.get("GIT_DIR"):
+        yield os.path.join(path, env["GIT_DIR"])
+        return
+    folder = os.path.realpath(path)
+    while True:
+        found = os.path.join(folder, ".git")
+        if os.path.isfile(found):
+            line = _first_line(found) or b""
+            yield os.path.join(folder, os.fsdecode(line.removeprefix(_GITFILE)))
+        elif os.path.isdir(os.path.join(found, "objects")):
+            yield found
+        elif os.path.isdir(os.path.join(folder, "objects")) and os.path.isfile(os.path.join(folder, "HEAD")):
+            yield folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return
+        folder = above
+
+
+def _top(git_dir: str) -> str:
+    return os.path.dirname(git_dir) if os.path.basename(git_dir) == ".git" else git_dir
+
+
+def _first_line(path: str) -> bytes | None:
+    return _read(path).split(b"\n", 1)[0].rstrip(b"\r") or None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LONGEST)
+    except OSError:
+        return b""
+
+
+# --- whose it is ---------------------------------------------------------------------------------------
+
+
+def refuse_strangers(
+    config: StackedConfig, root: str, git_dir: str, common_dir: str, env: Mapping[str, str]
+) -> None:
+    """Raise ``Refused("not-yours")`` where working tree or git directory belong to another user, and no
+    ``safe.directory`` of the user's own configuration says that this is all right.
+
+    As with git, whoever names the repository by ``GIT_DIR`` knows what it is, and root under sudo may also
+    work on what belongs to the user who called it.
+    """
+    if env.get("GIT_DIR") or not hasattr(os, "geteuid"):
+        return
+    mine = {os.geteuid()}
+    if os.geteuid() == 0 and env.get("SUDO_UID", "").isdigit():
+        mine.add(int(env["SUDO_UID"]))
+    places = {root, os.path.join(root, ".git"), git_dir, common_dir}
+    owners = {os.lstat(place).st_uid for place in places if os.path.lexists(place)}
+    if owners <= mine or _is_safe(config, root, common_dir):
+        return
+    raise Refused(
+        "not-yours",
+        f"The repository at {root} belongs to another user, whose configuration may name any program."
+        " Nothing was changed.",
+        f"run resync as its owner, or if you trust it: git config --global --add safe.directory {root}",
+    )
+
+
+def _is_safe(config: StackedConfig, root: str, common_dir: str) -> bool:
+    """By the last word of the user's and the system's configuration: the repository's own says nothing."""
+    safe = False
+    own = os.path.realpath(common_dir)
+    for backend in reversed(config.backends):
+        path = getattr(backend, "path", None)
+        if path is not None and os.path.realpath(os.fsdecode(path)).startswith(own + os.sep):
+            continue
+        for value in _values(backend):
+            safe = value != "" and (safe or _names(value, os.path.realpath(root)))
+    return safe
+
+
+def _values(backend: object) -> Iterator[str]:
+    from dulwich.config import StackedConfig
+
+    for value in values_of(StackedConfig([backend]), (b"safe",), "directory"):  # type: ignore[list-item]
+        yield os.fsdecode(value)
+
+
+def _names(value: str, root: str) -> bool:
+    if value == "*":
+        return True
+    if value.endswith("/*"):
+        return root.startswith(os.path.join(os.path.realpath(os.path.expanduser(value[:-2])), ""))
+    return os.path.realpath(os.path.expanduser(value)) == root
