@@ -456,7 +456,8 @@ class Plan:
 
     ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
-    ``notes`` are what the report says besides.
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes, ``notes`` what the
+    report says besides.
     """
 
     id: str
@@ -470,6 +471,7 @@ class Plan:
     steps: tuple[Step, ...]
     undoes: str | None = None
     notes: tuple[Note, ...] = ()
+    elsewhere: tuple[Upstream, ...] = ()
 
     @property
     def recorded(self) -> bool:

@@ -65,12 +65,14 @@ def rehearse(
     """
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
-    if not _moves(seen, request):
-        return _plan_of_refs(repository, seen, caller)
-    with Filters(settings, programs_for(repository, settings)) as filters:
-        plan = _plan_of_move(repository, seen, request, caller, settings, filters)
-    _refuse_edits(plan, request)
-    return replace(plan, notes=(*notes, *plan.notes))
+    if _moves(seen, request):
+        with Filters(settings, programs_for(repository, settings)) as filters:
+            plan = _plan_of_move(repository, seen, request, caller, settings, filters)
+        _refuse_edits(plan, request)
+    else:
+        plan = _plan_of_refs(repository, seen, caller)
+    notes += (*seen.elsewhere.unknown, *plan.notes)
+    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
 
 
 def _moves(seen: Observation, request: Request) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resync.commands.session import (
     Session,
+    elsewhere_hint,
     interrupted,
     refuse_unfinished,
     still_waiting,
@@ -39,11 +40,14 @@ def plan(session: Session, request: Request) -> ExitCode:
             repository, request, session.caller, session.settings(repository), console.progress
         )
         left_over = still_waiting(repository, journals)
-        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if left_over else ExitCode.OK
-        hint = session.again("run") if code == ExitCode.DUE else ""
+        elsewhere = elsewhere_hint(session, rehearsed.elsewhere)
+        due = rehearsed.recorded or elsewhere
+        code = ExitCode.DUE if due else ExitCode.WAITING if left_over else ExitCode.OK
+        hint = session.again("run") if rehearsed.recorded else elsewhere
         console.lines(_plan_lines(session, rehearsed))
-        if code == ExitCode.DUE:
+        if rehearsed.recorded:
             console.lines([f"Nothing was changed. To carry this out: {hint}"])
+        console.important(text.elsewhere_lines(rehearsed.elsewhere, rehearsed.head, elsewhere, console.paint))
         console.important(waiting_lines(left_over, session))
         console.document(data.document("plan", code, plan=rehearsed, hint=hint))
         return code
@@ -57,6 +61,8 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
         yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
     if plan.recorded:
         yield from text.plan_lines(plan, paint)
+    else:
+        yield from text.note_lines(plan.notes, paint)
 
 
 def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
@@ -150,7 +156,8 @@ def _report_done(
     console = session.console
     journals = Journals(repository)
     left_over = still_waiting(repository, journals)
-    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
+    elsewhere = elsewhere_hint(session, done.elsewhere)
+    code = ExitCode.WAITING if left_over or result.left or elsewhere else ExitCode.OK
     document = data.document(
         command,
         code,
@@ -158,7 +165,7 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over else "",
+        hint="resync status" if left_over else elsewhere,
     )
     if done.recorded:
         with suppress(OSError):
@@ -170,6 +177,7 @@ def _report_done(
         console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
+    console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
     console.important(waiting_lines(left_over, session))
     if done.recorded:
         console.lines(text.undo_line(done))
