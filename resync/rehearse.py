@@ -250,7 +250,7 @@ def _plan_of_move(
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
     onto = seen.upstream.new_tip
-    arrived = seen.history.reachable([onto], [head.tip])
+    arrived = seen.history.surely([onto], [head.tip])
     sent = _sent(repository, seen)
     dropped = Dropped(repository, seen.gone, arrived)
     merging = read_merge_settings(repository.config)
@@ -318,7 +318,7 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
     """The commits below the branch that were made or pushed here, and that upstream had and has no more."""
     if not seen.gone:
         return frozenset()
-    beyond = seen.history.reachable([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
+    beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
     return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
 
 
