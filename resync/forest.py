@@ -105,7 +105,7 @@ def _topic(
         beyond = history.reachable([tip], [new_tip])
         if tip not in inside and beyond.isdisjoint(seen.gone):
             return None
-        arrived = history.reachable([new_tip], [tip])
+        arrived = history.surely([new_tip], [tip])
     except HistoryCut:
         return None  # a shallow clone does not know what it stands on
     head = Head(branch=name, tip=tip)

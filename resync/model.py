@@ -255,7 +255,8 @@ class Upstream:
 
     ``old_tip`` is the tip that decided, and ``old_tips`` are all that are known; ``evidence`` says why, the
     deciding first, of those that the new tip left behind. ``tracking`` is None where nothing here tracks the
-    branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out.
+    branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out; they
+    are None where a shallow clone cannot tell.
     ``successors`` are where a branch that is gone may live on, the likeliest first.
     """
 
@@ -267,8 +268,8 @@ class Upstream:
     old_tip: Oid | None
     old_tips: tuple[Oid, ...]
     evidence: tuple[Evidence, ...]
-    left: int = 0
-    arrived: int = 0
+    left: int | None = 0
+    arrived: int | None = 0
     successors: tuple[Successor, ...] = ()
 
     @property
@@ -437,7 +438,8 @@ class Plan:
     ``undoes`` names the run that this one takes back, and ``holds`` the tip of upstream that was turned away
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
-    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with.
+    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with, and
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes.
     """
 
     id: str
@@ -453,6 +455,7 @@ class Plan:
     holds: Oid | None = None
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
+    elsewhere: tuple[Upstream, ...] = ()
 
     @property
     def recorded(self) -> bool:

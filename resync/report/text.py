@@ -15,8 +15,10 @@ from resync.model import (
     CommitVerdict,
     Evidence,
     FileVerdict,
+    Head,
     LocalCommit,
     LocalFile,
+    Note,
     Plan,
     Switch,
     TreePath,
@@ -86,12 +88,14 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
 
 def _headline(upstream: Upstream) -> str:
     name = shown(upstream.name)
-    went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
+    went = "how many commits went and came, this shallow clone cannot tell"
+    if upstream.left is not None and upstream.arrived is not None:
+        went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
         "rewritten": f"{name} was rewritten: {went}.",
-        "rewound": f"{name} went back by {count(upstream.left, 'commit')}.",
+        "rewound": f"{name} went back by {count(upstream.left or 0, 'commit')}.",
         "unrelated": f"{name} was replaced by an unrelated history: {went}.",
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",
@@ -110,6 +114,21 @@ def _reasons(upstream: Upstream, verbose: bool) -> str:
 
 def _reason(evidence: Evidence) -> str:
     return _EVIDENCE[evidence.kind].format(source=shown(_plain(evidence.source)))
+
+
+def elsewhere_lines(elsewhere: Sequence[Upstream], head: Head, hint: str, paint: Paint) -> Iterator[str]:
+    """What became of branches of the upstream's name at other remotes; ``hint`` looks at the first."""
+    for each in elsewhere:
+        yield from upstream_lines(each, paint)
+        yield f"  {shown(head.name)} stands on what it was, and does not follow it."
+    if elsewhere:
+        yield f"To see what would become of your work there: {hint}"
+
+
+def note_lines(notes: Sequence[Note], paint: Paint) -> Iterator[str]:
+    """What there is to be said besides."""
+    for note in notes:
+        yield paint(f"Note: {shown(str(note))}.", "warning")
 
 
 def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> Iterator[str]:
@@ -198,8 +217,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
             yield from _file_lines(file, width, paint)
     if plan.notes:
         yield ""
-        for note in plan.notes:
-            yield paint(f"Note: {shown(str(note))}.", "warning")
+        yield from note_lines(plan.notes, paint)
     if plan.waiting:
         yield ""
         if "dropped-by-upstream" in _verdicts(plan):
