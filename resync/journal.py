@@ -164,8 +164,6 @@ class Journals:
             ) from None
         except (ValueError, TypeError, KeyError, OSError) as error:
             raise _unreadable(run, str(error)) from None
-        if record.get("version") != VERSION:
-            raise _unreadable(run, _OTHER_VERSION)
         try:
             plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
         except (KeyError, TypeError, ValueError) as error:
@@ -223,10 +221,7 @@ def _proof(folder: str) -> str:
 
 
 def _read_entry(folder: str) -> Entry:
-    record = _read(os.path.join(folder, "state.json"))
-    if record.get("version", VERSION) != VERSION:
-        raise ValueError(_OTHER_VERSION)
-    entry: Entry = decode(Entry, record)
+    entry: Entry = decode(Entry, _read(os.path.join(folder, "state.json")))
     if entry.state not in STATES:
         raise ValueError(f"{entry.state!r} is no state of a run")
     return entry
@@ -301,6 +296,8 @@ def _read(path: str) -> dict[str, Any]:
         record = json.load(file)
     if not isinstance(record, dict):
         raise ValueError("it is no record")
+    if record.get("version", VERSION) != VERSION:
+        raise ValueError(_OTHER_VERSION)
     given = record.pop(_CHECKSUM, None)
     if given not in (None, _checksum(record)):
         raise ValueError("it was changed since, or is damaged")
