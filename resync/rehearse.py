@@ -23,13 +23,13 @@ from resync.model import (
     InTheWay,
     LocalFile,
     MoveRefs,
+    Note,
     Oid,
     Plan,
     RefName,
     RefUpdate,
     TreeEntry,
     TreePath,
-    Upstream,
 )
 from resync.observe import Observation, observe, unusable
 from resync.replay import Replay, Series, replay
@@ -38,6 +38,7 @@ from resync.request import Caller, Request
 from resync.undo import held_tip
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
+from resync.upstream.trust import Announcement, announcement
 from resync.worktree.access import with_access
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
@@ -65,7 +66,7 @@ def rehearse(
     is changed (objects and resync's own record may be written).
     """
     seen = observe(repository, request, caller, progress)
-    _refuse_surprises(repository, seen, request)
+    notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
     others = topics(repository, seen, request, moves=moves)
     if not moves:
@@ -73,7 +74,7 @@ def rehearse(
     with Filters(settings, programs_for(repository, settings)) as filters:
         plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
     _refuse_edits(plan, request)
-    return plan
+    return replace(plan, notes=(*notes, *plan.notes))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
@@ -83,7 +84,10 @@ def _moves(seen: Observation, request: Request) -> bool:
     return seen.upstream.kind != "advanced" or request.advance
 
 
-def _refuse_surprises(repository: Repository, seen: Observation, request: Request) -> None:
+def _refuse_surprises(
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+) -> tuple[Note, ...]:
+    """Refuse whatever is unsure; what the report should say of what is sure."""
     upstream = seen.upstream
     refusal = unusable(seen)
     if refusal is not None:
@@ -101,8 +105,8 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
             f"{upstream.name} has no history in common with what it was. Nothing was changed.",
             "if it is really the new home of your work: resync run --onto REV",
         )
-    _refuse_unannounced(repository, upstream, request)
-    sure = request.expect is not None or request.onto is not None or _announced(upstream)
+    announced = _announced(repository, seen, request, settings)
+    sure = request.expect is not None or request.onto is not None or announced is not None
     if upstream.kind == "rewound" and request.unattended and not sure:
         raise Refused(
             "rewound-upstream",
@@ -118,28 +122,32 @@ def _refuse_surprises(repository: Repository, seen: Observation, request: Reques
             " Nothing was changed.",
             "resync run --redo",
         )
+    if announced is None or announced.signer is None:
+        return ()
+    tag = announced.tag.removeprefix(TAGS).decode("utf-8", "backslashreplace")
+    return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
-def _refuse_unannounced(repository: Repository, upstream: Upstream, request: Request) -> None:
-    """Refuse to follow a surprise, where a rewrite has to be announced."""
-    if upstream.kind not in ("rewritten", "rewound", "unrelated"):
-        return
+def _announced(
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+) -> Announcement | None:
+    """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
+    rewrite has to be announced."""
+    if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
+        return None
     wanted = request.require_announcement
     if wanted is None:
         wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
-    if wanted and not _announced(upstream):
-        old_tip = upstream.old_tip[:10].decode() if upstream.old_tip is not None else "?"
-        raise Refused(
-            "unannounced",
-            f"{upstream.name} was {upstream.kind}, and no announcing tag of {upstream.remote} names its old"
-            f" tip {old_tip}. Nothing was changed.",
-            "ask upstream; to follow it all the same: resync run --no-require-announcement",
-        )
-
-
-def _announced(upstream: Upstream) -> bool:
-    """Whether a tag that the remote advertises names the old tip that decided."""
-    return any(each.kind == "announcement-tag" and each.oid == upstream.old_tip for each in upstream.evidence)
+    # Otherwise nothing hangs on it but whether a script may follow upstream back.
+    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+        return None
+    tags = seen.fetched.announcements if seen.fetched is not None else {}
+    try:
+        return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
+    except Refused:
+        if wanted:
+            raise
+        return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
