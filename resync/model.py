@@ -436,7 +436,8 @@ class Plan:
 
     ``undoes`` names the run that this one takes back; ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
-    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with.
+    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes.
     """
 
     id: str
@@ -451,6 +452,7 @@ class Plan:
     undoes: str | None = None
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
+    elsewhere: tuple[Upstream, ...] = ()
 
     @property
     def recorded(self) -> bool:

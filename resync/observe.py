@@ -12,6 +12,7 @@ from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
 from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
+from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
@@ -30,6 +31,7 @@ class Observation:
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
     first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``), and
     ``evidence`` all that there is, strongest first.
+    ``elsewhere`` is what became of branches of that name at other remotes, if nothing happened to this one.
     ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
@@ -43,6 +45,7 @@ class Observation:
     merged: frozenset[Oid]
     gone: frozenset[Oid]
     evidence: tuple[Evidence, ...]
+    elsewhere: Elsewhere
     follows_tags: bool
 
 
@@ -96,6 +99,12 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         others = {name: oid for name, oid in fetched.refs.items() if name not in fetched.announcements}
         likely = successors(repository, history, upstream.old_tip, others)
         upstream = replace(upstream, successors=likely)
+    elsewhere = Elsewhere()
+    # Who has named the upstream need not be told of others, and one surprise is enough.
+    if upstream.kind in ("up-to-date", "advanced") and request.upstream is None and request.onto is None:
+        elsewhere = look_elsewhere(
+            repository, history, branch, head, ask=fetched is not None, progress=progress
+        )
     return Observation(
         history=history,
         head=head,
@@ -107,6 +116,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         merged=judged.merged,
         gone=judged.gone,
         evidence=evidence,
+        elsewhere=elsewhere,
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 

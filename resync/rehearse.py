@@ -69,12 +69,14 @@ def rehearse(
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
     others = topics(repository, seen, request, moves=moves)
-    if not moves:
-        return _plan_of_refs(repository, seen, request, caller, settings, others)
-    with Filters(settings, programs_for(repository, settings)) as filters:
-        plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
-    _refuse_edits(plan, request)
-    return replace(plan, notes=(*notes, *plan.notes))
+    if moves:
+        with Filters(settings, programs_for(repository, settings)) as filters:
+            plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
+        _refuse_edits(plan, request)
+    else:
+        plan = _plan_of_refs(repository, seen, request, caller, settings, others)
+    notes += (*seen.elsewhere.unknown, *plan.notes)
+    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
 
 
 def _moves(seen: Observation, request: Request) -> bool:

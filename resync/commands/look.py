@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
+from resync.commands.session import Session, elsewhere_hint, interrupted, still_waiting, waiting_lines
 from resync.errors import ExitCode, ResyncError, UsageError
 from resync.journal import Journals
 from resync.report import data, text
@@ -39,17 +39,21 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
             code, error = ExitCode.UNFINISHED, interrupted(unfinished)
         elif refusal is not None:
             code, error = ExitCode.REFUSED, refusal
-        elif upstream.kind not in ("up-to-date", "advanced"):
+        elif upstream.kind not in ("up-to-date", "advanced") or seen.elsewhere.rewritten:
             code = ExitCode.DUE
         elif left_over:
             code = ExitCode.WAITING
         hint = session.again("plan") if code == ExitCode.DUE else "resync status" if left_over else ""
+        if seen.elsewhere.rewritten:
+            hint = elsewhere_hint(session, seen.elsewhere.rewritten)
         if refusal is None or session.verbose or upstream.successors:
             console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
+        console.important(text.elsewhere_lines(seen.elsewhere.rewritten, seen.head, hint, console.paint))
+        console.lines(text.note_lines(seen.elsewhere.unknown, console.paint))
         owned = _ownership(repository, seen, commit) if session.verbose or commit is not None else None
         if owned is not None:
             console.lines(text.ownership_lines(owned, console.paint))
-        if code == ExitCode.DUE:
+        if code == ExitCode.DUE and not seen.elsewhere.rewritten:
             yours = count(len(seen.local), "commit") if seen.local else "no commits"
             console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
             console.lines([f"To see what would become of your work: {hint}"])
@@ -66,6 +70,8 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
                 checkout=repository.root,
                 branch=seen.head.name,
                 upstream=upstream,
+                elsewhere=seen.elsewhere.rewritten,
+                notes=seen.elsewhere.unknown,
                 error=error,
                 hint=hint,
                 **more,

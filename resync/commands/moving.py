@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resync.commands.session import (
     Session,
+    elsewhere_hint,
     interrupted,
     refuse_unfinished,
     still_waiting,
@@ -40,12 +41,15 @@ def plan(session: Session, request: Request) -> ExitCode:
             repository, request, session.caller, session.settings(repository), console.progress
         )
         left_over = still_waiting(repository, journals)
+        elsewhere = elsewhere_hint(session, rehearsed.elsewhere)
         waits = bool(left_over) or any(each.waits for each in rehearsed.branches)
-        code = ExitCode.DUE if rehearsed.recorded else ExitCode.WAITING if waits else ExitCode.OK
-        hint = session.again("run") if code == ExitCode.DUE else ""
+        due = rehearsed.recorded or elsewhere
+        code = ExitCode.DUE if due else ExitCode.WAITING if waits else ExitCode.OK
+        hint = session.again("run") if rehearsed.recorded else elsewhere
         console.lines(_plan_lines(session, rehearsed))
-        if code == ExitCode.DUE:
+        if rehearsed.recorded:
             console.lines([f"Nothing was changed. To carry this out: {hint}"])
+        console.important(text.elsewhere_lines(rehearsed.elsewhere, rehearsed.head, elsewhere, console.paint))
         console.important(waiting_lines(left_over, session))
         console.document(data.document("plan", code, plan=rehearsed, hint=hint))
         return code
@@ -61,6 +65,7 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
         yield from text.plan_lines(plan, paint)
     else:
         yield from text.branch_lines(plan, paint)
+        yield from text.note_lines(plan.notes, paint)
 
 
 def _refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
@@ -155,7 +160,8 @@ def _report_done(
     journals = Journals(repository)
     left_over = still_waiting(repository, journals)
     behind = any(each.waits for each in done.branches)
-    code = ExitCode.WAITING if left_over or result.left or behind else ExitCode.OK
+    elsewhere = elsewhere_hint(session, done.elsewhere)
+    code = ExitCode.WAITING if left_over or result.left or behind or elsewhere else ExitCode.OK
     document = data.document(
         command,
         code,
@@ -163,7 +169,7 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over else "",
+        hint="resync status" if left_over else elsewhere,
     )
     if done.recorded:
         with suppress(OSError):
@@ -175,6 +181,7 @@ def _report_done(
         console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
+    console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
     console.important(waiting_lines(left_over, session))
     if done.recorded:
         console.lines(text.undo_line(done))

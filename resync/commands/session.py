@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from resync.console import Console
 from resync.errors import ResyncError, Unfinished
 from resync.journal import Journal, Journals
+from resync.model import Upstream
 from resync.report import text
 from resync.report.words import shown
 from resync.repository import Repository
@@ -83,6 +84,11 @@ def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[st
             "warning",
         )
         yield from text.waiting_lines(each)
+
+
+def elsewhere_hint(session: Session, elsewhere: Sequence[Upstream]) -> str:
+    """What to type to see what follows from what happened at another remote; empty where nothing did."""
+    return f"{session.again('plan')} --upstream {text.quoted(elsewhere[0].name)}" if elsewhere else ""
 
 
 def interrupted(journal: Journal) -> Unfinished:

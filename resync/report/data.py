@@ -37,6 +37,8 @@ def document(
     checkout: str | None = None,
     branch: bytes | None = None,
     upstream: Upstream | None = None,
+    elsewhere: Sequence[Upstream] = (),
+    notes: Sequence[Note] = (),
     plan: Plan | None = None,
     done: bool = False,
     left: Iterable[TreePath] = (),
@@ -48,7 +50,8 @@ def document(
     """The object for one checkout. ``done`` says that the plan was carried out; ``left`` are the paths
     that somebody changed in between, ``bared`` those whose extended attributes could not be kept; ``more``
     are further fields of one command."""
-    upstream = plan.upstream if plan is not None and plan.upstream is not None else upstream
+    if plan is not None:
+        upstream, elsewhere, notes = plan.upstream or upstream, plan.elsewhere, plan.notes
     branch = plan.head.name if plan is not None else branch
     return {
         "schema_version": SCHEMA_VERSION,
@@ -57,12 +60,13 @@ def document(
         "checkout": plan.checkout if plan is not None else checkout,
         "branch": _text(branch),
         "upstream": _upstream(upstream) if upstream is not None else None,
+        "elsewhere": [_upstream(each) for each in elsewhere],
         "branches": _branches(plan, done) if plan is not None else [],
         "commits": list(_commits(plan)) if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
         "left_alone": [_named("path", path) for path in left],
         "attributes_lost": [_named("path", path) for path in bared],
-        "notes": [_note(each) for each in plan.notes] if plan is not None else [],
+        "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,

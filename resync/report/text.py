@@ -13,8 +13,10 @@ from resync.model import (
     CommitVerdict,
     Evidence,
     FileVerdict,
+    Head,
     LocalCommit,
     LocalFile,
+    Note,
     Plan,
     Switch,
     TreePath,
@@ -108,6 +110,21 @@ def _reason(evidence: Evidence) -> str:
     return _EVIDENCE[evidence.kind].format(source=shown(_plain(evidence.source)))
 
 
+def elsewhere_lines(elsewhere: Sequence[Upstream], head: Head, hint: str, paint: Paint) -> Iterator[str]:
+    """What became of branches of the upstream's name at other remotes; ``hint`` looks at the first."""
+    for each in elsewhere:
+        yield from upstream_lines(each, paint)
+        yield f"  {shown(head.name)} stands on what it was, and does not follow it."
+    if elsewhere:
+        yield f"To see what would become of your work there: {hint}"
+
+
+def note_lines(notes: Sequence[Note], paint: Paint) -> Iterator[str]:
+    """What there is to be said besides."""
+    for note in notes:
+        yield paint(f"Note: {shown(str(note))}.", "warning")
+
+
 def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> Iterator[str]:
     """Whose commits these are, and why."""
     if owned:
@@ -194,8 +211,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
             yield from _file_lines(file, width, paint)
     if plan.notes:
         yield ""
-        for note in plan.notes:
-            yield paint(f"Note: {shown(str(note))}.", "warning")
+        yield from note_lines(plan.notes, paint)
     if plan.waiting:
         yield ""
         if "dropped-by-upstream" in _verdicts(plan):

@@ -61,7 +61,7 @@ def _named(repository: Repository, wanted: str) -> UpstreamBranch:
     for remote in sorted(repository.remotes(), key=len, reverse=True):
         if wanted.startswith(remote + "/") and len(wanted) > len(remote) + 1:
             branch = wanted.removeprefix(remote + "/").encode("utf-8", "surrogateescape")
-            return _of_remote(repository, remote, RefName(BRANCHES + branch), "--upstream")
+            return of_remote(repository, remote, RefName(BRANCHES + branch), "--upstream")
     known = ", ".join(repository.remotes()) or "none"
     raise UsageError(
         "unknown-upstream",
@@ -83,7 +83,7 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
             return None
         upstream = RefName(merge.encode("utf-8", "surrogateescape"))
         if remote != ".":
-            return _of_remote(repository, remote, upstream, f"branch.{name}.merge")
+            return of_remote(repository, remote, upstream, f"branch.{name}.merge")
         branch = upstream
     return None
 
@@ -103,11 +103,12 @@ def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     for remote in (parser.get("gerrit", "defaultremote", fallback="gerrit"), "origin"):
         if branch and remote in remotes:
             name = RefName(BRANCHES + branch.encode("utf-8", "surrogateescape"))
-            return _of_remote(repository, remote, name, ".gitreview")
+            return of_remote(repository, remote, name, ".gitreview")
     return None
 
 
-def _of_remote(repository: Repository, remote: str, branch: RefName, source: str) -> UpstreamBranch:
+def of_remote(repository: Repository, remote: str, branch: RefName, source: str) -> UpstreamBranch:
+    """The branch of a remote, by its configuration; ``source`` says who named it."""
     # git lets branch.<name>.remote be an address instead of a remote's name; such a branch is not tracked.
     url = repository.config_text("remote", remote, "url") or remote
     refspecs = repository.config_all("remote", remote, "fetch")

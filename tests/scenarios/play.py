@@ -139,6 +139,7 @@ def look(stage: Stage, scenario: Scenario) -> Answer:
         evidence=upstream["evidence"][0]["kind"] if upstream and upstream["evidence"] else "",
         commits=tuple((each["subject"], each["verdict"]) for each in plan.json["commits"]),
         refusal=error["kind"] if error else "",
+        elsewhere=", ".join(f"{each['kind']}" for each in check.json.get("elsewhere", ())),
         attention=check.code != 0,
     )
 

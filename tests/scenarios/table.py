@@ -58,13 +58,14 @@ _MERGES = {"merged": "", "merged next": "next-2"}
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What resync says: the kind of what upstream did, the evidence that decided ("": none), the local
-    commits with their verdicts, the kind of the refusal ("": a plan was made), and whether the exit status
-    of ``check`` asks for attention."""
+    commits with their verdicts, the kind of the refusal ("": a plan was made), what became of the branch of
+    that name at another remote ("": nothing), and whether the exit status of ``check`` asks for attention."""
 
     kind: str
     evidence: str
     commits: tuple[tuple[str, str], ...] = ()
     refusal: str = ""
+    elsewhere: str = ""
     attention: bool = False
 
 
@@ -134,7 +135,8 @@ def expected(universe: Universe, scenario: Scenario) -> Answer:
     act, condition, kind = scenario.act.name, scenario.condition.name, scenario.kind
     if condition == "tracks one's own fork":
         # Nothing happened to the fork. That upstream's own branch was rewritten must not go unsaid.
-        return Answer(kind="up-to-date", evidence="tracking", attention=kind not in _QUIET)
+        elsewhere = kind if kind not in _QUIET else ""
+        return Answer(kind="up-to-date", evidence="tracking", elsewhere=elsewhere, attention=bool(elsewhere))
     if kind not in ("up-to-date", "deleted"):
         if condition == "depth 1" and "fix" not in universe.below(scenario.new_tip):
             # How far down the two lines part, and whether they do at all, is below the cut.
@@ -188,9 +190,6 @@ def _commits(universe: Universe, scenario: Scenario) -> Iterator[tuple[str, str]
 
 def unmet(scenario: Scenario) -> str:
     """Why resync does not give the expected answer yet; empty where it does."""
-    condition, kind = scenario.condition.name, scenario.kind
-    if condition == "tracks one's own fork" and kind not in _QUIET:
-        return "a rewritten branch of that name at another remote is not looked for"
-    if condition == "depth 1" and scenario.act.name == "megapatch":
+    if scenario.condition.name == "depth 1" and scenario.act.name == "megapatch":
         return "a count of commits needs what the cut hides, though nothing else does"
     return ""
