@@ -255,7 +255,8 @@ class Upstream:
 
     ``old_tip`` is the tip that decided, and ``old_tips`` are all that are known; ``evidence`` says why, the
     deciding first, of those that the new tip left behind. ``tracking`` is None where nothing here tracks the
-    branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out.
+    branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out; they
+    are None where a shallow clone cannot tell.
     ``successors`` are where a branch that is gone may live on, the likeliest first.
     """
 
@@ -267,8 +268,8 @@ class Upstream:
     old_tip: Oid | None
     old_tips: tuple[Oid, ...]
     evidence: tuple[Evidence, ...]
-    left: int = 0
-    arrived: int = 0
+    left: int | None = 0
+    arrived: int | None = 0
     successors: tuple[Successor, ...] = ()
 
     @property

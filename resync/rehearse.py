@@ -340,7 +340,7 @@ def _current(repository: Repository, seen: Observation) -> _Current:
     assert onto is not None
     sent = _sent(repository, seen)
     commits = history.topological({*seen.local, *sent}) if sent else seen.local
-    series = Series(tip=tip, commits=commits, upstream=frozenset(history.reachable([onto], [tip])))
+    series = Series(tip=tip, commits=commits, upstream=frozenset(history.surely([onto], [tip])))
     return _Current(series=series, sent=sent)
 
 
@@ -378,7 +378,7 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
     """The commits below the branch that were made or pushed here, and that upstream had and has no more."""
     if not seen.gone:
         return frozenset()
-    beyond = seen.history.reachable([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
+    beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
     return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
 
 

@@ -42,12 +42,12 @@ _MANY_TARGETS = 2_048
 class HistoryCut(Refused):
     """The answer depends on commits that this shallow clone does not have."""
 
-    def __init__(self) -> None:
+    def __init__(self, hint: str = "git fetch --unshallow") -> None:
         super().__init__(
             "shallow-history",
             "This clone is shallow, and the answer depends on commits that it does not have."
             " Nothing was changed.",
-            "git fetch --unshallow",
+            hint,
         )
 
 
@@ -131,24 +131,53 @@ class History:
         Raises ``HistoryCut`` where a shallow clone hides commits that belong to the answer or could
         exclude a part of it; with ``ignore_cut`` the answer is the one of the history that is here.
         """
+        include, exclude = tuple(include), tuple(exclude)
+        found, sure = self._range(include, exclude, _included)
+        if sure or ignore_cut:
+            return found
+        # A cut was met. What says whose it is may lie in commits at which there was no need to look yet.
+        found, sure = self._range(include, exclude, _any)
+        if not sure:
+            raise HistoryCut
+        return found
+
+    def _range(
+        self, include: Collection[Oid], exclude: Collection[Oid], wanted: _Test
+    ) -> tuple[set[Oid], bool]:
+        """``reachable`` as far as commits are here, and whether no cut could make it another; the walk goes on
+        while there are ``wanted`` commits."""
         walk = _Walk(self)
         for oid in include:
             walk.paint(oid, _LEFT)
         for oid in exclude:
             walk.paint(oid, _RIGHT)
-        walk.run(_included)
+        walk.run(wanted)
         # Written out, not with _included: a range may be the whole of a long history.
         found = {oid for oid, colours in walk.colours.items() if colours & _BOTH == _LEFT}
         # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
         lowest = [oid for oid in found if found.isdisjoint(self.nodes[oid][2])]
         unsettled = walk.aim(lowest)
-        walk.run(unsettled)
-        if not ignore_cut:
-            self._check_cut(walk, _included)
-            self._check_cut(walk, unsettled)
+        walk.run(unsettled if wanted is _included else wanted)
+        sure = not (self._is_cut(walk, _included) or self._is_cut(walk, unsettled))
         if any(walk.colours[oid] & _RIGHT for oid in lowest):
             found = {oid for oid in found if not walk.colours[oid] & _RIGHT}
-        return found
+        return found, sure
+
+    def surely(self, include: Iterable[Oid], exclude: Iterable[Oid]) -> set[Oid]:
+        """The commits here that some of ``include`` reach and none of ``exclude`` does, whatever a cut hides.
+
+        What is hidden lies below the shallow commits that ``exclude`` reaches. A commit that reaches all of
+        these is not among it.
+        """
+        include, exclude = tuple(include), tuple(exclude)
+        found = self.reachable(include, exclude, ignore_cut=True)
+        cuts = self._shallow & self.reachable(exclude, ignore_cut=True) if self._shallow else frozenset()
+        if not cuts or not found:
+            return found
+        above: dict[Oid, frozenset[Oid]] = {}
+        for oid in self.topological(self.reachable(include, ignore_cut=True)):
+            above[oid] = (cuts & {oid}).union(*(above[parent] for parent in self.parents(oid)))
+        return {oid for oid in found if above[oid] == cuts}
 
     def topological(self, commits: Collection[Oid]) -> list[Oid]:
         """``commits`` with parents before children, and each line of development in one piece.
@@ -192,9 +221,15 @@ class History:
 
     def _check_cut(self, walk: _Walk, unsettled: _Test) -> None:
         """Refuse if a shallow commit was met at which the walk would have had to go on."""
-        for oid in self._shallow:
-            if oid in walk.colours and unsettled(walk.colours[oid]):
+        if self._is_cut(walk, unsettled):
+            # Perhaps it was met too early: what settles it may come from commits that are still to be read.
+            walk.run(_any)
+            if self._is_cut(walk, unsettled):
                 raise HistoryCut
+
+    def _is_cut(self, walk: _Walk, unsettled: _Test) -> bool:
+        """Whether the walk met a shallow commit at which it would have to go on."""
+        return any(oid in walk.colours and unsettled(walk.colours[oid]) for oid in self._shallow)
 
     def read(self, oid: Oid) -> _Node:
         """Read what walks need of ``oid`` into ``nodes``."""
@@ -283,6 +318,10 @@ class _Memory(dict[int, bool]):
     def __missing__(self, colours: int) -> bool:
         answer = self[colours] = self._test(colours)
         return answer
+
+
+def _any(colours: int) -> bool:
+    return True
 
 
 def _not_common(colours: int) -> bool:

@@ -84,12 +84,14 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
 
 def _headline(upstream: Upstream) -> str:
     name = shown(upstream.name)
-    went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
+    went = "how many commits went and came, this shallow clone cannot tell"
+    if upstream.left is not None and upstream.arrived is not None:
+        went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
         "rewritten": f"{name} was rewritten: {went}.",
-        "rewound": f"{name} went back by {count(upstream.left, 'commit')}.",
+        "rewound": f"{name} went back by {count(upstream.left or 0, 'commit')}.",
         "unrelated": f"{name} was replaced by an unrelated history: {went}.",
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",

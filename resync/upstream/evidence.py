@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from resync.history import History
+from resync.history import History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
@@ -28,6 +29,13 @@ _FROM_TRACKING = re.compile(
 _FROM_CLONE_OR_PULL = re.compile(rb"clone: from |pull(?: -\S+)*: Fast-forward$")
 _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remotes/\S+$")
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
+
+# Evidence by which somebody says that upstream gave up its old tip.
+_VOUCHING = ("given", "announcement-tag")
+_DEEPEN = (
+    "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
+    " resync run --old-tip REV"
+)
 
 
 def record_ref(upstream: UpstreamBranch) -> RefName:
@@ -146,20 +154,24 @@ def judge(
     """
     if new_tip is None:
         return Judgement(upstream=_upstream(upstream, "deleted", None, evidence, evidence))
+    tips = tuple(dict.fromkeys(each.oid for each in evidence))
     # Two walks answer nearly all: what the branch has beyond the new tip, and what upstream once had.
-    beyond = history.reachable([head], [new_tip])
-    gone = history.reachable(dict.fromkeys(each.oid for each in evidence), [new_tip])
+    try:
+        beyond, gone, cut = history.reachable([head], [new_tip]), history.reachable(tips, [new_tip]), False
+    except HistoryCut:
+        beyond, gone, cut = history.surely([head], [new_tip]), history.surely(tips, [new_tip]), True
     order = history.topological(gone)
     behind = _left_behind(history, evidence, beyond, order, tracked)
+    if cut and not behind:
+        raise HistoryCut
     if behind:
-        judged = _rewritten(history, upstream, evidence, behind, order, new_tip)
+        judged = _rewritten(history, upstream, evidence, behind, order, new_tip, cut=cut)
     else:
         judged = _not_rewritten(history, upstream, evidence, head, new_tip)
-    mine = beyond - gone
+    mine = history.reachable([head], [new_tip, *tips]) if cut else beyond - gone
     merged: frozenset[Oid] = frozenset()
     if any(len(history.parents(oid)) > 1 for oid in mine):
-        known = [new_tip, *dict.fromkeys(each.oid for each in evidence)]
-        merged = merged_in(history, mine, head, published(), known)
+        merged = merged_in(history, mine, head, published(), [new_tip, *tips])
     return Judgement(upstream=judged, local=frozenset(mine - merged), merged=merged, gone=frozenset(gone))
 
 
@@ -198,7 +210,12 @@ def _not_rewritten(
     else:
         kind = "unknown"
     old = next((each for each in evidence if each.kind == "tracking"), None)
-    arrived = _count(history, history.reachable([new_tip], [head])) if kind == "advanced" else 0
+    arrived: int | None = 0
+    if kind == "advanced":
+        try:
+            arrived = _count(history, history.reachable([new_tip], [head]))
+        except HistoryCut:
+            arrived = None
     return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence, arrived=arrived)
 
 
@@ -209,8 +226,14 @@ def _rewritten(
     behind: tuple[Evidence, ...],
     order: Sequence[Oid],
     new_tip: Oid,
+    *,
+    cut: bool,
 ) -> Upstream:
-    """What became of a branch whose tips ``behind`` the new tip does not reach."""
+    """What became of a branch whose tips ``behind`` the new tip does not reach.
+
+    Where the history is ``cut``, nothing here tells a rewrite from a step back to what is hidden: then only a
+    person or an announcement can say so, or ``HistoryCut`` is raised.
+    """
     tips = {each.oid for each in behind}
     left: set[Oid] = set(tips)
     below: set[Oid] = set()
@@ -220,6 +243,11 @@ def _rewritten(
             left.update(history.parents(oid))
     left.intersection_update(order)
     deciding = next(each for each in behind if each.oid not in below)
+    ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
+    if cut:
+        if not any(each.oid == deciding.oid and each.kind in _VOUCHING for each in behind):
+            raise HistoryCut(_DEEPEN)
+        return _upstream(upstream, "rewritten", new_tip, ordered, evidence, left=None, arrived=None)
     arrived = history.reachable([new_tip], tips)
     kind: UpstreamKind = "rewritten"
     # What lies below the commits that left and is not one of them, the new tip reaches as well.
@@ -231,7 +259,7 @@ def _rewritten(
         upstream,
         kind,
         new_tip,
-        tuple(sorted(behind, key=lambda each: each.oid != deciding.oid)),
+        ordered,
         evidence,
         left=_count(history, left),
         arrived=_count(history, arrived),
@@ -250,8 +278,8 @@ def _upstream(
     deciding: tuple[Evidence, ...],
     evidence: tuple[Evidence, ...],
     *,
-    left: int = 0,
-    arrived: int = 0,
+    left: int | None = 0,
+    arrived: int | None = 0,
 ) -> Upstream:
     return Upstream(
         remote=branch.remote,
@@ -279,7 +307,10 @@ def remembered(
     name = record_ref(upstream)
     old = repository.ref(name)
     known = repository.objects.commit(old).parents if old is not None else ()
-    parents = history.independent(dict.fromkeys((*known, *tips)))
+    parents = tuple(dict.fromkeys((*known, *tips)))
+    # A tip too many does no harm, where a shallow clone cannot tell whether another reaches it.
+    with suppress(HistoryCut):
+        parents = history.independent(parents)
     if set(parents) == set(known):
         return None
     tree = repository.objects.add(TREE, b"")

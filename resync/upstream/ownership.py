@@ -32,10 +32,10 @@ def ownership(
 ) -> tuple[Ownership, ...]:
     """Whose the commits are that ``head`` reaches and upstream's new tip does not, newest first."""
     now = [new_tip] if new_tip is not None else []
-    beyond = history.reachable([head], now)
+    beyond = history.surely([head], now)
     strongest: dict[Oid, Evidence] = {}
     for each in evidence:
-        for oid in beyond & history.reachable([each.oid], now):
+        for oid in beyond & history.surely([each.oid], now):
             strongest.setdefault(oid, each)
     return tuple(
         Ownership(oid=oid, whose="upstream", evidence=strongest[oid])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -181,6 +183,55 @@ def test_a_cut_history_never_gives_a_wrong_answer(question: str) -> None:
         except HistoryCut:
             told["unknown"] += 1
     assert min(told["answered"], told["unknown"]) > 50
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_dates_decide_nothing_in_a_cut_history(question: str) -> None:
+    """Neither what the answer is, nor whether there is one."""
+
+    def ask(graph: Graph, shallow: set[int], a: int, b: int) -> Any:
+        objects, oids = in_memory(graph)
+        numbers = {oid: number for number, oid in enumerate(oids)}
+        history = History(objects, shallow=frozenset(oids[number] for number in shallow))
+        try:
+            answer: Any = QUESTIONS[question](history, oids[a], oids[b])
+        except HistoryCut:
+            return "unknown"
+        return answer if isinstance(answer, bool) else {numbers[oid] for oid in answer}
+
+    told: Counter[str] = Counter()
+    for seed in range(300):
+        chance = random.Random(seed)
+        graph = random_graph(seed)
+        size = len(graph.parents)
+        shallow = set(chance.sample(range(size), chance.randint(1, max(1, size // 4))))
+        a, b = chance.choices(range(size), k=2)
+        answers = [
+            ask(replace(graph, dates=dates), shallow, a, b)
+            for dates in (graph.dates, tuple(range(size)), tuple(range(size, 0, -1)), (1,) * size)
+        ]
+        assert answers == answers[:1] * 4
+        told["unknown" if answers[0] == "unknown" else "answered"] += 1
+    assert min(told["answered"], told["unknown"]) > 25
+
+
+def test_what_is_sure_in_a_cut_history_is_true() -> None:
+    told: Counter[str] = Counter()
+    for seed in range(600):
+        chance = random.Random(seed)
+        objects, oids = in_memory(random_graph(seed))
+        shallow = frozenset(chance.sample(oids, chance.randint(1, max(1, len(oids) // 4))))
+        include, exclude = ([*chance.choices(oids, k=chance.randint(1, 2))] for _ in range(2))
+        truth = History(objects).reachable(include, exclude)
+        history = History(objects, shallow=shallow)
+        sure = history.surely(include, exclude)
+        assert sure <= truth
+        told["some" if sure else "none"] += 1
+        try:
+            assert history.reachable(include, exclude) == sure == truth
+        except HistoryCut:
+            told["unknown, but some are sure"] += bool(sure)
+    assert min(told.values()) > 50
 
 
 def test_depth_one_is_unknown_and_not_rewritten() -> None:

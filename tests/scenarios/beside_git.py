@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.scenarios.acts import ACTS
 from tests.scenarios.language import Universe
-from tests.scenarios.table import SCENARIOS, Answer, expected, unmet
+from tests.scenarios.table import SCENARIOS, Answer, expected
 
 RECORDED = Path(__file__).with_name("pull-rebase.tsv")
 DESIGN = Path(__file__).parents[2] / "DESIGN.md"
@@ -59,14 +59,14 @@ def wrongs(git: str, right: Answer) -> tuple[bool, bool, bool]:
 def design_table(answers: Mapping[str, str], universe: Universe) -> str:
     """The rows of DESIGN.md's table, with its head: for each act the conditions in which git goes wrong.
 
-    An asterisk: there nothing can tell. A plus: what resync has to say there it does not say yet.
+    An asterisk: there nothing can tell.
     """
     lines = [*_HEAD]
     for act in ACTS:
         cells: list[list[str]] = [[] for _ in _COLUMNS]
         for scenario in (each for each in SCENARIOS if each.act.name == act.name):
             answer = expected(universe, scenario)
-            mark = "+" if unmet(scenario) else "*" if answer.kind != scenario.kind else ""
+            mark = "*" if answer.kind != scenario.kind else ""
             for cell, is_so in zip(cells, wrongs(answers[scenario.name], answer), strict=True):
                 cell += [scenario.condition.name + mark] * is_so
         if any(cells):

@@ -138,8 +138,9 @@ def expected(universe: Universe, scenario: Scenario) -> Answer:
         elsewhere = kind if kind not in _QUIET else ""
         return Answer(kind="up-to-date", evidence="tracking", elsewhere=elsewhere, attention=bool(elsewhere))
     if kind not in ("up-to-date", "deleted"):
-        if condition == "depth 1" and "fix" not in universe.below(scenario.new_tip):
-            # How far down the two lines part, and whether they do at all, is below the cut.
+        cut = condition == "depth 1" and "fix" not in universe.below(scenario.new_tip)
+        if cut and act not in ANNOUNCED:
+            # Whether it went back or was rewritten, and what it has left, is below the cut.
             return Answer(kind="", evidence="", refusal="shallow-history", attention=True)
         if condition == "fetched and reflog expired" and act == "rewind":
             # Nothing tells the commits above upstream's tip from one's own.
@@ -186,10 +187,3 @@ def _commits(universe: Universe, scenario: Scenario) -> Iterator[tuple[str, str]
             yield name, "dropped-by-upstream"
         else:
             yield name, "reapplied"
-
-
-def unmet(scenario: Scenario) -> str:
-    """Why resync does not give the expected answer yet; empty where it does."""
-    if scenario.condition.name == "depth 1" and scenario.act.name == "megapatch":
-        return "a count of commits needs what the cut hides, though nothing else does"
-    return ""

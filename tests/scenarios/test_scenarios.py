@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -13,18 +12,12 @@ from tests.scenarios.beside_git import DESIGN, design_table, recorded, wrongs
 from tests.scenarios.conditions import CONDITIONS, Condition
 from tests.scenarios.language import Made, parse_acts, parse_commits
 from tests.scenarios.play import Stage, look, pull_rebase, resync
-from tests.scenarios.table import SCENARIOS, Answer, Scenario, expected, unmet
+from tests.scenarios.table import SCENARIOS, Answer, Scenario, expected
 
 pytestmark = needs_git
 
 
-def _parameter(scenario: Scenario) -> Any:
-    reason = unmet(scenario)
-    marks = [pytest.mark.xfail(reason=reason, raises=AssertionError)] if reason else []
-    return pytest.param(scenario, id=scenario.name, marks=marks)
-
-
-@pytest.mark.parametrize("scenario", [_parameter(each) for each in SCENARIOS])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(stage: Stage, scenario: Scenario) -> None:
     assert look(stage, scenario) == expected(stage.universe, scenario)
 

@@ -75,25 +75,33 @@ def test_alternates_that_are_gone(clone: World) -> None:
 
 
 @pytest.mark.state(48)
-@pytest.mark.parametrize("rewritten", [False, True])
-def test_a_shallow_clone(clone: World, rewritten: bool) -> None:
+@pytest.mark.parametrize("settled", ["", "--unshallow", "--old-tip"])
+def test_a_shallow_clone(clone: World, settled: str) -> None:
     """Where the answer depends on what is cut off, it is asked for and not guessed."""
     shutil.rmtree(clone.clone)
     clone.git("clone", "-q", "--depth=1", f"file://{clone.upstream}", str(clone.clone), at=clone.base)
     clone.commit("Mine", {"mine.txt": "mine\n"})
-    if rewritten:
-        rewrite(clone)
-    else:
+    options: tuple[str, ...] = ()
+    if not settled:
+        # What went on from the cut needs nothing of what is below it.
         at = clone.base / "work"
         clone.commit("Next", {"next.txt": "next\n"}, at=at)
         clone.commit("After", {"after.txt": "after\n"}, at=at)
         clone.git("push", "-q", "origin", "main", at=at)
-    done = refused(clone, "shallow-history", "check")
-    assert done.json["hint"] == "git fetch --unshallow"
-    clone.git("fetch", "-q", "--unshallow")
-    checked = clone.resync("check", "--json")
-    assert checked.json["upstream"]["kind"] == ("rewritten" if rewritten else "advanced"), checked
-    done = clone.resync(*RUN, *(() if rewritten else ("--advance",)))
+        checked = clone.resync("check", "--json")
+        assert (checked.json["upstream"]["kind"], checked.json["upstream"]["arrived"]) == ("advanced", 2)
+        options = ("--advance",)
+    else:
+        rewrite(clone)
+        done = refused(clone, "shallow-history", "check")
+        assert done.json["hint"].startswith("git fetch --unshallow, or ")
+        if settled == "--unshallow":
+            clone.git("fetch", "-q", settled)
+        else:
+            options = (settled, "origin/main")
+        checked = clone.resync("check", "--json", *options)
+        assert checked.json["upstream"]["kind"] == "rewritten", checked
+    done = clone.resync(*RUN, *options)
     assert done.code == 0, done
     assert clone.git("log", "-1", "--format=%s") == "Mine"
     assert (clone.clone / "mine.txt").read_text() == "mine\n"
