@@ -144,8 +144,8 @@ class History:
     def _range(
         self, include: Collection[Oid], exclude: Collection[Oid], wanted: _Test
     ) -> tuple[set[Oid], bool]:
-        """``reachable`` as far as commits are here, and whether no cut could make it another; the walk goes on
-        while there are ``wanted`` commits."""
+        """``reachable`` as far as commits are here, and whether no cut could change it; the walk goes on while
+        there are ``wanted`` commits."""
         walk = _Walk(self)
         for oid in include:
             walk.paint(oid, _LEFT)
