@@ -102,14 +102,16 @@ def _topic(
     history, new_tip = seen.history, seen.upstream.new_tip
     assert new_tip is not None
     try:
-        beyond = history.reachable([tip], [new_tip])
+        beyond = history.surely([tip], [new_tip])
         if tip not in inside and beyond.isdisjoint(seen.gone):
             return None
         arrived = history.surely([new_tip], [tip])
+        mine = beyond - seen.gone
+        if repository.shallow:
+            mine = history.reachable([tip], [new_tip, *seen.upstream.old_tips])
     except HistoryCut:
         return None  # a shallow clone does not know what it stands on
     head = Head(branch=name, tip=tip)
-    mine = beyond - seen.gone
     merged: frozenset[Oid] = frozenset()
     if any(len(history.parents(oid)) > 1 for oid in mine):
         advertised = seen.fetched.refs if seen.fetched is not None else None

@@ -438,7 +438,7 @@ class Plan:
     ``undoes`` names the run that this one takes back, and ``holds`` the tip of upstream that was turned away
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
-    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with, and
+    ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
     ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes.
     """
 

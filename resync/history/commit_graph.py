@@ -141,13 +141,19 @@ class _Layer:
         return found
 
 
-def read_commit_graph(objects_folder: str | os.PathLike[str], hex_length: int = 40) -> CommitGraph | None:
-    """The commit-graph of a folder of objects (``.git/objects``), or None where there is no usable one.
+def read_commit_graph(*folders: str | os.PathLike[str], hex_length: int = 40) -> CommitGraph | None:
+    """The commit-graph of the first of these folders of objects (``.git/objects`` and its alternates) with a
+    usable one, as with git; None where none has.
 
     ``hex_length`` is that of the repository's object ids, 40 or 64. Of a chain in which a file is
-    missing or broken, the files before it are used.
+    missing or broken, the files before it are used; any of the folders may have them.
     """
-    info = os.path.join(objects_folder, "info")
+    infos = [os.path.join(folder, "info") for folder in folders]
+    found = (_read(info, infos, hex_length) for info in infos)
+    return next((graph for graph in found if graph is not None), None)
+
+
+def _read(info: str, infos: Sequence[str], hex_length: int) -> CommitGraph | None:
     try:
         single = _map(os.path.join(info, "commit-graph"))
         return CommitGraph([_Layer(single, hex_length, 0, [])])
@@ -155,12 +161,12 @@ def read_commit_graph(objects_folder: str | os.PathLike[str], hex_length: int = 
         pass
     layers: list[_Layer] = []
     bases: list[bytes] = []
-    folder = os.path.join(info, "commit-graphs")
     try:
-        with open(os.path.join(folder, "commit-graph-chain"), encoding="ascii") as chain:
+        with open(os.path.join(info, "commit-graphs", "commit-graph-chain"), encoding="ascii") as chain:
             for name in chain.read().split():
                 base = unhexlify(name)
-                data = _map(os.path.join(folder, f"graph-{base.hex()}.graph"))
+                files = (os.path.join(each, "commit-graphs", f"graph-{base.hex()}.graph") for each in infos)
+                data = _map(next(filter(os.path.exists, files), ""))
                 layers.append(_Layer(data, hex_length, layers[-1].end if layers else 0, bases))
                 bases.append(base)
     except (OSError, ValueError, KeyError):

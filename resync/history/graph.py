@@ -13,7 +13,7 @@ for good, and where the rule does not settle them the answer is ``HistoryCut``, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -22,8 +22,8 @@ from resync.history.commit_graph import CommitGraph
 from resync.model import Oid
 from resync.repository.objects import COMMIT, Objects
 
-# Colours are bits: who reaches a commit. From _TARGET upwards each bit stands for one target.
-_LEFT, _RIGHT, _TARGET = 1, 2, 4
+# Colours are bits: who reaches a commit.
+_LEFT, _RIGHT = 1, 2
 _BOTH = _LEFT | _RIGHT
 
 _HEAD = re.compile(rb"tree [0-9a-f]+\n((?:parent (?:[0-9a-f]{40}|[0-9a-f]{64})\n)*)(?!parent)")
@@ -112,12 +112,17 @@ class History:
 
         Raises ``HistoryCut`` as ``is_ancestor`` does.
         """
-        kept = sorted(set(oids))
-        for oid in tuple(kept):
-            others = [other for other in kept if other != oid]
-            if others and self._reached(oid, others):
-                kept = others
-        return tuple(kept)
+        bits = {oid: 1 << number for number, oid in enumerate(sorted(set(oids)))}
+        complete = (1 << len(bits)) - 1
+        walk = _Walk(self)
+        for oid, bit in bits.items():
+            walk.paint(oid, bit)
+        walk.run(lambda colours: colours != complete)
+        colours = walk.colours
+        # One that another reaches already is asked about no more.
+        asked = sum(bit for oid, bit in bits.items() if colours[oid] == bit)
+        self._check_cut(walk, lambda colours: colours & asked != asked)
+        return tuple(oid for oid, bit in bits.items() if colours[oid] == bit)
 
     def reachable(
         self, include: Iterable[Oid], exclude: Iterable[Oid] = (), *, ignore_cut: bool = False
@@ -131,36 +136,26 @@ class History:
         Raises ``HistoryCut`` where a shallow clone hides commits that belong to the answer or could
         exclude a part of it; with ``ignore_cut`` the answer is the one of the history that is here.
         """
-        include, exclude = tuple(include), tuple(exclude)
-        found, sure = self._range(include, exclude, _included)
-        if sure or ignore_cut:
-            return found
-        # A cut was met. What says whose it is may lie in commits at which there was no need to look yet.
-        found, sure = self._range(include, exclude, _any)
-        if not sure:
+        (found,), (sure,) = self._ranges([(tuple(include), tuple(exclude))], thorough=not ignore_cut)
+        if not sure and not ignore_cut:
             raise HistoryCut
         return found
 
-    def _range(
-        self, include: Collection[Oid], exclude: Collection[Oid], wanted: _Test
-    ) -> tuple[set[Oid], bool]:
-        """``reachable`` as far as commits are here, and whether no cut could change it; the walk goes on
-        while there are ``wanted`` commits."""
-        walk = _Walk(self)
-        for oid in include:
-            walk.paint(oid, _LEFT)
-        for oid in exclude:
-            walk.paint(oid, _RIGHT)
-        walk.run(wanted)
-        # Written out, not with _included: a range may be the whole of a long history.
-        found = {oid for oid, colours in walk.colours.items() if colours & _BOTH == _LEFT}
-        # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
-        lowest = [oid for oid in found if found.isdisjoint(self.nodes[oid][2])]
-        unsettled = walk.aim(lowest)
-        walk.run(unsettled if wanted is _included else wanted)
-        sure = not (self._is_cut(walk, _included) or self._is_cut(walk, unsettled))
-        if any(walk.colours[oid] & _RIGHT for oid in lowest):
-            found = {oid for oid in found if not walk.colours[oid] & _RIGHT}
+    def ranges(self, *pairs: tuple[Collection[Oid], Collection[Oid]]) -> list[set[Oid] | None]:
+        """What ``reachable`` says of several pairs of tips, for the price of little more than one; None where
+        it would raise ``HistoryCut``.
+        """
+        found, sure = self._ranges(pairs, thorough=True)
+        return [each if known else None for each, known in zip(found, sure, strict=True)]
+
+    def _ranges(
+        self, pairs: Sequence[tuple[Collection[Oid], Collection[Oid]]], *, thorough: bool
+    ) -> tuple[list[set[Oid]], list[bool]]:
+        """What each pair comes to as far as commits are here, and whether no cut could change it."""
+        found, sure = _Ranges(self, pairs).walk(to_the_end=False)
+        if thorough and not all(sure):
+            # A cut was met. What says whose it is may lie in commits at which there was no need to look yet.
+            found, sure = _Ranges(self, pairs).walk(to_the_end=True)
         return found, sure
 
     def surely(self, include: Iterable[Oid], exclude: Iterable[Oid]) -> set[Oid]:
@@ -188,9 +183,10 @@ class History:
         order a whole range first and leave commits out afterwards.
         """
         wanted = set(commits)
+        nodes, read = self.nodes, self.read
         children = dict.fromkeys(wanted, 0)
         for oid in wanted:
-            for parent in self.parents(oid):
+            for parent in (nodes.get(oid) or read(oid))[2]:
                 if parent in wanted:
                     children[parent] += 1
         ready = [oid for oid, count in children.items() if not count]
@@ -199,7 +195,7 @@ class History:
         while ready:
             oid = ready.pop()
             newest_first.append(oid)
-            for parent in self.parents(oid):
+            for parent in nodes[oid][2]:
                 if parent in wanted:
                     children[parent] -= 1
                     if not children[parent]:
@@ -212,7 +208,9 @@ class History:
         walk = _Walk(self)
         for oid in starts:
             walk.paint(oid, _RIGHT)
-        unsettled = walk.aim([target])
+        walk.paint(target, _LEFT)
+        # What the target reaches does not reach the target.
+        unsettled = _only(_RIGHT, _LEFT)
         walk.run(unsettled, goal=target)
         if walk.colours[target] & _RIGHT:
             return True
@@ -221,13 +219,13 @@ class History:
 
     def _check_cut(self, walk: _Walk, unsettled: _Test) -> None:
         """Refuse if a shallow commit was met at which the walk would have had to go on."""
-        if self._is_cut(walk, unsettled):
+        if self.is_cut(walk, unsettled):
             # Perhaps it was met too early: what settles it may come from commits that are still to be read.
             walk.run(_any)
-            if self._is_cut(walk, unsettled):
+            if self.is_cut(walk, unsettled):
                 raise HistoryCut
 
-    def _is_cut(self, walk: _Walk, unsettled: _Test) -> bool:
+    def is_cut(self, walk: _Walk, unsettled: _Test) -> bool:
         """Whether the walk met a shallow commit at which it would have to go on."""
         return any(oid in walk.colours and unsettled(walk.colours[oid]) for oid in self._shallow)
 
@@ -269,19 +267,6 @@ class _Walk:
             self._queued.add(oid)
             heappush(self._queue, self._history.nodes.get(oid) or self._history.read(oid))
 
-    def aim(self, targets: Collection[Oid]) -> _Test:
-        """Give each target a colour of its own; return the test for what could still reach one.
-
-        A commit could if the right side reaches it and not every target does.
-        """
-        if len(targets) > _MANY_TARGETS:
-            return _excluded
-        complete = _BOTH
-        for number, oid in enumerate(targets):
-            self.paint(oid, _TARGET << number)
-            complete |= _TARGET << number
-        return lambda colours: colours & _RIGHT != 0 and colours | _LEFT != complete
-
     def run(self, unsettled: _Test, goal: Oid | None = None) -> None:
         """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` is right's too."""
         colours, queue, queued = self.colours, self._queue, self._queued
@@ -309,6 +294,65 @@ class _Walk:
                 return
 
 
+class _Ranges:
+    """One walk for several ranges of commits: what the one collection of tips reaches, the other does not."""
+
+    def __init__(self, history: History, pairs: Sequence[tuple[Collection[Oid], Collection[Oid]]]) -> None:
+        self._history = history
+        self._walk = _Walk(history)
+        # The same tips have one colour in all pairs.
+        sides = [(frozenset(left), frozenset(right)) for left, right in pairs]
+        colours = {side: 1 << number for number, side in enumerate({each for pair in sides for each in pair})}
+        for side, colour in colours.items():
+            for oid in side:
+                self._walk.paint(oid, colour)
+        self._pairs = [(colours[left], colours[right]) for left, right in sides]
+        self._free = len(colours)
+
+    def walk(self, *, to_the_end: bool) -> tuple[list[set[Oid]], list[bool]]:
+        """The commits of each range, and whether no cut could change that; all that can be reached is read,
+        or as little as will do."""
+        walk, pairs = self._walk, self._pairs
+        walk.run(_any if to_the_end else self._included)
+        found = [self._found(left, right) for left, right in pairs]
+        # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
+        nodes = self._history.nodes
+        lowest = [[oid for oid in each if each.isdisjoint(nodes[oid][2])] for each in found]
+        tests = [self._aim(right, targets) for (_, right), targets in zip(pairs, lowest, strict=True)]
+        walk.run(_any if to_the_end else lambda colours: any(test(colours) for test in tests))
+        colours, is_cut = walk.colours, self._history.is_cut
+        sure = []
+        for number, (left, right) in enumerate(pairs):
+            sure.append(not (is_cut(walk, _only(left, right)) or is_cut(walk, tests[number])))
+            if any(colours[oid] & right for oid in lowest[number]):
+                found[number] = {oid for oid in found[number] if not colours[oid] & right}
+        return found, sure
+
+    def _included(self, colours: int) -> bool:
+        return any(colours & left and not colours & right for left, right in self._pairs)
+
+    def _found(self, left: int, right: int) -> set[Oid]:
+        # Written out, not with _only: a range may be the whole of a long history.
+        both = left | right
+        if left == right:
+            return set()
+        return {oid for oid, colours in self._walk.colours.items() if colours & both == left}
+
+    def _aim(self, right: int, targets: Collection[Oid]) -> _Test:
+        """Give each target a colour of its own; return the test for what on the right could still reach one.
+
+        A commit could if the right side reaches it and not every target does.
+        """
+        if len(targets) > _MANY_TARGETS:
+            return lambda colours: colours & right != 0
+        complete = 0
+        for oid in targets:
+            self._walk.paint(oid, 1 << self._free)
+            complete |= 1 << self._free
+            self._free += 1
+        return lambda colours: colours & right != 0 and colours & complete != complete
+
+
 class _Memory(dict[int, bool]):
     """Answers of a test: a walk asks about a few combinations of colours a million times."""
 
@@ -328,12 +372,8 @@ def _not_common(colours: int) -> bool:
     return colours & _BOTH != _BOTH
 
 
-def _included(colours: int) -> bool:
-    return colours & _BOTH == _LEFT
-
-
-def _excluded(colours: int) -> bool:
-    return colours & _RIGHT != 0
+def _only(left: int, right: int) -> _Test:
+    return lambda colours: colours & left != 0 and not colours & right
 
 
 def parse_links(oid: Oid, raw: bytes) -> tuple[tuple[Oid, ...], int]:

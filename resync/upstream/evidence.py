@@ -155,11 +155,12 @@ def judge(
     if new_tip is None:
         return Judgement(upstream=_upstream(upstream, "deleted", None, evidence, evidence))
     tips = tuple(dict.fromkeys(each.oid for each in evidence))
-    # Two walks answer nearly all: what the branch has beyond the new tip, and what upstream once had.
-    try:
-        beyond, gone, cut = history.reachable([head], [new_tip]), history.reachable(tips, [new_tip]), False
-    except HistoryCut:
-        beyond, gone, cut = history.surely([head], [new_tip]), history.surely(tips, [new_tip]), True
+    # One walk answers nearly all: what the branch has beyond the new tip, and what upstream once had.
+    here, now = (head,), (new_tip,)
+    beyond, gone = history.ranges((here, now), (tips, now))
+    cut = beyond is None or gone is None
+    if beyond is None or gone is None:
+        beyond, gone = history.surely(here, now), history.surely(tips, now)
     order = history.topological(gone)
     behind = _left_behind(history, evidence, beyond, order, tracked)
     if cut and not behind:
@@ -239,8 +240,9 @@ def _rewritten(
     below: set[Oid] = set()
     for oid in reversed(order):
         if oid in left:
-            below.update(history.parents(oid))
-            left.update(history.parents(oid))
+            parents = history.parents(oid)
+            below.update(parents)
+            left.update(parents)
     left.intersection_update(order)
     deciding = next(each for each in behind if each.oid not in below)
     ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
@@ -248,7 +250,8 @@ def _rewritten(
         if not any(each.oid == deciding.oid and each.kind in _VOUCHING for each in behind):
             raise HistoryCut(_DEEPEN)
         return _upstream(upstream, "rewritten", new_tip, ordered, evidence, left=None, arrived=None)
-    arrived = history.reachable([new_tip], tips)
+    # Of what the tips reach, all that the new tip reaches as well is below the commits that left.
+    arrived = history.reachable([new_tip], below - left)
     kind: UpstreamKind = "rewritten"
     # What lies below the commits that left and is not one of them, the new tip reaches as well.
     if below <= left:

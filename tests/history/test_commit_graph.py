@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from resync.history import History, read_commit_graph
+from resync.history import History, open_history, read_commit_graph
 from resync.history.graph import parse_links
 from resync.model import Oid
+from resync.repository import Repository
 
 from .graphs import Graph, git, import_graphs, open_objects, random_graph
 
@@ -29,7 +30,7 @@ def write(directory: Path, oids: list[Oid], *options: str) -> None:
 
 def known(directory: Path, oids: list[Oid], hex_length: int = 40) -> int:
     """How many of the commits the graph has; what it says of them must be what they say."""
-    graph = read_commit_graph(directory / "objects", hex_length)
+    graph = read_commit_graph(directory / "objects", hex_length=hex_length)
     if graph is None:
         return 0
     count = 0
@@ -83,7 +84,25 @@ def test_sha256(tmp_path: Path) -> None:
         oids.append(Oid(git(tmp_path, "commit-tree", tree, *parents, data=b"%d" % number).strip()))
     write(tmp_path, oids)
     assert known(tmp_path, oids, 64) == len(oids)
-    assert read_commit_graph(tmp_path / "objects", 40) is None
+    assert read_commit_graph(tmp_path / "objects", hex_length=40) is None
+
+
+def test_alternates(repository: tuple[Path, list[Oid]], tmp_path: Path) -> None:
+    """Git writes a chain that goes on from what the alternate has."""
+    directory, oids = repository
+    write(directory, oids[:100], "--split=no-merge")
+    borrower = tmp_path / "borrower"
+    git(tmp_path, "clone", "-q", "--shared", "--no-checkout", str(directory), str(borrower))
+    own, theirs = borrower / ".git" / "objects", directory / "objects"
+    with Repository.open(str(borrower), {}) as opened:
+        assert open_history(opened)._commit_graph is not None
+    write(borrower, oids, "--split=no-merge")
+    assert len(list((own / "info" / "commit-graphs").glob("*.graph"))) == 1
+    graph = read_commit_graph(own, theirs)
+    assert graph is not None
+    assert all(graph.links(oid) is not None for oid in oids)
+    assert read_commit_graph(own) is None
+    assert read_commit_graph(tmp_path, theirs) is not None
 
 
 def test_grafts_and_shallow_commits_do_without_it(repository: tuple[Path, list[Oid]]) -> None:

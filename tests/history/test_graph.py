@@ -185,6 +185,21 @@ def test_a_cut_history_never_gives_a_wrong_answer(question: str) -> None:
     assert min(told["answered"], told["unknown"]) > 50
 
 
+def test_several_ranges_in_one_walk_are_what_each_is() -> None:
+    for seed in range(400):
+        chance = random.Random(seed)
+        objects, oids = in_memory(random_graph(seed))
+        cut = chance.sample(oids, chance.randint(1, max(1, len(oids) // 4))) if seed % 2 else []
+        history = History(objects, shallow=frozenset(cut))
+        sides = [tuple(chance.choices(oids, k=chance.randint(0, 3))) for _ in range(3)]
+        pairs = [tuple(chance.choices(sides, k=2)) for _ in range(chance.randint(1, 3))]
+        for (include, exclude), found in zip(pairs, history.ranges(*pairs), strict=True):  # type: ignore[arg-type]
+            try:
+                assert history.reachable(include, exclude) == found
+            except HistoryCut:
+                assert found is None
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_dates_decide_nothing_in_a_cut_history(question: str) -> None:
     """Neither what the answer is, nor whether there is one."""
