@@ -228,7 +228,7 @@ def test_one_wrong_byte_makes_no_other_run(journals: Journals, name: str) -> Non
         flipped = bytes([whole[place] ^ 1])
         path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
         try:
-            assert journals.load(PLAN.id).plan == PLAN, place
-            assert journals.load(PLAN.id).state == "planned", place
-        except Refused as refused:
-            assert refused.kind == "unreadable-journal"
+            loaded = journals.load(PLAN.id)
+        except Refused:
+            continue
+        assert (loaded.plan, loaded.state) == (PLAN, "planned"), place

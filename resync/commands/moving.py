@@ -15,7 +15,7 @@ from resync.commands.session import (
     waiting_lines,
 )
 from resync.console import Console
-from resync.errors import Busy, ExitCode, Refused, UsageError
+from resync.errors import Busy, ExitCode, Refused, ResyncError, UsageError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
@@ -154,9 +154,13 @@ def _report_done(
     console = session.console
     console.afterwards()
     journals = Journals(repository)
-    left_over = still_waiting(repository, journals)
+    try:
+        left_over, unseen = still_waiting(repository, journals), ""
+    except (OSError, ResyncError) as error:
+        # The run is done, whatever the system says to a look at what waits.
+        left_over, unseen = (), f"What waits for you cannot be looked at now ({error}): resync status"
     behind = any(each.waits for each in done.branches)
-    code = ExitCode.WAITING if left_over or result.left or behind else ExitCode.OK
+    code = ExitCode.WAITING if left_over or result.left or behind or unseen else ExitCode.OK
     document = data.document(
         command,
         code,
@@ -164,7 +168,7 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over else "",
+        hint="resync status" if left_over or unseen else "",
     )
     if done.recorded:
         with suppress(OSError):
@@ -176,7 +180,7 @@ def _report_done(
         console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
-    console.important(waiting_lines(left_over, session))
+    console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
     console.document(document)

@@ -84,7 +84,8 @@ class Stage:
             self._succeed(scenario, arguments, number)
         if last and scenario.interrupt is None:
             self._succeed(scenario, last, len(done))
-        before, kept = state(place), [first, seeds(place)]
+        before, last_before = state(place), seeds(place)
+        kept = [first] if first == last_before else [first, last_before]
         finished = None
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))
