@@ -16,7 +16,7 @@ from resync.commands.session import (
     still_waiting,
     waiting_lines,
 )
-from resync.errors import Busy, ExitCode, Refused
+from resync.errors import Busy, ExitCode, Refused, ResyncError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
@@ -150,10 +150,15 @@ def _report_done(
     """Say what became of everything, and record it with the run."""
     console = session.console
     journals = Journals(repository)
-    left_over = still_waiting(repository, journals)
+    try:
+        left_over, unseen = still_waiting(repository, journals), ""
+    except (OSError, ResyncError) as error:
+        # The run is done, whatever the system says to a look at what waits.
+        left_over, unseen = (), f"What waits for you cannot be looked at now ({error}): resync status"
     behind = any(each.waits for each in done.branches)
     elsewhere = elsewhere_hint(session, done.elsewhere)
-    code = ExitCode.WAITING if left_over or result.left or behind or elsewhere else ExitCode.OK
+    waits = left_over or result.left or behind or elsewhere or unseen
+    code = ExitCode.WAITING if waits else ExitCode.OK
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
     document = data.document(
@@ -163,7 +168,7 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over else elsewhere,
+        hint="resync status" if left_over or unseen else elsewhere,
     )
     if done.recorded:
         with suppress(OSError):
@@ -176,7 +181,7 @@ def _report_done(
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
-    console.important(waiting_lines(left_over, session))
+    console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
     console.document(document)

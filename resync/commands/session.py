@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,10 +52,13 @@ class Session:
                 self.console.warn(sentence)
             try:
                 yield repository
-                share(repository, follow_owner=_follows_owner)
+                # What was done is done: the next command sees to what cannot be shared now.
+                with suppress(OSError):
+                    share(repository, follow_owner=_follows_owner)
             except ResyncError as error:
                 error.checkout = repository.root
-                error.branch = repository.branch_name()
+                with suppress(ResyncError):
+                    error.branch = repository.branch_name()
                 error.hint = repository.hint(error)
                 raise
 

@@ -75,7 +75,8 @@ class Proof:
         """Remove the locks that are left of it so that none comes back: the proof may go then."""
         self.release_left()
         for folder in {os.path.dirname(lock) for lock in self._locks()}:
-            with contextlib.suppress(FileNotFoundError):
+            # A disk that cannot sync is no reason to keep the record of what was not done.
+            with contextlib.suppress(OSError):
                 fsync_directory(folder)
 
     def _locks(self) -> list[str]:

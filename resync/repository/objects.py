@@ -70,7 +70,7 @@ class Objects:
             found = self._from_disk(oid)
         except KeyError:
             raise _missing(oid) from None
-        except _signs_of_damage() as error:
+        except signs_of_damage() as error:
             raise _damaged(oid, error) from error
         if found[0] == COMMIT:
             if len(self._recent) >= _MOST_RECENT:
@@ -107,7 +107,7 @@ class Objects:
     def __contains__(self, oid: Oid) -> bool:
         try:
             return oid in self._new or oid in self._store  # type: ignore[operator]
-        except _signs_of_damage() as error:
+        except signs_of_damage() as error:
             raise _damaged(oid, error) from error
 
     def tree(self, oid: Oid) -> Tree:
@@ -321,7 +321,7 @@ def _canonical_mode(mode: int) -> int | None:
     return kind if kind in (MODE_SYMLINK, MODE_TREE, MODE_GITLINK) else None
 
 
-def _signs_of_damage() -> tuple[type[Exception], ...]:
+def signs_of_damage() -> tuple[type[Exception], ...]:
     """What dulwich raises for an object file or a pack that is cut off, emptied or overwritten."""
     import zlib
 

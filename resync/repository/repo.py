@@ -13,6 +13,7 @@ from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
 from resync.repository.config import value_of, values_of
 from resync.repository.objects import Objects
+from resync.repository.ref_files import RefFiles
 from resync.repository.trust import refuse_reftable, refuse_strangers
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from dulwich.repo import Repo
 
 BRANCHES = b"refs/heads/"
-
-# As long as git follows a chain of symbolic refs.
-_LONGEST_CHAIN = 5
-_HEX = frozenset(b"0123456789abcdef")
 
 # A file or folder in the git directory, and the operation that it says is under way.
 _OPERATIONS = {
@@ -65,6 +62,7 @@ class Repository:
         self.common_dir = os.path.abspath(repo.commondir())
         self.index_path = os.path.abspath(repo.index_path())
         self.objects = Objects(repo.object_store)
+        self._ref_files = RefFiles(self.git_dir, self.common_dir, self.objects.hex_length)
         self._env = env
 
     @classmethod
@@ -137,7 +135,8 @@ class Repository:
 
     def close(self) -> None:
         """Close the files that dulwich holds open."""
-        self._repo.close()
+        with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
+            self._repo.close()
 
     def __enter__(self) -> Repository:
         return self
@@ -189,55 +188,39 @@ class Repository:
 
     def checked_out(self) -> RefName | None:
         """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None: detached."""
-        name: RefName | None = None
-        for _ in range(_LONGEST_CHAIN):
-            found = self._repo.refs.read_ref(name or b"HEAD")  # type: ignore[arg-type]
-            if found is None or not found.startswith(b"ref: "):
-                break
-            name = RefName(found.removeprefix(b"ref: ").strip())
-        return name
+        name = self._ref_files.chain_end(RefName(b"HEAD"))
+        return name if name != b"HEAD" else None
 
     def ref(self, name: RefName) -> Oid | None:
-        """What the ref finally points at (an annotated tag is not peeled), or None."""
-        from dulwich.errors import RefFormatError
+        """What the ref finally points at (an annotated tag is not peeled), or None.
 
-        if name == b"ORIG_HEAD":
-            return self._orig_head()
-        try:
-            return Oid(self._repo.refs[name])  # type: ignore[index]
-        except (KeyError, RefFormatError):
-            return None
+        Raises ``Refused`` where that cannot be known: ``unreadable-ref``, ``damaged-ref``.
+        """
+        return self._ref_files.resolve(name)
 
     def is_symbolic(self, name: RefName) -> bool:
         """Whether the ref is another name of one."""
-        found = self._repo.refs.read_ref(name)  # type: ignore[arg-type]
+        found = self._ref_files.read(name)
         return found is not None and found.startswith(b"ref: ")
-
-    def _orig_head(self) -> Oid | None:
-        """Where HEAD stood before it was moved far; dulwich finds no ref outside of ``refs/`` but HEAD."""
-        try:
-            with open(self.ref_path(RefName(b"ORIG_HEAD")), "rb") as file:
-                found = file.read().strip()
-        except (FileNotFoundError, IsADirectoryError):
-            return None
-        return Oid(found) if len(found) == self.objects.hex_length and _HEX.issuperset(found) else None
 
     def refs(self, prefix: bytes = b"refs/") -> dict[RefName, Oid]:
         """Every ref whose full name starts with ``prefix`` and that points at something."""
         found = {}
-        for name in self._repo.refs.allkeys():
+        for name in self._ref_files.names():
             if name.startswith(prefix):
-                oid = self.ref(RefName(name))
+                try:
+                    oid = self.ref(name)
+                except Refused as refused:
+                    if refused.kind != "damaged-ref":
+                        raise
+                    continue  # whoever asks for it by its name is told
                 if oid is not None:
-                    found[RefName(name)] = oid
+                    found[name] = oid
         return found
 
     def ref_path(self, name: RefName, folder: str = "") -> str:
         """The file of a loose ref (or, with ``folder="logs"``, of its reflog)."""
-        own = not name.startswith(b"refs/") or name.startswith(
-            (b"refs/bisect/", b"refs/worktree/", b"refs/rewritten/")
-        )
-        return os.path.join(self.git_dir if own else self.common_dir, folder, os.fsdecode(name))
+        return self._ref_files.path(name, folder)
 
     def reflog(self, name: RefName) -> list[ReflogEntry]:
         """The reflog of ``name``, oldest first; lines that cannot be read are passed over.
@@ -291,7 +274,7 @@ class Repository:
 
     def warnings(self) -> Iterator[str]:
         """What git does in this repository and resync does not: replaced objects (git-replace(1))."""
-        if any(True for _ in self._repo.refs.subkeys(b"refs/replace/")):  # type: ignore[arg-type]
+        if any(name.startswith(b"refs/replace/") for name in self._ref_files.names()):
             yield (
                 "This repository replaces objects by others (refs/replace/); resync reads them as they were"
                 " committed."
@@ -414,6 +397,7 @@ def _parse_reflog_line(line: bytes) -> ReflogEntry | None:
         return None
     try:
         when = int(words[-2])
+        bytes.fromhex((words[0] + words[1]).decode("ascii"))
     except ValueError:
         return None
     return ReflogEntry(old=Oid(words[0]), new=Oid(words[1]), when=when, message=message)

@@ -75,7 +75,8 @@ def seeds(place: Place) -> Seeds:
     kept = _contents(place, staged)
     return Seeds(
         commits=frozenset(commits),
-        staged={oid: data for oid, data in kept.items() if data is not None},
+        # git does not keep the empty blob that an intended addition names.
+        staged={oid: data for oid, data in kept.items() if data},
         files={str(path): data for path, data in _files(place)},
     )
 

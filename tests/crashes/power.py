@@ -62,7 +62,7 @@ def _cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
 
 def _changes_work(call: Call, place: Place) -> bool:
     """Whether the call changes files, index or HEAD."""
-    if not call.changes:
+    if not call.changes or call.name in ("mkdir", "mkdirat"):
         return False
     inside = os.fsencode(place.git_dir) + b"/"
     ours = (inside + b"HEAD", inside + b"index", inside + b"refs/heads/main", inside + b"refs/heads/topic")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Done
+from tests.conftest import Done, World, environment
 from tests.crashes import trace
 from tests.crashes.oracle import Lost, Place, Seeds, State, check_kept, difference, seeds, state
 from tests.crashes.scenarios import Scenario, copy, empty_world, later, place_of
@@ -67,7 +67,7 @@ class Stage:
         audit: dict[str, Any] | None = None,
     ) -> Done:
         """Run resync where the scenario is; ``number`` counts the commands, each a minute after the other."""
-        world = empty_world_at(self.now)
+        world = world_at(self.now)
         return self._starter.run(
             arguments, at=self.now / scenario.at, env=later(world, number), attach=attach, audit=audit
         )
@@ -84,7 +84,8 @@ class Stage:
             self._succeed(scenario, arguments, number)
         if last and scenario.interrupt is None:
             self._succeed(scenario, last, len(done))
-        before, kept = state(place), [first, seeds(place)]
+        before, last_before = state(place), seeds(place)
+        kept = [first] if first == last_before else [first, last_before]
         finished = None
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))
@@ -136,7 +137,7 @@ class Stage:
         recording = trace.Recording()
         self.run(scenario, *arguments, number=number, attach=recording.attach)
         calls = recording.calls(self.now)
-        finished = state(place_of(scenario, empty_world_at(self.now)))
+        finished = state(place_of(scenario, world_at(self.now)))
         self.restore("whole")
         begun, ended = (
             [n for n, call in enumerate(calls) if any(p.endswith(b"/state.json") for p in call.places)][which]
@@ -149,10 +150,8 @@ class Stage:
         return finished
 
 
-def empty_world_at(base: Path) -> Any:
+def world_at(base: Path) -> World:
     """The world that was built in a folder."""
-    from tests.conftest import World, environment
-
     return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
 
 

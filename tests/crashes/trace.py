@@ -93,7 +93,7 @@ class Tracer:
 
 
 @functools.cache
-def usable() -> str:
+def unusable() -> str:
     """Empty where strace can attach here, else why not."""
     if sys.platform != "linux" or shutil.which("strace") is None:
         return "strace is not here"
