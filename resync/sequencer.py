@@ -241,6 +241,7 @@ class _Run:
         with self._backup_refs as refs:
             refs.commit(self._who)
         self._check_backup()
+        objects.reached()
 
     def _check_backup(self) -> None:
         for update in self._backups:
@@ -288,6 +289,7 @@ class _Run:
             objects.write_pack(objects.new_from([new]))
             with RefTransaction(self._repository, [update], self._proofs) as refs:
                 refs.commit(self._who)
+            objects.reached()
         return tuple(dict.fromkeys(left))
 
     def revert(self) -> tuple[TreePath, ...]:

@@ -138,6 +138,7 @@ def _move(clone: Repository, old: Oid | None, new: Oid, message: str, when: int)
     proofs = os.path.join(clone.git_dir, "demo-locks")
     with RefTransaction(clone, [RefUpdate(name=LIBERTY, old=old, new=new, message=message)], proofs) as refs:
         refs.commit(who)
+    clone.objects.reached()
     shutil.rmtree(proofs)
 
 

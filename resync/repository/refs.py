@@ -154,6 +154,7 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
     # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
     with RunLock(folder), RefTransaction(repository, updates, folder) as refs:
         refs.commit(who)
+    objects.reached()
 
 
 def clear_locks(repository: Repository) -> None:

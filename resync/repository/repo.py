@@ -23,6 +23,7 @@ BRANCHES = b"refs/heads/"
 
 # As long as git follows a chain of symbolic refs.
 _LONGEST_CHAIN = 5
+_HEX = frozenset(b"0123456789abcdef")
 
 # A file or folder in the git directory, and the operation that it says is under way.
 _OPERATIONS = {
@@ -135,7 +136,8 @@ class Repository:
             )
 
     def close(self) -> None:
-        """Close the files that dulwich holds open."""
+        """Close the files that dulwich holds open; what is to reach new objects does by now."""
+        self.objects.reached()
         self._repo.close()
 
     def __enter__(self) -> Repository:
@@ -169,9 +171,15 @@ class Repository:
     # --- HEAD and refs ---
 
     def head(self) -> Head:
-        """What is checked out; raises ``Refused("unborn-head")`` where there is no commit yet."""
+        """What is checked out.
+
+        Raises ``Refused``: ``unborn-head`` where there is no commit yet, ``broken-ref`` where its file is
+        damaged.
+        """
         branch = self.checked_out()
         tip = self.ref(branch or RefName(b"HEAD"))
+        if tip is None and branch is not None and os.path.isfile(self.ref_path(branch)):
+            raise self._broken(branch)
         if tip is None:
             name = (branch or b"HEAD").removeprefix(BRANCHES).decode("utf-8", "replace")
             raise Refused(
@@ -180,6 +188,16 @@ class Repository:
                 "git pull",
             )
         return Head(branch=branch, tip=tip)
+
+    def _broken(self, branch: RefName) -> Refused:
+        """The refusal for a branch whose file holds no object id; its reflog says where it was."""
+        name = branch.decode("utf-8", "backslashreplace")
+        last = next((entry.new for entry in reversed(self.reflog(branch)) if entry.new in self.objects), None)
+        return Refused(
+            "broken-ref",
+            f"The file of {name} is damaged: it holds no object id. Nothing was changed.",
+            f"git update-ref {name} {last.decode()}" if last is not None else "git fsck",
+        )
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
@@ -201,9 +219,23 @@ class Repository:
         from dulwich.errors import RefFormatError
 
         try:
-            return Oid(self._repo.refs[name])  # type: ignore[index]
+            found = self._repo.refs[name]  # type: ignore[index]
         except (KeyError, RefFormatError):
             return None
+        return Oid(found) if len(found) == self.objects.hex_length and _HEX.issuperset(found) else None
+
+    def broken_refs(self) -> Iterator[str]:
+        """A sentence on each ref that holds no object id, as after a power cut, or names an object that is
+        not here. A symbolic ref that leads nowhere is nothing unusual."""
+        for name in sorted(self._repo.refs.allkeys()):
+            value = self._repo.refs.read_ref(name)
+            if name.startswith(b"refs/") and not (value or b"").startswith(b"ref: "):
+                oid = self.ref(RefName(name))
+                shown = name.decode("utf-8", "backslashreplace")
+                if oid is None:
+                    yield f"The ref {shown} holds no object id; it is passed over, as by git."
+                elif oid not in self.objects:
+                    yield f"The ref {shown} names {oid.decode()}, which is not in this repository."
 
     def is_symbolic(self, name: RefName) -> bool:
         """Whether the ref is another name of one."""

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from resync.errors import Busy, ResyncError, UsageError
+from resync.errors import Busy, Refused, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
+from resync.repository.objects import signs_of_damage
 from resync.repository.packs import incoming
 from resync.repository.repo import BRANCHES
 from resync.upstream.find import UpstreamBranch
@@ -55,14 +56,23 @@ class Fetched:
 def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
     """Fetch the upstream branch and the announcing tags; nothing but objects is written.
 
-    Raises ``Busy("upstream-unreachable")`` where the remote cannot be reached or breaks off, and
-    ``UsageError("unsupported-address")`` for one that resync has no transport for.
+    Raises ``Refused("damaged-object")``; ``Busy("upstream-unreachable")`` where the remote cannot be reached
+    or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
     """
     patterns = announcement_patterns(repository)
+    # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
+    damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
         refs = _exchange(repository, upstream, patterns, progress)
     except ResyncError:
         raise
+    except damage as error:
+        raise Refused(
+            "damaged-object",
+            f"Something that was read for fetching is damaged, here or at {without_secrets(upstream.url)}"
+            f" ({error or type(error).__name__}). Nothing was changed.",
+            "git fsck, here and there",
+        ) from error
     except Exception as error:
         if not _is_transport_error(error) or getattr(error, "errno", None) in _OUR_DISK:
             raise
