@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from resync.model import (
@@ -24,7 +26,9 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects, Repository
+from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
+from resync.request import Caller
 from resync.worktree.snapshot import snapshot
 
 RUN_REFS = b"refs/resync/"
@@ -85,6 +89,18 @@ def _with_rescue(repository: Repository, plan: Plan, branch: BranchMove) -> Bran
     if not (branch.moves and branch.waits):
         return branch
     return replace(branch, rescue=_rescue_branch(repository, plan, branch.short_name, branch.old_tip))
+
+
+def pin_autostash(repository: Repository, caller: Caller) -> None:
+    """Pin what a rebase or merge that is under way put aside: only a file names it, which no gc looks at."""
+    for name in ("rebase-merge/autostash", "rebase-apply/autostash", "MERGE_AUTOSTASH"):
+        with suppress(OSError), open(os.path.join(repository.git_dir, name), "rb") as file:
+            oid = Oid(file.read(_LONGEST_NAME).strip())
+            ref = RefName(RUN_REFS + b"autostash/" + oid)
+            whole = len(oid) == repository.objects.hex_length
+            if whole and oid in repository.objects and repository.ref(ref) is None:
+                update = RefUpdate(name=ref, old=None, new=oid, message="resync: autostash")
+                write_now(repository, [update], caller.signed(repository.identity()))
 
 
 def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tuple[RefUpdate, ...]:

@@ -50,7 +50,12 @@ def read_checkout(
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.
     data, modified = index_bytes(repository.index_path)
-    index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
+    try:
+        index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
+    except Refused as error:
+        if error.kind == "corrupt-index" and data is not None:
+            error.hint += f"; a copy of it as it is: {_keep_copy(repository, data)}"
+        raise
     if index.unmerged:
         raise Refused(
             "unmerged-paths",
@@ -66,3 +71,15 @@ def read_checkout(
         index_file=objects.add_blob(data) if data is not None else None,
         changes=changes,
     )
+
+
+def _keep_copy(repository: Repository, data: bytes) -> str:
+    """Keep the bytes of an index that cannot be read: what helps against it makes a new one in its place."""
+    name = f"index-{repository.objects.hash_blob(data)[:10].decode()}"
+    path = os.path.join(repository.common_dir, "resync", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return path

@@ -69,6 +69,7 @@ def test_a_run_killed_before_it_changed_anything(rewritten_world: World, command
     assert world.state() == before
 
 
+@pytest.mark.state(79)
 @pytest.mark.parametrize(
     "program",
     [
@@ -99,6 +100,7 @@ def test_a_full_disk_changes_nothing(rewritten_world: World, program: str) -> No
     assert world.resync("run", "--yes", "--dirty", "park").code == 3
 
 
+@pytest.mark.state(80)
 def test_a_full_disk_at_the_very_end_leaves_a_run_that_can_be_finished(rewritten_world: World) -> None:
     world = rewritten_world
     at_the_end = full_disk("journal", "Journals.advance", "'done' in arguments")

@@ -42,6 +42,7 @@ CLOCKS = {
     "programs": {"monotonic"},
     "repository.locks": {"monotonic", "sleep", "time"},
     "repository.refs": {"time_ns"},
+    "worktree.moves": {"sleep"},
 }
 # The one module that starts programs, and how: those that the user's own configuration names.
 STARTS_PROGRAMS = {"programs": {"subprocess"}}

@@ -219,6 +219,7 @@ def test_reftable(rewritten_world: World) -> None:
 # --- no upstream to go to ------------------------------------------------------------------------------
 
 
+@pytest.mark.state(57)
 def test_no_upstream(rewritten_world: World) -> None:
     rewritten_world.git("branch", "--unset-upstream")
     refuses(
@@ -329,6 +330,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.state(35)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_under_way(rewritten_world: World, operation: str) -> None:
     command, way_out = OPERATIONS[operation]
@@ -365,6 +367,8 @@ def test_rest_of_a_cherry_pick_under_way(rewritten_world: World) -> None:
 # --- somebody else is at work --------------------------------------------------------------------------
 
 
+@pytest.mark.state(37)
+@pytest.mark.state(38)
 @pytest.mark.parametrize("name", ["index", "HEAD", "refs/heads/main"])
 def test_locked_by_somebody_else(rewritten_world: World, name: str) -> None:
     lock = rewritten_world.clone / ".git" / f"{name}.lock"
@@ -380,6 +384,7 @@ def test_locked_by_somebody_else(rewritten_world: World, name: str) -> None:
     )
 
 
+@pytest.mark.state(88)
 @pytest.mark.parametrize("command", [PARK, ("undo", "--yes")])
 def test_two_runs_at_once(rewritten_world: World, command: tuple[str, ...]) -> None:
     fcntl = pytest.importorskip("fcntl", reason="the test holds the lock as POSIX systems do")
@@ -647,6 +652,7 @@ def test_sparse_index(rewritten_world: World) -> None:
     )
 
 
+@pytest.mark.state(56)
 def test_corrupt_index(rewritten_world: World) -> None:
     path = rewritten_world.clone / ".git" / "index"
     data = bytearray(path.read_bytes())
@@ -842,6 +848,7 @@ def test_unreadable_file(rewritten_world: World, path: str) -> None:
     )
 
 
+@pytest.mark.state(83)
 @skip_permissions
 def test_folder_that_may_not_be_written(rewritten_world: World) -> None:
     folder = rewritten_world.clone / "etc"

@@ -23,6 +23,7 @@ from resync.report import data, text
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
+from resync.repository.trust import network_file_system
 from resync.request import Request
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
+    from resync.backup import pin_autostash
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
@@ -94,6 +96,7 @@ def run(session: Session, request: Request) -> ExitCode:
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
+        _warn(session, repository)
         with RunLock(journals.folder):
             sequencer.sweep()
             unfinished = journals.unfinished()
@@ -105,7 +108,11 @@ def run(session: Session, request: Request) -> ExitCode:
             prune(repository, journals, session.caller)
             try:
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
-            except Doubt:
+            except Refused as refusal:
+                if refusal.kind == "operation-in-progress":
+                    pin_autostash(repository, session.caller)
+                if not isinstance(refusal, Doubt):
+                    raise
                 if request.unattended:
                     raise
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
@@ -113,6 +120,17 @@ def run(session: Session, request: Request) -> ExitCode:
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "run", rehearsed, result)
+
+
+def _warn(session: Session, repository: Repository) -> None:
+    """Say what a run does not stumble over and somebody should know of."""
+    for sentence in repository.broken_refs():
+        session.console.warn(sentence)
+    kind = network_file_system(repository.common_dir)
+    if kind is not None:
+        session.console.warn(
+            f"The repository lies on a network file system ({kind}): run resync on one machine at a time."
+        )
 
 
 def _asked_for_old_tip(session: Session, repository: Repository, request: Request) -> str:

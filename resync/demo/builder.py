@@ -139,6 +139,7 @@ def _move(clone: Repository, old: Oid | None, new: Oid, message: str, when: int)
     moved = RefTransaction(clone, [RefUpdate(name=LIBERTY, old=old, new=new, message=message)], proof)
     with proof.written(moved.files), moved as refs:
         refs.commit(who)
+    clone.objects.reached()
 
 
 # --- the working tree --------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ whole run, which is what makes a replay cheap (the same trees are read again for
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from resync.errors import Refused
@@ -53,6 +55,7 @@ class Objects:
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
         self._packs: list[Pack] = []
+        self._unreached: list[str] = []
         self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
         self._tree_row = re.compile(rb"[^\0]+\0.{%d}" % (self.hex_length // 2), re.DOTALL)
 
@@ -290,11 +293,13 @@ class Objects:
         Objects that are on the disk already but only loose may be named too: they are copied into the
         pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
         read back from the disk and hashed; one that cannot be read raises ``Refused``.
+
+        No ``git gc`` takes the pack away before ``reached`` says that refs have the objects.
         """
         wanted = {oid: self.raw(oid) for oid in oids}
         if not wanted:
             return 0
-        write_pack(self._store, wanted)
+        self._unreached.append(write_pack(self._store, wanted))
         for oid, expected in wanted.items():
             if self._from_disk(oid) != expected:
                 raise Refused(
@@ -304,6 +309,12 @@ class Objects:
                     "git fsck",
                 )
         return len(wanted)
+
+    def reached(self) -> None:
+        """Say that refs reach all that was written: from now on they keep it."""
+        while self._unreached:
+            with suppress(FileNotFoundError):
+                os.unlink(self._unreached.pop())
 
     def clear_dead(self, older_than: float) -> None:
         """Remove what processes left that died while they wrote a pack, before ``older_than`` (seconds)."""

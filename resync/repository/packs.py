@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
 
 _PREFIX = "incoming-resync-"
+_KEPT = b"resync: until a ref reaches it\n"
 
 _FAST = 1
 """zlib's quickest level, which git takes for loose objects: what is made here waits for the next repack."""
@@ -48,8 +49,12 @@ def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
             made.close()
 
 
-def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]]) -> None:
-    """Write objects, given as type number and content by id, as one pack that joins ``store``, durably."""
+def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]]) -> str:
+    """Write objects, given as type number and content by id, as one pack that joins ``store``, durably.
+
+    Returns the path of its ``.keep`` file: while that is there, no ``git gc`` removes the pack
+    (git-repack(1)), though nothing reaches its objects yet. Remove it once a ref does.
+    """
     from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index_v2
 
     records = (
@@ -60,6 +65,8 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
     )
     with _folder(store) as folder:
         new = os.path.join(folder, "pack", "new")
+        with open(f"{new}.keep", "wb") as file:
+            file.write(_KEPT)
         with _read_only_file(f"{new}.pack") as file:
             places, checksum = write_pack_data(
                 file,
@@ -71,6 +78,7 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
         rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
         with _read_only_file(f"{new}.idx") as file:
             write_pack_index_v2(file, rows, checksum)
+    return os.path.join(os.fspath(store.pack_dir), f"pack-{checksum.hex()}.keep")
 
 
 @contextmanager
@@ -119,8 +127,14 @@ def _move_in(made: str, packs: str, width: int) -> None:
 
 
 def clear_dead(store: DiskObjectStore, older_than: float) -> None:
-    """Remove folders of processes that died before ``older_than`` (seconds since 1970)."""
+    """Remove what processes left that died before ``older_than`` (seconds since 1970)."""
     import shutil
+
+    packs = os.fspath(store.pack_dir)
+    for name in os.listdir(packs):
+        path = os.path.join(packs, name)
+        if name.endswith(".keep") and os.stat(path).st_mtime < older_than and _is_ours(path):
+            os.unlink(path)
 
     objects = os.fspath(store.path)
     for name in os.listdir(objects):
@@ -129,6 +143,11 @@ def clear_dead(store: DiskObjectStore, older_than: float) -> None:
         with suppress(FileNotFoundError):
             if name.startswith(_PREFIX) and os.stat(path).st_mtime < older_than:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read() == _KEPT
 
 
 def fsync_directory(path: str | os.PathLike[str]) -> None:

@@ -188,6 +188,7 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
         transaction = RefTransaction(repository, updates, proof)
         with proof.written(transaction.files), transaction as refs:
             refs.commit(who)
+    objects.reached()
 
 
 def clear_locks(repository: Repository) -> None:

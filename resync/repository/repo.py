@@ -134,7 +134,8 @@ class Repository:
             )
 
     def close(self) -> None:
-        """Close the files that dulwich holds open."""
+        """Close the files that dulwich holds open; what is to reach new objects does by now."""
+        self.objects.reached()
         with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
             self._repo.close()
 
@@ -169,9 +170,16 @@ class Repository:
     # --- HEAD and refs ---
 
     def head(self) -> Head:
-        """What is checked out; raises ``Refused("unborn-head")`` where there is no commit yet."""
-        branch = self.checked_out()
-        tip = self.ref(branch or RefName(b"HEAD"))
+        """What is checked out.
+
+        Raises ``Refused``: ``unborn-head`` where there is no commit yet, ``damaged-ref``, ``unreadable-ref``.
+        """
+        try:
+            branch = self.checked_out()
+            tip = self.ref(branch or RefName(b"HEAD"))
+        except Refused as refused:
+            refused.hint = self._last_known(refused.hint)
+            raise
         if tip is None:
             name = (branch or b"HEAD").removeprefix(BRANCHES).decode("utf-8", "replace")
             raise Refused(
@@ -180,6 +188,13 @@ class Repository:
                 "git pull",
             )
         return Head(branch=branch, tip=tip)
+
+    def _last_known(self, hint: str) -> str:
+        """What mends the branch of HEAD where its file is damaged: its reflog knows where it stood."""
+        found = self._ref_files.read(RefName(b"HEAD")) or b""
+        branch = RefName(found.removeprefix(b"ref: ").strip())
+        last = next((entry.new for entry in reversed(self.reflog(branch)) if entry.new in self.objects), None)
+        return f"git update-ref {os.fsdecode(branch)} {last.decode()}" if last is not None else hint
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
@@ -198,6 +213,32 @@ class Repository:
         """
         return self._ref_files.resolve(name)
 
+    def broken_refs(self) -> Iterator[str]:
+        """A sentence on each ref that holds no object id, as after a power cut, or names an object that is
+        not here. A symbolic ref that leads nowhere is nothing unusual."""
+        for name in sorted(self._ref_files.names()):
+            oid = self._unless_damaged(name)
+            shown = name.decode("utf-8", "backslashreplace")
+            if oid is None and not self._leads_nowhere(name):
+                yield f"The ref {shown} holds no object id; it is passed over, as by git."
+            elif oid is not None and oid not in self.objects:
+                yield f"The ref {shown} names {oid.decode()}, which is not in this repository."
+
+    def _unless_damaged(self, name: RefName) -> Oid | None:
+        """What a ref that nobody asked for by its name points at: whoever does is told of the damage."""
+        try:
+            return self._ref_files.resolve(name)
+        except Refused as refused:
+            if refused.kind != "damaged-ref":
+                raise
+            return None
+
+    def _leads_nowhere(self, name: RefName) -> bool:
+        try:
+            return self.is_symbolic(name)
+        except Refused:
+            return False
+
     def is_symbolic(self, name: RefName) -> bool:
         """Whether the ref is another name of one."""
         found = self._ref_files.read(name)
@@ -208,12 +249,7 @@ class Repository:
         found = {}
         for name in self._ref_files.names():
             if name.startswith(prefix):
-                try:
-                    oid = self.ref(name)
-                except Refused as refused:
-                    if refused.kind != "damaged-ref":
-                        raise
-                    continue  # whoever asks for it by its name is told
+                oid = self._unless_damaged(name)
                 if oid is not None:
                     found[name] = oid
         return found

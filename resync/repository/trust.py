@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dulwich.config import StackedConfig
 
 _REFTABLE = re.compile(rb"^\s*refstorage\s*=\s*\"?reftable", re.IGNORECASE | re.MULTILINE)
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 _GITFILE = b"gitdir: "
 _LONGEST = 65536
 
@@ -130,3 +131,25 @@ def _names(value: str, root: str) -> bool:
     if value.endswith("/*"):
         return root.startswith(os.path.join(os.path.realpath(os.path.expanduser(value[:-2])), ""))
     return os.path.realpath(os.path.expanduser(value)) == root
+
+
+# --- what it lies on -----------------------------------------------------------------------------------
+
+_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "glusterfs", "lustre")
+
+
+def network_file_system(folder: str, mounts: str = "/proc/self/mountinfo") -> str | None:
+    """The kind of network file system that a folder lies on, where the system tells (Linux: proc(5))."""
+    place = os.fsencode(os.path.realpath(folder))
+    best, kind = b"", b""
+    for line in _read(mounts).splitlines():
+        before, _, after = line.partition(b" - ")
+        words = before.split(b" ")
+        if len(words) < 5 or not after:
+            continue
+        point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), words[4])
+        inside = place == point or place.startswith(point.rstrip(b"/") + b"/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split(b" ")[0]
+    name = kind.decode("ascii", "replace")
+    return name if name in _NETWORK else None

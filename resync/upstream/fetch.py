@@ -60,11 +60,13 @@ def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) 
     or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
     """
     patterns = announcement_patterns(repository)
+    # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
+    damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
         refs = _exchange(repository, upstream, patterns, progress)
     except ResyncError:
         raise
-    except signs_of_damage() as error:
+    except damage as error:
         raise Refused(
             "damaged-object",
             f"Something that was read for fetching is damaged, here or at {without_secrets(upstream.url)}"

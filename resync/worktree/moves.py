@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 
 from resync.model import MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
 from resync.repository import Objects
@@ -16,6 +17,9 @@ from resync.worktree.files import BECAME_ANOTHER, git_mode, open_regular
 
 DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
 _CHANGING = TreeEntry(0, NO_CONTENT)
+
+_PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8)
+_HELD_OPEN = (5, 32, 33)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
 
 FASTER = (FileExistsError, FileNotFoundError, NotADirectoryError)
 """What a call fails with where somebody has just put something in the place, or taken something away."""
@@ -64,11 +68,27 @@ def link(source: bytes, target: bytes) -> None:
         os.chmod(target, stat.S_IMODE(os.stat(source).st_mode))
 
 
+def rename(source: bytes, target: bytes) -> None:
+    """Rename a file. On Windows one that is open somewhere cannot be: that is waited for, 1.5 seconds.
+
+    Raises ``OSError``, that of the last attempt.
+    """
+    for seconds in _PATIENCE:
+        try:
+            os.rename(source, target)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD_OPEN:
+                raise
+            time.sleep(seconds)
+    os.rename(source, target)
+
+
 def put_back(moved: bytes, full: bytes) -> None:
     """Bring back what was moved away and is somebody's, if the place is free; else it stays where it is."""
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(os.lstat(moved).st_mode):
-            os.rename(moved, full)  # it never replaces anything but an empty folder
+            rename(moved, full)  # it never replaces anything but an empty folder
         else:
             link(moved, full)
             free(moved, full)
@@ -94,4 +114,4 @@ def free(name: bytes, full: bytes) -> None:
     number = 1
     while os.path.lexists(aside := name + b".%d" % number):
         number += 1
-    os.rename(name, aside)
+    rename(name, aside)

@@ -32,7 +32,7 @@ from resync.model import (
 from resync.repository import Objects
 from resync.worktree.access import give_access, take_access, take_owner
 from resync.worktree.files import Files
-from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back
+from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename
 from resync.worktree.names import check_paths
 from resync.worktree.settings import WorktreeSettings
 
@@ -254,7 +254,7 @@ class FileSwitch:
                     return False
                 free(quarantined, full)
             try:
-                os.rename(full, quarantined)
+                rename(full, quarantined)
             except FASTER:
                 return change.after is None  # somebody removed it
             if not self._same(look(quarantined, self._objects), change.before):
@@ -315,7 +315,7 @@ class FileSwitch:
             # Stopped while it was installed, it still has this name too; renaming would do nothing.
             free(staged, full)
             with contextlib.suppress(*FASTER):
-                os.rename(full, staged)
+                rename(full, staged)
                 if not self._same(look(staged, self._objects), change.after):
                     put_back(staged, full)
                     return False

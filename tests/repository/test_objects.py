@@ -160,6 +160,7 @@ def test_a_pack_of_the_same_objects_does_not_replace_one_in_use(rewritten_world:
         before = set(folder.iterdir())
         oids = [objects.add(BLOB, data) for data in (b"one", b"two")]
         objects.write_pack(oids)
+        objects.reached()
         first = {path: path.read_bytes() for path in set(folder.iterdir()) - before}
         assert objects._from_disk(oids[0]) == (BLOB, b"one")
         objects.write_pack(reversed(oids))

@@ -14,9 +14,9 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 
 LOCAL_WORK = {*range(1, 35)} - {20, 21}
-REPOSITORY = {*range(39, 51)}
-UPSTREAM = {*range(59, 74)}
-MACHINE = {97, 98, 100}
+REPOSITORY = {*range(35, 58)}
+UPSTREAM = {*range(59, 79)}
+MACHINE = {*range(79, 101)}
 WANTED = LOCAL_WORK | REPOSITORY | UPSTREAM | MACHINE
 
 

@@ -66,6 +66,8 @@ def meddled(base: Path, states: tuple[State, State], acts: Mapping[int, Act], *,
     return meddler.calls
 
 
+@pytest.mark.state(92)
+@pytest.mark.state(93)
 @pytest.mark.parametrize("reverting", [False, True], ids=["apply", "revert"])
 @pytest.mark.parametrize("kind", SWITCHES)
 def test_nothing_is_lost_in_any_gap(tmp_path: Path, kind: str, reverting: bool) -> None:
