@@ -8,9 +8,11 @@ whole run, which is what makes a replay cheap (the same trees are read again for
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from resync.errors import Refused
@@ -26,7 +28,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.repository.packs import clear_dead, write_pack
+from resync.repository.packs import clear_dead, incoming, write_pack
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -53,6 +55,7 @@ class Objects:
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
         self._packs: list[Pack] = []
+        self._keeping: list[str] = []
         self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
         self._tree_row = re.compile(rb"[^\0]+\0.{%d}" % (self.hex_length // 2), re.DOTALL)
 
@@ -79,7 +82,16 @@ class Objects:
         return found
 
     def _from_disk(self, oid: Oid) -> tuple[int, bytes]:
-        return self._from_pack(oid) or self._from_store(oid)
+        """Read an object; what is in a file of its own, and every blob, has to have the id that it goes by.
+
+        dulwich does not look, and some damage can be unpacked: it would go into somebody's file.
+        """
+        found = self._from_pack(oid)
+        if found is None or found[0] == BLOB:
+            found = found or self._from_store(oid)
+            if self.hash(*found) != oid:
+                raise ValueError("its content is another than its id says")
+        return found
 
     def _from_pack(self, oid: Oid) -> tuple[int, bytes] | None:
         """The object out of the packs that are known. The store's own way stats the disk at every call."""
@@ -294,7 +306,7 @@ class Objects:
         wanted = {oid: self.raw(oid) for oid in oids}
         if not wanted:
             return 0
-        write_pack(self._store, wanted)
+        write_pack(self._store, wanted, self._keeping)
         for oid, expected in wanted.items():
             if self._from_disk(oid) != expected:
                 raise Refused(
@@ -304,6 +316,17 @@ class Objects:
                     "git fsck",
                 )
         return len(wanted)
+
+    def incoming(self) -> AbstractContextManager[DiskObjectStore]:
+        """A store to fetch into; what it holds when the block ends is here then, durably."""
+        return incoming(self._store, self._keeping)
+
+    def let_go(self) -> None:
+        """Let git's garbage collection have the packs that were written: by now refs hold what is wanted."""
+        while self._keeping:
+            with suppress(FileNotFoundError):
+                os.unlink(self._keeping[-1])
+            self._keeping.pop()
 
     def clear_dead(self, older_than: float) -> None:
         """Remove what processes left that died while they wrote a pack, before ``older_than`` (seconds)."""
@@ -322,12 +345,24 @@ def _canonical_mode(mode: int) -> int | None:
 
 
 def signs_of_damage() -> tuple[type[Exception], ...]:
-    """What dulwich raises for an object file or a pack that is cut off, emptied or overwritten."""
+    """What dulwich raises for an object file, a pack or its index, cut off, emptied or overwritten."""
+    import struct
     import zlib
 
     from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
 
-    return (ApplyDeltaError, ChecksumMismatch, FileFormatException, zlib.error, AssertionError, ValueError)
+    return (
+        ApplyDeltaError,
+        ChecksumMismatch,
+        FileFormatException,
+        zlib.error,
+        struct.error,
+        AssertionError,
+        IndexError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    )
 
 
 def _damaged(oid: Oid, error: Exception) -> Refused:

@@ -90,6 +90,7 @@ class RefTransaction:
             if checked_out == update.name:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
+        self._repository.objects.let_go()
 
     def _remove(self, name: RefName) -> None:
         """Remove a ref that is locked: from the packed refs, then its file. Its reflog stays.

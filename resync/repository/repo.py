@@ -135,6 +135,8 @@ class Repository:
 
     def close(self) -> None:
         """Close the files that dulwich holds open."""
+        with suppress(OSError):
+            self.objects.let_go()
         with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
             self._repo.close()
 
