@@ -35,8 +35,8 @@ _FAST = 1
 def incoming(store: DiskObjectStore, keeping: list[str]) -> Iterator[DiskObjectStore]:
     """A store to fetch packs into; what it holds when the block ends joins ``store``, durably.
 
-    The paths of the ``.keep`` files, which are the caller's to remove, go into ``keeping``. Nothing joins where
-    the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
+    The paths of the ``.keep`` files, which are the caller's to remove, go into ``keeping``. Nothing joins
+    where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
     """
     from dulwich.object_store import DiskObjectStore
 
