@@ -272,7 +272,6 @@ class _Run:
         with self._backup_refs as refs:
             refs.commit(self._who)
         self._check_backup()
-        objects.reached()
 
     def _check_backup(self) -> None:
         for update in self._backups:

@@ -57,6 +57,7 @@ class Upstream:
             self._new = _commit_all(objects, kolla.NEW_LIBERTY, mitaka)
             objects.write_pack(objects.new_from([self._old, self._new]))
             _add_refs(repo, {LIBERTY: self._old, _MITAKA: mitaka, _MASTER: mitaka})
+            objects.let_go()
 
     def end_liberty(self) -> None:
         """Tag the branch's tip as ``liberty-early-demise`` and delete the branch."""
@@ -129,6 +130,7 @@ def _copy(source: Objects, target: Objects, tips: Iterable[Oid]) -> None:
         elif kind == TREE:
             waiting += (entry.oid for entry in source.tree(oid).values() if entry.mode != MODE_GITLINK)
     target.write_pack(seen)
+    target.let_go()  # nobody else knows of the repository yet
 
 
 def _move(clone: Repository, old: Oid | None, new: Oid, message: str, when: int) -> None:
@@ -139,7 +141,6 @@ def _move(clone: Repository, old: Oid | None, new: Oid, message: str, when: int)
     moved = RefTransaction(clone, [RefUpdate(name=LIBERTY, old=old, new=new, message=message)], proof)
     with proof.written(moved.files), moved as refs:
         refs.commit(who)
-    clone.objects.reached()
 
 
 # --- the working tree --------------------------------------------------------------------------------

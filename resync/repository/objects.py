@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from resync.errors import Refused
@@ -28,7 +28,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.repository.packs import clear_dead, write_pack
+from resync.repository.packs import clear_dead, incoming, write_pack
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -55,7 +55,7 @@ class Objects:
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
         self._packs: list[Pack] = []
-        self._unreached: list[str] = []
+        self._keeping: list[str] = []
         self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
         self._tree_row = re.compile(rb"[^\0]+\0.{%d}" % (self.hex_length // 2), re.DOTALL)
 
@@ -82,7 +82,16 @@ class Objects:
         return found
 
     def _from_disk(self, oid: Oid) -> tuple[int, bytes]:
-        return self._from_pack(oid) or self._from_store(oid)
+        """Read an object; what is in a file of its own, and every blob, has to have the id that it goes by.
+
+        dulwich does not look, and some damage can be unpacked: it would go into somebody's file.
+        """
+        found = self._from_pack(oid)
+        if found is None or found[0] == BLOB:
+            found = found or self._from_store(oid)
+            if self.hash(*found) != oid:
+                raise ValueError("its content is another than its id says")
+        return found
 
     def _from_pack(self, oid: Oid) -> tuple[int, bytes] | None:
         """The object out of the packs that are known. The store's own way stats the disk at every call."""
@@ -293,13 +302,11 @@ class Objects:
         Objects that are on the disk already but only loose may be named too: they are copied into the
         pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
         read back from the disk and hashed; one that cannot be read raises ``Refused``.
-
-        No ``git gc`` takes the pack away before ``reached`` says that refs have the objects.
         """
         wanted = {oid: self.raw(oid) for oid in oids}
         if not wanted:
             return 0
-        self._unreached.append(write_pack(self._store, wanted))
+        write_pack(self._store, wanted, self._keeping)
         for oid, expected in wanted.items():
             if self._from_disk(oid) != expected:
                 raise Refused(
@@ -310,11 +317,16 @@ class Objects:
                 )
         return len(wanted)
 
-    def reached(self) -> None:
-        """Say that refs reach all that was written: from now on they keep it."""
-        while self._unreached:
+    def incoming(self) -> AbstractContextManager[DiskObjectStore]:
+        """A store to fetch into; what it holds when the block ends is here then, durably."""
+        return incoming(self._store, self._keeping)
+
+    def let_go(self) -> None:
+        """Let git's garbage collection have the packs that were written: by now refs hold what is wanted."""
+        while self._keeping:
             with suppress(FileNotFoundError):
-                os.unlink(self._unreached.pop())
+                os.unlink(self._keeping[-1])
+            self._keeping.pop()
 
     def clear_dead(self, older_than: float) -> None:
         """Remove what processes left that died while they wrote a pack, before ``older_than`` (seconds)."""
@@ -333,12 +345,24 @@ def _canonical_mode(mode: int) -> int | None:
 
 
 def signs_of_damage() -> tuple[type[Exception], ...]:
-    """What dulwich raises for an object file or a pack that is cut off, emptied or overwritten."""
+    """What dulwich raises for an object file, a pack or its index, cut off, emptied or overwritten."""
+    import struct
     import zlib
 
     from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
 
-    return (ApplyDeltaError, ChecksumMismatch, FileFormatException, zlib.error, AssertionError, ValueError)
+    return (
+        ApplyDeltaError,
+        ChecksumMismatch,
+        FileFormatException,
+        zlib.error,
+        struct.error,
+        AssertionError,
+        IndexError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    )
 
 
 def _damaged(oid: Oid, error: Exception) -> Refused:

@@ -5,6 +5,9 @@ nobody may ever write the same pack again. So what is fetched is built in a stor
 repository's objects as an alternate (as git's receive-pack does with its quarantine), what is made here in a
 folder of the same kind, and only finished files move.
 
+Until a ref holds what is in it, a pack has a ``.keep`` file, as with git's own fetch: a ``gc --prune=now``
+that is at work at the same time would take it away again.
+
 A pack is named by its checksum, as with git. dulwich names it for the ids in it: one with the same objects in
 another order would then replace a pack that is in use, and its index a moment later.
 """
@@ -22,21 +25,22 @@ if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
 
 _PREFIX = "incoming-resync-"
-_KEPT = b"resync: until a ref reaches it\n"
 
+_KEEP = b"resync: until a ref holds it\n"
 _FAST = 1
 """zlib's quickest level, which git takes for loose objects: what is made here waits for the next repack."""
 
 
 @contextmanager
-def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
+def incoming(store: DiskObjectStore, keeping: list[str]) -> Iterator[DiskObjectStore]:
     """A store to fetch packs into; what it holds when the block ends joins ``store``, durably.
 
-    Nothing joins where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
+    The paths of the ``.keep`` files, which are the caller's to remove, go into ``keeping``. Nothing joins
+    where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
     """
     from dulwich.object_store import DiskObjectStore
 
-    with _folder(store) as folder:
+    with _folder(store, keeping) as folder:
         made = DiskObjectStore(
             folder,
             fsync_object_files=True,
@@ -49,11 +53,10 @@ def incoming(store: DiskObjectStore) -> Iterator[DiskObjectStore]:
             made.close()
 
 
-def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]]) -> str:
+def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]], keeping: list[str]) -> None:
     """Write objects, given as type number and content by id, as one pack that joins ``store``, durably.
 
-    Returns the path of its ``.keep`` file: while that is there, no ``git gc`` removes the pack
-    (git-repack(1)), though nothing reaches its objects yet. Remove it once a ref does.
+    ``keeping`` is as for ``incoming``.
     """
     from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index_v2
 
@@ -63,10 +66,8 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
         )
         for oid, (kind, data) in objects.items()
     )
-    with _folder(store) as folder:
+    with _folder(store, keeping) as folder:
         new = os.path.join(folder, "pack", "new")
-        with open(f"{new}.keep", "wb") as file:
-            file.write(_KEPT)
         with _read_only_file(f"{new}.pack") as file:
             places, checksum = write_pack_data(
                 file,
@@ -78,7 +79,6 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]])
         rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
         with _read_only_file(f"{new}.idx") as file:
             write_pack_index_v2(file, rows, checksum)
-    return os.path.join(os.fspath(store.pack_dir), f"pack-{checksum.hex()}.keep")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _read_only_file(path: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _folder(store: DiskObjectStore) -> Iterator[str]:
+def _folder(store: DiskObjectStore, keeping: list[str]) -> Iterator[str]:
     """A folder for the files of a store; what is in its ``pack`` when the block ends moves to ``store``."""
     import shutil
     import tempfile
@@ -102,15 +102,16 @@ def _folder(store: DiskObjectStore) -> Iterator[str]:
     try:
         os.mkdir(os.path.join(folder, "pack"))
         yield folder
-        _move_in(os.path.join(folder, "pack"), os.fspath(store.pack_dir), store.object_format.hex_length // 2)
+        made, packs = os.path.join(folder, "pack"), os.fspath(store.pack_dir)
+        _move_in(made, packs, store.object_format.hex_length // 2, keeping)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move_in(made: str, packs: str, width: int) -> None:
+def _move_in(made: str, packs: str, width: int, keeping: list[str]) -> None:
     """Move finished packs in, the index last: a pack without its index is not looked at.
 
-    ``width`` is the length of a checksum in bytes.
+    ``width`` is the length of a checksum in bytes, ``keeping`` gets the paths of the ``.keep`` files.
     """
     names = sorted(os.listdir(made), key=lambda name: name.endswith(".idx"))
     checksums = {}
@@ -120,6 +121,11 @@ def _move_in(made: str, packs: str, width: int) -> None:
             with open(os.path.join(made, name), "rb") as file:
                 file.seek(-width, os.SEEK_END)
                 checksums[stem] = file.read().hex()
+    for checksum in checksums.values():
+        keep = os.path.join(packs, f"pack-{checksum}.keep")
+        with suppress(FileExistsError), open(keep, "xb") as file:  # one that is there is not ours to remove
+            keeping.append(keep)
+            file.write(_KEEP)
     for name in names:
         stem, suffix = os.path.splitext(name)
         os.replace(os.path.join(made, name), os.path.join(packs, f"pack-{checksums[stem]}{suffix}"))
@@ -130,12 +136,6 @@ def clear_dead(store: DiskObjectStore, older_than: float) -> None:
     """Remove what processes left that died before ``older_than`` (seconds since 1970)."""
     import shutil
 
-    packs = os.fspath(store.pack_dir)
-    for name in os.listdir(packs):
-        path = os.path.join(packs, name)
-        if name.endswith(".keep") and os.stat(path).st_mtime < older_than and _is_ours(path):
-            os.unlink(path)
-
     objects = os.fspath(store.path)
     for name in os.listdir(objects):
         path = os.path.join(objects, name)
@@ -143,11 +143,17 @@ def clear_dead(store: DiskObjectStore, older_than: float) -> None:
         with suppress(FileNotFoundError):
             if name.startswith(_PREFIX) and os.stat(path).st_mtime < older_than:
                 shutil.rmtree(path, ignore_errors=True)
+    packs = os.fspath(store.pack_dir)
+    for name in os.listdir(packs):
+        path = os.path.join(packs, name)
+        with suppress(FileNotFoundError):
+            if name.endswith(".keep") and os.stat(path).st_mtime < older_than and _is_ours(path):
+                os.unlink(path)
 
 
-def _is_ours(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read() == _KEPT
+def _is_ours(keep: str) -> bool:
+    with open(keep, "rb") as file:
+        return file.read(len(_KEEP) + 1) == _KEEP
 
 
 def fsync_directory(path: str | os.PathLike[str]) -> None:

@@ -90,6 +90,7 @@ class RefTransaction:
             if checked_out == update.name:
                 self._log(RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
+        self._repository.objects.let_go()
 
     def _remove(self, name: RefName) -> None:
         """Remove a ref that is locked: from the packed refs, then its file. Its reflog stays.
@@ -188,7 +189,6 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
         transaction = RefTransaction(repository, updates, proof)
         with proof.written(transaction.files), transaction as refs:
             refs.commit(who)
-    objects.reached()
 
 
 def clear_locks(repository: Repository) -> None:

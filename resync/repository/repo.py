@@ -134,8 +134,9 @@ class Repository:
             )
 
     def close(self) -> None:
-        """Close the files that dulwich holds open; what is to reach new objects does by now."""
-        self.objects.reached()
+        """Close the files that dulwich holds open."""
+        with suppress(OSError):
+            self.objects.let_go()
         with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
             self._repo.close()
 

@@ -20,7 +20,6 @@ from resync.errors import Busy, Refused, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
 from resync.repository.objects import signs_of_damage
-from resync.repository.packs import incoming
 from resync.repository.repo import BRANCHES
 from resync.upstream.find import UpstreamBranch
 
@@ -149,7 +148,7 @@ def _exchange(
             refs = result.refs  # type: ignore[assignment]
             if pack.tell():
                 pack.seek(0)
-                with incoming(store) as made:
+                with repository.objects.incoming() as made:
                     made.add_thin_pack(pack.read, None)
     # A name that git would not take for a ref's could lead out of refs/ and be written anywhere.
     return {

@@ -10,7 +10,10 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.crashes.stage import Prepared, Stage
 
 _EVENTS = frozenset(
     {
@@ -75,3 +78,12 @@ def _path(value: Any) -> str | None:
     if isinstance(value, (str, bytes, os.PathLike)):
         return os.path.abspath(os.fsdecode(value))
     return None
+
+
+def recorded(stage: Stage, prepared: Prepared) -> list[str]:
+    """The calls of a scenario's command, which is carried out."""
+    log = stage.now.with_name("calls")
+    log.unlink(missing_ok=True)
+    audit = {"below": str(stage.now), "kill": None, "record": str(log)}
+    stage.run(prepared.scenario, *prepared.scenario.command, number=len(prepared.scenario.first), audit=audit)
+    return log.read_text("ascii").splitlines()

@@ -43,8 +43,8 @@ def with_git(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
     """git commits, adds, fetches or packs and prunes in a loop while a run is at work."""
     stage.restore("start")
     name = chance.choice(sorted(_LOOPS))
-    made = stage.now / "made"
-    loop = f"while :; do {_LOOPS[name]}; done"
+    made, stop = stage.now / "made", stage.now / "stop"
+    loop = f"while [ ! -e '{stop}' ]; do {_LOOPS[name]}; done"
     env = later(world_at(stage.now), 0)
     others = subprocess.Popen(
         ["/bin/sh", "-c", loop],
@@ -56,7 +56,7 @@ def with_git(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
     try:
         done = _ended(_started(stage, prepared, *RUN))
     finally:
-        others.terminate()
+        stop.touch()
         others.wait()
     _settle(stage, prepared, done)
     reached = set(prepared.place.git("rev-list", "--all", "HEAD").split())

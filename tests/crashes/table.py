@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import environment
-from tests.crashes import damage, faults, kill, power, races
+from tests.crashes import damage, faults, full_disk, kill, power, races
 from tests.crashes.kill import Swept
 from tests.crashes.scenarios import SCENARIOS, named
 from tests.crashes.stage import Prepared, Stage
@@ -23,6 +23,7 @@ _SWEEPS: dict[str, Callable[[Stage, Prepared, int | None], Swept]] = {
     "kill": lambda stage, prepared, at_most: kill.sweep(stage, prepared, at_most=at_most),
     "faults": lambda stage, prepared, at_most: faults.sweep(stage, prepared, at_most=at_most),
     "power": lambda stage, prepared, at_most: power.sweep(stage, prepared, at_most=at_most),
+    "disk": lambda stage, prepared, at_most: full_disk.sweep(stage, prepared),
     "commits": lambda stage, prepared, at_most: races.between(stage, prepared, at_most=at_most),
 }
 _ROUNDS: dict[str, Callable[[Stage, str, int, int], Swept]] = {
@@ -34,6 +35,7 @@ SWEPT = {
     "kill": tuple(each.name for each in SCENARIOS),
     "faults": faults.SCENARIOS,
     "power": tuple(each.name for each in SCENARIOS if each.sample is None),
+    "disk": ("conflicts", "dirty", "undo"),
     "commits": ("conflicts", "in the way", "undo"),
     "races": tuple(races.RACES),
     "damage": tuple(damage.KINDS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def test_a_pack_of_the_same_objects_does_not_replace_one_in_use(rewritten_world:
         before = set(folder.iterdir())
         oids = [objects.add(BLOB, data) for data in (b"one", b"two")]
         objects.write_pack(oids)
-        objects.reached()
+        objects.let_go()
         first = {path: path.read_bytes() for path in set(folder.iterdir()) - before}
         assert objects._from_disk(oids[0]) == (BLOB, b"one")
         objects.write_pack(reversed(oids))
@@ -168,6 +169,18 @@ def test_a_pack_of_the_same_objects_does_not_replace_one_in_use(rewritten_world:
     assert {path: path.read_bytes() for path in first} == first
     assert len(set(folder.glob("*.pack")) - before) == 2
     assert rewritten_world.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_damage_that_can_be_unpacked_is_noticed(rewritten_world: World) -> None:
+    """zlib's own checksum is the last thing in the file, and nobody reads so far."""
+    world = rewritten_world
+    oid = Oid(world.git("hash-object", "-w", "--stdin", stdin=b"as it was staged").encode())
+    loose(world, oid).chmod(0o644)
+    loose(world, oid).write_bytes(zlib.compress(b"blob 16\0as it was stagef"))
+    with Repository.open(str(world.clone), {}) as repository:
+        with pytest.raises(Refused) as refused:
+            repository.objects.blob(oid)
+        assert refused.value.kind == "damaged-object"
 
 
 @pytest.mark.parametrize("damage", [b"", b"x\x9c"])

@@ -1,0 +1,179 @@
+"""A quick part of every sweep; ``scripts/crash-sweep`` carries them out whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resync.errors import ExitCode
+from tests.conftest import World, needs_git
+from tests.crashes import damage, faults, kill, power, races, table, trace
+from tests.crashes.audit import recorded
+from tests.crashes.disk import Disk
+from tests.crashes.kill import Swept, check_seeds, recover, sampled
+from tests.crashes.oracle import Lost, check_kept, check_whole
+from tests.crashes.scenarios import named
+from tests.crashes.stage import Stage
+from tests.crashes.starter import KILLED
+
+pytestmark = needs_git
+needs_strace = pytest.mark.skipif(bool(trace.unusable()), reason=f"not swept: {trace.unusable()}")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the quick sweeps fork and look into /proc")
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with table.on_a_stage() as made:
+        yield made
+
+
+def check(swept: Swept, ends: int) -> None:
+    assert swept.failures == []
+    assert swept.ended >= ends
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [("conflicts", 12), ("undo of branches", 6), ("continue at 60%", 5), ("abort at 60%", 5)],
+)
+def test_killed(stage: Stage, name: str, ends: int) -> None:
+    check(kill.sweep(stage, stage.prepare(named(name)), at_most=ends), ends)
+
+
+@needs_linux
+def test_killed_where_nothing_can_trace(stage: Stage) -> None:
+    """The same by the audit hooks of Python: this runs everywhere, and so is counted by itself."""
+    prepared = stage.prepare(named("conflicts"), traced=False)
+    stage.restore("start")
+    calls = recorded(stage, prepared)
+    assert len(calls) > 100
+    for number in sampled(len(calls), 12):
+        stage.restore("start")
+        audit = {"below": str(stage.now), "kill": number, "record": None}
+        done = stage.run(prepared.scenario, *prepared.scenario.command, number=0, audit=audit)
+        assert done.code == KILLED, (calls[number], done)
+        check_seeds(prepared)
+        stage.save("killed")
+        recover(stage, prepared)
+
+
+@needs_strace
+def test_failed_by_the_system(stage: Stage) -> None:
+    check(faults.sweep(stage, stage.prepare(named("in the way")), at_most=8), 16)
+
+
+@needs_strace
+def test_without_power(stage: Stage) -> None:
+    check(power.sweep(stage, stage.prepare(named("conflicts")), at_most=6), 18)
+
+
+@needs_strace
+def test_a_commit_between_two_steps(stage: Stage) -> None:
+    check(races.between(stage, stage.prepare(named("conflicts")), at_most=8), 8)
+
+
+@needs_linux
+@pytest.mark.parametrize("what", sorted(races.RACES))
+def test_raced(stage: Stage, what: str) -> None:
+    check(races.play(stage, what, rounds=1, seed=1), 1)
+
+
+@needs_linux
+@pytest.mark.parametrize("what", sorted(damage.KINDS))
+def test_damaged(stage: Stage, what: str) -> None:
+    check(damage.play(stage, what, rounds=6, seed=1), 6)
+
+
+# --- the sweeps see what they are for ----------------------------------------------------------------
+
+
+@needs_linux
+def test_the_oracle_sees_what_is_lost(stage: Stage) -> None:
+    prepared = stage.prepare(named("dirty"), traced=False)
+    clone = prepared.place.clone
+    losses = (
+        lambda: (clone / "etc" / "tool.conf").write_text("not mine\n"),
+        lambda: prepared.place.git("update-ref", "refs/heads/main", "main~1"),
+        lambda: prepared.place.git("read-tree", "HEAD"),
+    )
+    for lose in losses:
+        stage.restore("start")
+        check_seeds(prepared)
+        lose()
+        with pytest.raises(Lost):
+            check_kept(prepared.place, prepared.seeds[0])
+    stage.restore("start")
+    check_whole(prepared.place)
+    (clone / ".git" / "index.lock").touch()
+    with pytest.raises(Lost):
+        check_whole(prepared.place)
+
+
+@needs_strace
+def test_the_disk_forgets_what_was_not_synced(stage: Stage, tmp_path: Path) -> None:
+    """A program whose every call is known, on the model."""
+    top, left = tmp_path / "disk", tmp_path / "left"
+    (top / "a").mkdir(parents=True)
+    (top / "a" / "old").write_bytes(b"old")
+    disk = Disk(top)
+    program = """
+import os
+here = os.path.abspath("a")
+file = open(here + "/new", "wb", buffering=0)
+file.write(b"bytes")
+os.fsync(file.fileno())
+file.write(b" more")
+os.rename(here + "/old", here + "/../moved")
+os.fsync(os.open(here, os.O_RDONLY))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.stdin.read()\n{program}"], cwd=top, stdin=subprocess.PIPE
+    )
+    recording = trace.Recording()
+    tracer = recording.attach(process.pid)
+    process.communicate()
+    tracer.wait()
+    for call in recording.everything(tmp_path):
+        disk.carry_out(call)
+    found = {}
+    for forgets in ("nothing", *power.FORGETS):
+        (left / forgets).mkdir(parents=True)
+        disk.put(left / forgets, forgets)
+        files = [path for path in (left / forgets).rglob("*") if path.is_file()]
+        found[forgets] = {str(path.relative_to(left / forgets)): path.read_bytes() for path in files}
+    assert found == {
+        "nothing": {"a/new": b"bytes more", "moved": b"old"},
+        "data": {"a/new": b"bytes", "moved": b"old"},
+        "names": {"a/new": b"bytes more"},
+        "both": {"a/new": b"bytes"},
+    }
+
+
+def test_what_was_done_is_not_called_failed(rewritten_world: World) -> None:
+    """Where a full disk takes the last words, the run is done all the same, and a person has to look."""
+    world = rewritten_world
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "resync", "run", "--yes", "--dirty", "park", "--json"],
+            cwd=world.clone,
+            env=world.env,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == ExitCode.WAITING, done
+    assert world.git("rev-parse", "-q", "--verify", "ORIG_HEAD") != world.git("rev-parse", "main")
+    refused = subprocess.run(
+        [sys.executable, "-m", "resync", "no-such-folder"],
+        cwd=world.clone,
+        env=world.env,
+        stderr=open("/dev/full", "w"),  # noqa: SIM115
+        check=False,
+    )
+    assert refused.returncode == ExitCode.USAGE
