@@ -7,7 +7,7 @@ agrees is used together; the strongest that says something new about this branch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -161,12 +161,11 @@ def judge(
     cut = beyond is None or gone is None
     if beyond is None or gone is None:
         beyond, gone = history.surely(here, now), history.surely(tips, now)
-    order = history.topological(gone)
-    behind = _left_behind(history, evidence, beyond, order, tracked)
+    behind = _left_behind(history, evidence, beyond, gone, tracked)
     if cut and not behind:
         raise HistoryCut
     if behind:
-        judged = _rewritten(history, upstream, evidence, behind, order, new_tip, cut=cut)
+        judged = _rewritten(history, upstream, evidence, behind, gone, new_tip, cut=cut)
     else:
         judged = _not_rewritten(history, upstream, evidence, head, new_tip)
     mine = history.reachable([head], [new_tip, *tips]) if cut else beyond - gone
@@ -180,21 +179,23 @@ def _left_behind(
     history: History,
     evidence: tuple[Evidence, ...],
     beyond: Collection[Oid],
-    order: Sequence[Oid],
+    gone: Collection[Oid],
     tracked: Oid | None,
 ) -> tuple[Evidence, ...]:
     """The evidence whose tips the new tip left behind, in the order of strength.
 
-    ``order`` are the commits that upstream once had, oldest first; ``beyond`` those that the branch has.
+    ``gone`` are the commits that upstream once had and has no more, ``beyond`` those that the branch has.
     """
-    # One pass from the oldest: does a tip reach something that the branch still stands on?
-    concerns: set[Oid] = set()
-    for oid in order:
-        if oid in beyond or not concerns.isdisjoint(history.parents(oid)):
-            concerns.add(oid)
-    gone = set(order)
+    tips = {each.oid for each in evidence if each.oid in gone}
+    concerns = {oid for oid in tips if oid in beyond}
+    if concerns != tips:
+        # One pass from the oldest: does a tip reach something that the branch still stands on?
+        for oid in history.topological(gone):
+            if oid in beyond or not concerns.isdisjoint(history.parents(oid)):
+                concerns.add(oid)
+    concerns &= tips
     return tuple(
-        each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in gone)
+        each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in tips)
     )
 
 
@@ -225,7 +226,7 @@ def _rewritten(
     upstream: UpstreamBranch,
     evidence: tuple[Evidence, ...],
     behind: tuple[Evidence, ...],
-    order: Sequence[Oid],
+    gone: Collection[Oid],
     new_tip: Oid,
     *,
     cut: bool,
@@ -236,14 +237,10 @@ def _rewritten(
     person or an announcement can say so, or ``HistoryCut`` is raised.
     """
     tips = {each.oid for each in behind}
-    left: set[Oid] = set(tips)
-    below: set[Oid] = set()
-    for oid in reversed(order):
-        if oid in left:
-            parents = history.parents(oid)
-            below.update(parents)
-            left.update(parents)
-    left.intersection_update(order)
+    left = set(gone)
+    if any(each.oid in gone and each.oid not in tips for each in evidence):
+        left &= history.reachable(tips, [new_tip], ignore_cut=True)
+    below = {parent for oid in left for parent in history.parents(oid)}
     deciding = next(each for each in behind if each.oid not in below)
     ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
     if cut:
