@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from resync.errors import Refused
@@ -49,6 +49,20 @@ class Files:
         if not self._last_real:
             return None
         return self._lstat(path)
+
+    def lstats(self, paths: Iterable[TreePath]) -> Iterator[os.stat_result | None]:
+        """``lstat`` of each path; for 50,000 of them the calls between here and the system count."""
+        prefix, lstat = self._prefix, os.lstat
+        last, real = b"", True
+        for path in paths:
+            directory = path[: path.rfind(b"/") + 1]
+            if directory != last:
+                last, real = directory, self._is_real(directory)
+            try:
+                found = lstat(prefix + path) if real else None
+            except OSError:
+                found = self._lstat(path)  # which knows what the error means
+            yield found
 
     def read(self, path: TreePath) -> bytes:
         """The bytes of a regular file, or a link's target.

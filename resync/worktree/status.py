@@ -65,8 +65,7 @@ def read_status(
     rule = StatRule(objects, index_mtime_ns, settings)
     look = _Look(objects, files, rule, settings, attributes, filters)
     states: list[PathState] = []
-    for path, entry in index.entries.items():
-        status = look.files.lstat(path)
+    for (path, entry), status in zip(index.entries.items(), files.lstats(index.entries), strict=True):
         unchanged = status is not None and rule.unchanged(entry, status)
         if unchanged and path not in staged:
             continue
