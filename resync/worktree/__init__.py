@@ -7,6 +7,7 @@ have. What it means: ``settings`` from the configuration, ``attributes`` and ``i
 for those that stay at work), ``stat_rule`` for when nobody has to look, ``form`` for what a stored file is
 on disk, ``merging`` for what attributes and configuration say to the merge engine, ``drivers`` for the
 user's own ways to merge, ``names`` for paths that must not be made, ``access`` for owners and permissions.
-The change: ``snapshot`` makes commits of what is not committed, ``switch`` changes the files (``moves`` each
+The change: ``snapshot`` makes commits of what is not committed, ``staging`` writes new files beforehand and
+``switch`` brings them in (``moves`` each
 one, where somebody else may be at work on it), ``reindex`` the index, and ``place`` puts a single file back.
 """

@@ -10,9 +10,10 @@ import contextlib
 import os
 import stat
 
-from resync.model import MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
+from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
 from resync.repository import Objects
 from resync.worktree.files import BECAME_ANOTHER, git_mode, open_regular
+from resync.worktree.settings import WorktreeSettings
 
 DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
 _CHANGING = TreeEntry(0, NO_CONTENT)
@@ -39,13 +40,30 @@ def look(full: bytes, objects: Objects) -> TreeEntry | None:
         if mode == MODE_SYMLINK:
             data = os.readlink(full)
         else:
-            with open(open_regular(full), "rb") as file:
+            with open(open_regular(full), "rb", buffering=0) as file:
                 data = file.read()
     except OSError as error:
         if error.errno in BECAME_ANOTHER:
             return _CHANGING
         raise
     return TreeEntry(mode, objects.hash_blob(data))
+
+
+def same(found: TreeEntry | None, expected: TreeEntry | None, settings: WorktreeSettings) -> bool:
+    """Whether what ``look`` found is what a plan says, as far as the file system can tell modes and links."""
+    if found is None or expected is None:
+        return found is expected
+    if expected.mode == MODE_GITLINK:
+        return found == DIRECTORY
+    if expected.oid == NO_CONTENT:
+        return found == expected
+    if found.oid != expected.oid:
+        return False
+    if found.mode == expected.mode:
+        return True
+    if expected.mode == MODE_SYMLINK:
+        return not settings.symlinks
+    return not settings.file_mode and MODE_SYMLINK not in (found.mode, expected.mode)
 
 
 def link(source: bytes, target: bytes) -> None:

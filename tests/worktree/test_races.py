@@ -70,7 +70,7 @@ def meddled(base: Path, states: tuple[State, State], acts: Mapping[int, Act], *,
 @pytest.mark.parametrize("kind", SWITCHES)
 def test_nothing_is_lost_in_any_gap(tmp_path: Path, kind: str, reverting: bool) -> None:
     calls = meddled(tmp_path / "alone", SWITCHES[kind], {}, reverting=reverting)
-    assert calls > 8, "the meddler saw the calls"
+    assert calls > 4, "the meddler saw the calls"
     for name, acts in ACTS.items():
         for apart in (1, 4) if len(acts) > 1 else (1,):
             for first in range(calls):
