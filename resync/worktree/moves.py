@@ -12,6 +12,7 @@ import stat
 
 from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
 from resync.repository import Objects
+from resync.repository.pieces import of_file
 from resync.worktree.files import BECAME_ANOTHER, git_mode, open_regular
 from resync.worktree.settings import WorktreeSettings
 
@@ -38,15 +39,15 @@ def look(full: bytes, objects: Objects) -> TreeEntry | None:
         return TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
     try:
         if mode == MODE_SYMLINK:
-            data = os.readlink(full)
-        else:
-            with open(open_regular(full), "rb", buffering=0) as file:
-                data = file.read()
+            return TreeEntry(mode, objects.hash_blob(os.readlink(full)))
+        with open(open_regular(full), "rb", buffering=0) as file:
+            return TreeEntry(mode, objects.hash_pieces(status.st_size, of_file(file)))
+    except ValueError:
+        return _CHANGING
     except OSError as error:
         if error.errno in BECAME_ANOTHER:
             return _CHANGING
         raise
-    return TreeEntry(mode, objects.hash_blob(data))
 
 
 def same(found: TreeEntry | None, expected: TreeEntry | None, settings: WorktreeSettings) -> bool:
@@ -104,7 +105,7 @@ def free(name: bytes, full: bytes) -> None:
         return
     try:
         again = os.path.samestat(status, os.lstat(full))
-    except FASTER:
+    except OSError:  # nothing there, or a link in the place of a folder that leads nowhere
         again = False
     if again:
         os.unlink(name)

@@ -125,7 +125,8 @@ class Staging:
     def _write_file(self, target: bytes, oid: Oid, permissions: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with open(os.open(target, flags, permissions), "wb") as file:
-            file.write(self._objects.blob(entry.oid))
+            for piece in self._objects.pieces(oid):
+                file.write(piece)
 
 
 def _existing_parent(full: bytes) -> bytes:
