@@ -46,6 +46,10 @@ class Refused(ResyncError):
     """Nothing of the user's was changed, and going on would have been a guess."""
 
 
+class LargeBlob(Refused):
+    """A file is too large to be held in memory, which what is asked for would need."""
+
+
 class UsageError(ResyncError):
     """The command line or the configuration asks for something that cannot be."""
 

@@ -47,7 +47,8 @@ Tree: TypeAlias = Mapping[bytes, TreeEntry]
 class ObjectStore(Protocol):
     """Reading objects, and adding new ones to memory; what the merge engine needs of a repository.
 
-    Readers raise ``Refused("missing-object")`` for an object that is not there or not of that type.
+    Readers raise ``Refused("missing-object")`` for an object that is not there or not of that type, and
+    ``blob`` raises ``LargeBlob`` for one that is not to be held in memory.
     Mappings that are returned are shared: never change them.
     """
 

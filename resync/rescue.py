@@ -178,12 +178,11 @@ def restore(
         )
     root = folder if folder is not None else repository.root
     check_paths(root, [(path, entry.mode)])
-    data = repository.objects.blob(entry.oid)
     target = os.path.join(root, os.fsdecode(path))
-    if not place(root, path, entry.mode, data):
+    if not place(root, path, entry, repository.objects):
         raise Refused(
             "file-exists",
             f"{target} is there already, with other bytes. Nothing was changed.",
             f"resync rescue restore {os.fsdecode(path)} --to SOME-FOLDER, then compare the two",
         )
-    return target, len(data)
+    return target, repository.objects.size(entry.oid)

@@ -18,6 +18,7 @@ from resync.model import BranchMove, LocalCommit, LocalFile, Oid, Plan, RefName,
 from resync.repository import Repository
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
+from resync.worktree.moves import look
 from resync.worktree.switch import quarantined
 
 
@@ -141,4 +142,5 @@ def _on_disk(repository: Repository, on_disk: Files, path: TreePath) -> Oid | No
     status = on_disk.lstat(path)
     if status is None or git_mode(status.st_mode) is None:
         return None
-    return repository.objects.hash_blob(on_disk.read(path))
+    found = look(on_disk.full(path), repository.objects)
+    return found.oid if found is not None else None

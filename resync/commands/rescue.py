@@ -89,7 +89,7 @@ def _only_there(repository: Repository, rescue: RescueBranch) -> list[LocalCommi
 def _size(repository: Repository, file: KeptFile) -> int | None:
     if file.entry is None or file.entry.mode == MODE_GITLINK:
         return None
-    return len(repository.objects.blob(file.entry.oid))
+    return repository.objects.size(file.entry.oid)
 
 
 def restore(session: Session, path: str, name: str | None, folder: str | None) -> ExitCode:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from typing import Protocol, TypeAlias
 
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.history.changes import directory_changes, subtree, tree_changes
 from resync.model import MODE_EXECUTABLE, MODE_FILE, Commit, ObjectStore, Oid, TreeEntry, TreePath
 
@@ -233,7 +233,10 @@ def _content(objects: ObjectStore, old: TreeEntry | None, new: TreeEntry | None,
         return _sha1(())  # only the mode changes, whatever the file holds
     blobs = old.oid, new.oid
     if blobs not in known:
-        before, after = objects.blob(old.oid), objects.blob(new.oid)
+        try:
+            before, after = objects.blob(old.oid), objects.blob(new.oid)
+        except LargeBlob:
+            before = after = b"\0"  # as binary, which no file of that size need be to be treated so by git
         if b"\0" in before[:_BINARY_PROBE] or b"\0" in after[:_BINARY_PROBE]:
             known[blobs] = _sha1((old.oid, b" ", new.oid))
         else:

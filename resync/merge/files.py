@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from resync.errors import LargeBlob
 from resync.merge.lines import Labels, merge_text
 from resync.merge.options import DriverCall, DriverFailed, MergeOptions
 from resync.model import (
@@ -104,9 +105,12 @@ def _merge_content(
     names: Names | None,
     nested: int,
 ) -> FileMerge:
-    base, ours, theirs = (b"" if entry is None else objects.blob(entry.oid) for entry in stages)
     unmerged = stages[OURS]
     assert unmerged is not None
+    try:
+        base, ours, theirs = (b"" if entry is None else objects.blob(entry.oid) for entry in stages)
+    except LargeBlob:
+        return FileMerge(unmerged, "binary", notes=(Note(path, "too large to be merged"),))
     attributes = options.attributes_of(path)
     size = attributes.marker_size + nested
     labels = _named(options.labels, names)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from resync.errors import LargeBlob
 from resync.merge.files import is_binary
 from resync.merge.remembered import Remembered
 from resync.model import ObjectStore, Oid
@@ -44,10 +45,16 @@ _cut: Remembered[Oid, Pieces] = Remembered(200_000)  # pieces: some tens of mega
 
 
 def pieces_of(objects: ObjectStore, oid: Oid) -> Pieces:
-    """The pieces of a blob, remembered while its store lives. Raises ``Refused`` if there is none."""
+    """The pieces of a blob, remembered while its store lives; none of one too large to be held in memory.
+
+    Raises ``Refused`` if there is no such blob.
+    """
     found = _cut.get(objects, oid)
     if found is None:
-        found = pieces(objects.blob(oid))
+        try:
+            found = pieces(objects.blob(oid))
+        except LargeBlob:
+            found = NO_PIECES
         _cut.keep(objects, oid, found, len(found.counts) + 1)
     return found
 

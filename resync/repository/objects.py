@@ -11,11 +11,11 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.model import (
     MODE_EXECUTABLE,
     MODE_FILE,
@@ -28,7 +28,10 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
+from resync.repository.config import BIG_FILE
+from resync.repository.damage import damaged, missing, signs_of_damage
 from resync.repository.packs import clear_dead, incoming, write_pack
+from resync.repository.pieces import Stored, in_memory, in_pack, loose, packed_size
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -46,9 +49,12 @@ _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 class Objects:
     """Reads every object of a repository and collects new ones in memory (see ``model.ObjectStore``)."""
 
-    def __init__(self, store: DiskObjectStore) -> None:
+    def __init__(self, store: DiskObjectStore, largest: int = BIG_FILE) -> None:
+        """``largest`` is the size in bytes above which no blob is held in memory."""
         self._store = store
+        self.largest = largest
         self._new: dict[Oid, tuple[int, bytes]] = {}
+        self._new_large: dict[Oid, Stored] = {}
         self._recent: dict[Oid, tuple[int, bytes]] = {}
         self._trees: dict[Oid, Tree] = {}
         self._commits: dict[Oid, Commit] = {}
@@ -61,39 +67,66 @@ class Objects:
 
     # --- reading ---
 
-    def raw(self, oid: Oid) -> tuple[int, bytes]:
+    def raw(self, oid: Oid, *, largest: int | None = None) -> tuple[int, bytes]:
         """Type number and content of the object ``oid``.
 
-        Raises ``Refused``: ``missing-object``, or ``damaged-object`` where its bytes are not those of one.
+        Raises ``LargeBlob`` for one of more than ``largest`` bytes, before it is read, and ``Refused``:
+        ``missing-object``, or ``damaged-object`` where its bytes are not those of one.
         """
         found = self._new.get(oid) or self._recent.get(oid)
         if found is not None:
             return found
-        try:
-            found = self._from_disk(oid)
-        except KeyError:
-            raise _missing(oid) from None
-        except signs_of_damage() as error:
-            raise _damaged(oid, error) from error
+        if oid in self._new_large:
+            raise _large(oid, self._new_large[oid].size)
+        with _reading(oid):
+            found = self._from_disk(oid, largest)
         if found[0] == COMMIT:
             if len(self._recent) >= _MOST_RECENT:
                 self._recent.clear()
             self._recent[oid] = found
         return found
 
-    def _from_disk(self, oid: Oid) -> tuple[int, bytes]:
+    def pieces(self, oid: Oid) -> Iterator[bytes]:
+        """The bytes of a blob of any size, a piece at a time; raises as ``raw`` does."""
+        try:
+            yield self.blob(oid)
+        except LargeBlob:
+            with _reading(oid):
+                yield from (self._new_large.get(oid) or self._stored(oid)).pieces()
+
+    def size(self, oid: Oid) -> int:
+        """The size of a blob in bytes; raises as ``raw`` does."""
+        try:
+            return len(self.blob(oid))
+        except LargeBlob:
+            return (self._new_large.get(oid) or self._stored(oid)).size
+
+    def _stored(self, oid: Oid) -> Stored:
+        """Where the disk has an object; raises ``KeyError``. The store would read a loose one to find it."""
+        from dulwich.pack import PackFileDisappeared
+
+        stores = (self._store, *self._store.alternates)
+        for pack in (pack for store in stores for pack in store.packs):
+            with suppress(KeyError, OSError, PackFileDisappeared):  # repacked away meanwhile
+                return in_pack(pack, bytes.fromhex(oid.decode()))
+        for folder in filter(None, (getattr(store, "path", None) for store in stores)):
+            with suppress(FileNotFoundError):
+                return loose(os.path.join(os.fspath(folder), oid[:2].decode(), oid[2:].decode()))
+        raise KeyError(oid)
+
+    def _from_disk(self, oid: Oid, largest: int | None = None) -> tuple[int, bytes]:
         """Read an object; what is in a file of its own, and every blob, has to have the id that it goes by.
 
         dulwich does not look, and some damage can be unpacked: it would go into somebody's file.
         """
-        found = self._from_pack(oid)
+        found = self._from_pack(oid, largest)
         if found is None or found[0] == BLOB:
-            found = found or self._from_store(oid)
+            found = found or self._from_store(oid, largest)
             if self.hash(*found) != oid:
                 raise ValueError("its content is another than its id says")
         return found
 
-    def _from_pack(self, oid: Oid) -> tuple[int, bytes] | None:
+    def _from_pack(self, oid: Oid, largest: int | None) -> tuple[int, bytes] | None:
         """The object out of the packs that are known. The store's own way stats the disk at every call."""
         try:
             name = bytes.fromhex(oid.decode("ascii"))
@@ -101,6 +134,10 @@ class Objects:
             raise KeyError(oid) from None
         for number, pack in enumerate(self._packs):
             try:
+                if largest is not None:
+                    size = packed_size(pack, pack.index.object_offset(name))  # type: ignore[arg-type]
+                    if size > largest:
+                        raise _large(oid, size)
                 found = pack.get_raw(name)  # type: ignore[arg-type]
             except (KeyError, OSError):
                 continue  # not in it, or repacked away meanwhile
@@ -110,17 +147,21 @@ class Objects:
             return found
         return None
 
-    def _from_store(self, oid: Oid) -> tuple[int, bytes]:
-        found = self._store.get_raw(oid)  # type: ignore[arg-type]  # dulwich's own NewType for ids
+    def _from_store(self, oid: Oid, largest: int | None) -> tuple[int, bytes]:
+        if largest is not None and hasattr(self._store, "path"):
+            size = self._stored(oid).size
+            if size > largest:
+                raise _large(oid, size)
+        found = self._store.get_raw(oid)  # type: ignore[arg-type]
         # What one object is looked up in serves the next: refreshed only where something was not in them.
         self._packs = [pack for store in (self._store, *self._store.alternates) for pack in store.packs]
         return found
 
     def __contains__(self, oid: Oid) -> bool:
         try:
-            return oid in self._new or oid in self._store  # type: ignore[operator]
+            return oid in self._new or oid in self._new_large or oid in self._store  # type: ignore[operator]
         except signs_of_damage() as error:
-            raise _damaged(oid, error) from error
+            raise damaged(oid, error) from error
 
     def tree(self, oid: Oid) -> Tree:
         found = self._trees.get(oid)
@@ -129,7 +170,7 @@ class Objects:
         return found
 
     def blob(self, oid: Oid) -> bytes:
-        return self._typed(oid, BLOB)
+        return self._typed(oid, BLOB, largest=self.largest)
 
     def commit(self, oid: Oid) -> Commit:
         """The commit ``oid``, parsed and cached."""
@@ -150,8 +191,8 @@ class Objects:
         """Whether ``oid`` is here and is a commit."""
         return oid in self and self.raw(oid)[0] == COMMIT
 
-    def _typed(self, oid: Oid, kind: int) -> bytes:
-        found, data = self.raw(oid)
+    def _typed(self, oid: Oid, kind: int, *, largest: int | None = None) -> bytes:
+        found, data = self.raw(oid, largest=largest)
         if found != kind:
             raise Refused(
                 "missing-object",
@@ -210,8 +251,39 @@ class Objects:
         """The id that a blob with these bytes has."""
         return self.hash(BLOB, data)
 
+    def hash_pieces(self, size: int, pieces: Iterable[bytes]) -> Oid:
+        """The id that a blob of ``size`` bytes has, which come in pieces; ``ValueError`` where they are not
+        so many."""
+        digest = self._hash(b"blob %d\0" % size)
+        for piece in pieces:
+            digest.update(piece)
+            size -= len(piece)
+        if size:
+            raise ValueError(size)
+        return Oid(digest.hexdigest().encode())
+
     def add_blob(self, data: bytes) -> Oid:
         return self.add(BLOB, data)
+
+    def add_large(self, oid: Oid, size: int, pieces: Callable[[], Iterator[bytes]]) -> None:
+        """Add a blob that stays where it is, to be read by ``pieces`` when its bytes are needed.
+
+        Whoever reads it then gets ``Refused("changed-meanwhile")`` where they are no longer those of ``oid``.
+        """
+
+        def checked() -> Iterator[bytes]:
+            digest = self._hash(b"blob %d\0" % size)
+            for piece in pieces():
+                digest.update(piece)
+                yield piece
+            if digest.hexdigest().encode() != oid:
+                raise Refused(
+                    "changed-meanwhile",
+                    f"A file of {size} bytes was written to while resync read it. Nothing was changed.",
+                    "close what is writing there and try again",
+                )
+
+        self._new_large[oid] = Stored(BLOB, size, checked)
 
     def add_tree(self, entries: Tree) -> Oid:
         data = b"".join(
@@ -285,10 +357,12 @@ class Objects:
         waiting = list(roots)
         while waiting:
             oid = waiting.pop()
-            if oid in seen or oid not in self._new:
+            if oid in seen or (oid not in self._new and oid not in self._new_large):
                 continue
             seen.add(oid)
             yield oid
+            if oid in self._new_large:
+                continue
             kind, data = self._new[oid]
             if kind == COMMIT:
                 commit = parse_commit(oid, data)
@@ -303,19 +377,27 @@ class Objects:
         pack, because nobody knows whether the loose file was ever fsynced. Afterwards every object is
         read back from the disk and hashed; one that cannot be read raises ``Refused``.
         """
-        wanted = {oid: self.raw(oid) for oid in oids}
+        wanted = {oid: self._new_large.get(oid) or in_memory(*self.raw(oid)) for oid in oids}
         if not wanted:
             return 0
         write_pack(self._store, wanted, self._keeping)
-        for oid, expected in wanted.items():
-            if self._from_disk(oid) != expected:
+        for oid in wanted:
+            if self._hash_on_disk(oid) != oid:
                 raise Refused(
                     "backup-unreadable",
                     f"Object {oid.decode()} was written and does not read back as it was."
                     " Nothing was changed.",
                     "git fsck",
                 )
+            self._new_large.pop(oid, None)
         return len(wanted)
+
+    def _hash_on_disk(self, oid: Oid) -> Oid:
+        try:
+            return self.hash(*self._from_disk(oid, self.largest))
+        except LargeBlob:
+            stored = self._stored(oid)
+            return self.hash_pieces(stored.size, stored.pieces())
 
     def incoming(self) -> AbstractContextManager[DiskObjectStore]:
         """A store to fetch into; what it holds when the block ends is here then, durably."""
@@ -344,42 +426,22 @@ def _canonical_mode(mode: int) -> int | None:
     return kind if kind in (MODE_SYMLINK, MODE_TREE, MODE_GITLINK) else None
 
 
-def signs_of_damage() -> tuple[type[Exception], ...]:
-    """What dulwich raises for an object file, a pack or its index, cut off, emptied or overwritten."""
-    import struct
-    import zlib
-
-    from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
-
-    return (
-        ApplyDeltaError,
-        ChecksumMismatch,
-        FileFormatException,
-        zlib.error,
-        struct.error,
-        AssertionError,
-        IndexError,
-        OverflowError,
-        TypeError,
-        ValueError,
-    )
+@contextmanager
+def _reading(oid: Oid) -> Iterator[None]:
+    try:
+        yield
+    except KeyError:
+        raise missing(oid) from None
+    except signs_of_damage() as error:
+        raise damaged(oid, error) from error
 
 
-def _damaged(oid: Oid, error: Exception) -> Refused:
-    return Refused(
-        "damaged-object",
-        f"Object {oid.decode()} is damaged and cannot be read ({error or type(error).__name__})."
+def _large(oid: Oid, size: int) -> LargeBlob:
+    return LargeBlob(
+        "huge-file",
+        f"A file of {size >> 20} MiB (blob {oid.decode()}) would have to be held in memory."
         " Nothing was changed.",
-        "git fsck",
-    )
-
-
-def _missing(oid: Oid) -> Refused:
-    """The refusal for an object that is not there."""
-    return Refused(
-        "missing-object",
-        f"Object {oid.decode()} is missing from the repository. Nothing was changed.",
-        "git fsck",
+        "if there is memory for it: git config core.bigFileThreshold 2g",
     )
 
 

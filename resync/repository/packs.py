@@ -14,12 +14,16 @@ another order would then replace a pack that is in use, and its index a moment l
 
 from __future__ import annotations
 
+import hashlib
 import os
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from resync.model import Oid
+from resync.repository.pieces import Stored, write_head
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -53,32 +57,50 @@ def incoming(store: DiskObjectStore, keeping: list[str]) -> Iterator[DiskObjectS
             made.close()
 
 
-def write_pack(store: DiskObjectStore, objects: Mapping[Oid, tuple[int, bytes]], keeping: list[str]) -> None:
-    """Write objects, given as type number and content by id, as one pack that joins ``store``, durably.
+def write_pack(store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: list[str]) -> None:
+    """Write objects as one pack that joins ``store``, durably, a piece of them in memory at a time.
 
     ``keeping`` is as for ``incoming``.
     """
-    from dulwich.pack import UnpackedObject, write_pack_data, write_pack_index_v2
+    from dulwich.pack import write_pack_index_v2
 
-    records = (
-        UnpackedObject(
-            kind, delta_base=None, crc32=None, decomp_chunks=[data], sha=bytes.fromhex(oid.decode())
-        )
-        for oid, (kind, data) in objects.items()
-    )
     with _folder(store, keeping) as folder:
         new = os.path.join(folder, "pack", "new")
         with _read_only_file(f"{new}.pack") as file:
-            places, checksum = write_pack_data(
-                file,
-                records,
-                object_format=store.object_format,
-                num_records=len(objects),
-                compression_level=_FAST,
-            )
-        rows = [(name, offset, crc) for name, (offset, crc) in sorted(places.items())]
+            rows, checksum = _write_entries(file, objects, store.object_format.hex_length)
         with _read_only_file(f"{new}.idx") as file:
             write_pack_index_v2(file, rows, checksum)
+
+
+def _write_entries(
+    file: IO[bytes], objects: Mapping[Oid, Stored], hex_length: int
+) -> tuple[list[tuple[bytes, int, int]], bytes]:
+    """A pack without deltas; returns raw id, place and CRC of every object, by id, and the checksum."""
+    digest = (hashlib.sha1 if hex_length == 40 else hashlib.sha256)()
+    rows: list[tuple[bytes, int, int]] = []
+    place = 0
+
+    def write(data: bytes) -> None:
+        nonlocal place
+        file.write(data)
+        digest.update(data)
+        place += len(data)
+
+    write(struct.pack(">4sII", b"PACK", 2, len(objects)))
+    for oid, stored in objects.items():
+        start, deflate = place, zlib.compressobj(_FAST)
+        head = write_head(stored.kind, stored.size)
+        checksum = zlib.crc32(head)
+        write(head)
+        for piece in stored.pieces():
+            packed = deflate.compress(piece)
+            checksum = zlib.crc32(packed, checksum)
+            write(packed)
+        packed = deflate.flush()
+        write(packed)
+        rows.append((bytes.fromhex(oid.decode()), start, zlib.crc32(packed, checksum)))
+    file.write(digest.digest())
+    return sorted(rows), digest.digest()
 
 
 @contextmanager

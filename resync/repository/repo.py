@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
-from resync.repository.config import value_of, values_of
+from resync.repository.config import BIG_FILE, big_file_threshold, value_of, values_of
+from resync.repository.numbers import repo_class
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
 from resync.repository.trust import refuse_reftable, refuse_strangers
@@ -56,13 +57,14 @@ class Repository:
         """``repo`` is dulwich's, and from here on nobody else's; ``env`` is what it was found by."""
         # dulwich's automatic gc computes reachability from refs only and would delete stashes.
         repo._autogc_disabled = True  # type: ignore[attr-defined]
+        # It takes core.bigFileThreshold for what a loose object may have at most, trees among them.
+        repo.object_store.loose_object_size_limit = BIG_FILE
         self._repo = repo
         self.root = os.path.abspath(repo.path)
         self.git_dir = os.path.abspath(repo.controldir())
         self.common_dir = os.path.abspath(repo.commondir())
         self.index_path = os.path.abspath(repo.index_path())
-        self.objects = Objects(repo.object_store)
-        self._ref_files = RefFiles(self.git_dir, self.common_dir, self.objects.hex_length)
+        self._ref_files = RefFiles(self.git_dir, self.common_dir, repo.object_store.object_format.hex_length)
         self._env = env
 
     @classmethod
@@ -74,7 +76,7 @@ class Repository:
         ``UsageError``: ``no-such-folder``, ``bad-config``.
         """
         from dulwich.errors import NotGitRepository
-        from dulwich.repo import Repo, UnsupportedExtension, UnsupportedVersion
+        from dulwich.repo import UnsupportedExtension, UnsupportedVersion
 
         if not os.path.isdir(path):
             raise UsageError(
@@ -87,15 +89,15 @@ class Repository:
             if env.get("GIT_DIR"):
                 repo = _open_git_dir(path, env)
             elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
-                found = Repo.discover(path)
+                found = repo_class().discover(path)
                 found.close()
-                repo = Repo(
+                repo = repo_class()(
                     found.path,
                     worktree=env.get("GIT_WORK_TREE"),
                     index_file=env.get("GIT_INDEX_FILE"),
                 )
             else:
-                repo = Repo.discover(path)
+                repo = repo_class().discover(path)
         except NotGitRepository:
             raise Refused(
                 "not-a-repository",
@@ -353,6 +355,12 @@ class Repository:
     # --- configuration ---
 
     @cached_property
+    def objects(self) -> Objects:
+        """The object store, on the disk and in memory."""
+        largest = big_file_threshold(self.config)
+        return Objects(self._repo.object_store, BIG_FILE if largest is None else largest)
+
+    @cached_property
     def config(self) -> StackedConfig:
         """The configuration as git stacks it: repository, user, system."""
         try:
@@ -406,10 +414,9 @@ def _section(name: tuple[str, ...]) -> tuple[bytes, ...]:
 def _open_git_dir(path: str, env: Mapping[str, str]) -> Repo:
     """The repository that ``GIT_DIR`` names. Its working tree is what ``GIT_WORK_TREE`` says, else
     ``core.worktree``, else ``path``, as in git(1)."""
-    from dulwich.repo import Repo
 
     def opened(worktree: str | None) -> Repo:
-        return Repo(
+        return repo_class()(
             controldir=os.path.join(path, env["GIT_DIR"]),
             commondir=env.get("GIT_COMMON_DIR"),
             worktree=worktree,

@@ -12,6 +12,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 from resync.errors import Busy, Refused, ResyncError, UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
-from resync.repository.objects import signs_of_damage
+from resync.repository.damage import signs_of_damage
+from resync.repository.numbers import repo_class
 from resync.repository.repo import BRANCHES
 from resync.upstream.find import UpstreamBranch
 
@@ -226,6 +228,8 @@ def _connect(repository: Repository, url: str) -> tuple[GitClient, str]:
     if isinstance(client, LocalGitClient):
         # git reads a relative address from the top of the working tree.
         path = os.path.join(repository.root, path)
+        # Its own configuration may have numbers that dulwich does not read.
+        client._open_repo = lambda path: closing(repo_class()(path))  # type: ignore[method-assign]
     return client, path
 
 

@@ -74,7 +74,8 @@ def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = No
     if not _give_owner(path, access):
         permissions &= ~_SET_ID
     complete = attributes_of is None or _copy_attributes(attributes_of, path)
-    os.chmod(path, permissions)
+    if stat.S_IMODE(os.lstat(path).st_mode) != permissions:
+        os.chmod(path, permissions)
     return complete
 
 
@@ -86,12 +87,15 @@ def _give_owner(path: bytes, access: Access) -> bool:
     """Whether the file belongs to that owner and group now; only root can give files away."""
     if not hasattr(os, "chown"):
         return True
-    for owner, group in ((access.owner, access.group), (-1, access.group)):
+    wanted = (access.owner, access.group)
+    for owner, group in (wanted, (-1, access.group)):
+        now = os.lstat(path)
+        if (now.st_uid, now.st_gid) == wanted:
+            return True
         with contextlib.suppress(PermissionError):
             os.chown(path, owner, group)
-            break
     now = os.lstat(path)
-    return (now.st_uid, now.st_gid) == (access.owner, access.group)
+    return (now.st_uid, now.st_gid) == wanted
 
 
 def _copy_attributes(source: bytes, target: bytes) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from resync.model import TreePath
@@ -61,6 +61,20 @@ def to_worktree(data: bytes, attributes: PathAttributes, settings: WorktreeSetti
     if ends is _Ends.GUESS_CRLF and (b"\r" in data or _looks_binary(data)):
         return data
     return _LONE_LF.sub(b"\r\n", data)
+
+
+def stays_as_it_is(pieces: Iterable[bytes], attributes: PathAttributes, settings: WorktreeSettings) -> bool:
+    """Whether neither way changes a line end of a file that is looked at in pieces; False in doubt."""
+    ends = _line_ends(attributes, settings)
+    if ends is _Ends.AS_IS:
+        return True
+    carriage_return = line_feed = False
+    for piece in pieces:
+        if b"\0" in piece and ends in (_Ends.GUESS_LF, _Ends.GUESS_CRLF):
+            return True
+        carriage_return = carriage_return or b"\r" in piece
+        line_feed = line_feed or b"\n" in piece
+    return not carriage_return and not (line_feed and ends in (_Ends.CRLF, _Ends.GUESS_CRLF))
 
 
 def has_crlf_text(blob: bytes) -> bool:

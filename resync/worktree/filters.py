@@ -162,6 +162,11 @@ def cleans(settings: WorktreeSettings, attributes: PathAttributes) -> bool:
     return found is not None and bool(found[1].clean or found[1].process or found[1].required)
 
 
+def filtered(settings: WorktreeSettings, attributes: PathAttributes) -> bool:
+    """Whether a filter is configured for files with these attributes, for one way or the other."""
+    return _driver(settings, attributes) is not None
+
+
 def _driver(settings: WorktreeSettings, attributes: PathAttributes) -> tuple[bytes, FilterDriver] | None:
     """The filter of a path; none where the one that is named is not configured, as in git."""
     name = attributes.filter

@@ -9,7 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Sequence
 
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.model import MODE_GITLINK, MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.worktree.attributes import Attributes, tree_attributes, worktree_attributes
@@ -17,6 +17,7 @@ from resync.worktree.convert import has_crlf_text, to_git, to_worktree, unsuppor
 from resync.worktree.files import Files, changed_meanwhile
 from resync.worktree.filters import Filters
 from resync.worktree.index import Index
+from resync.worktree.large import hash_file, refuse_converted
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.stat_rule import StatRule
 
@@ -53,7 +54,7 @@ class DiskForm:
         submodule's folder is its gitlink.
 
         Raises ``Refused("changed-meanwhile")`` where a file that the index takes for clean is not, and
-        ``unsupported-attribute`` and ``filter-failed`` as ``after`` does.
+        ``unsupported-attribute``, ``filter-failed`` and ``huge-file`` as ``after`` does.
         """
         state = self._changes.get(path)
         entry = self._index.entries.get(path)
@@ -69,6 +70,8 @@ class DiskForm:
             raise changed_meanwhile(path)
         if submodule:
             return TreeEntry(entry.mode, entry.oid)
+        if status.st_size > self._settings.big_file_threshold:
+            return TreeEntry(entry.mode, self._large(path, entry.oid, status.st_size))
         data = self._files.read(path)
         raw = self._objects.hash_blob(data)
         if raw == entry.oid or entry.mode == MODE_SYMLINK:
@@ -87,8 +90,8 @@ class DiskForm:
     def after(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
         """What an entry of the new tree will be on disk; where that differs, its bytes go to memory.
 
-        Raises ``Refused``: ``unsupported-attribute`` for a file that ``convert.unsupported`` names, and
-        ``filter-failed``.
+        Raises ``Refused``: ``unsupported-attribute`` for a file that ``convert.unsupported`` names,
+        ``filter-failed``, and ``huge-file`` for one that is converted and too large to be held in memory.
         """
         if not stat.S_ISREG(entry.mode):
             return entry
@@ -100,10 +103,22 @@ class DiskForm:
     def _make(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
         self._refuse_unsupported(path, self._then)
         attributes = self._then.of(path)
-        stored = self._objects.blob(entry.oid)
+        try:
+            stored = self._objects.blob(entry.oid)
+        except LargeBlob:
+            refuse_converted(path, attributes, self._settings, lambda: self._objects.pieces(entry.oid))
+            return entry
         data = to_worktree(stored, attributes, self._settings)
         data = self._filters.smudge(path, data, attributes, entry.oid)
         return entry if data is stored else TreeEntry(entry.mode, self._objects.add_blob(data))
+
+    def _large(self, path: TreePath, stored: Oid, size: int) -> Oid:
+        """The id of a clean file that is not to be held in memory, which is what git stores of it."""
+        raw = hash_file(self._objects, self._files, path, size)
+        if raw != stored:
+            refuse_converted(path, self._now.of(path), self._settings, lambda: self._files.pieces(path))
+            raise changed_meanwhile(path)
+        return raw
 
     def is_folder(self, path: TreePath) -> bool:
         """Whether a folder stands at the path now."""

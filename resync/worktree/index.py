@@ -17,6 +17,8 @@ import struct
 from binascii import hexlify, unhexlify
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import attrgetter, lt
 from typing import NamedTuple
 
 from resync.errors import Refused
@@ -31,13 +33,16 @@ INTENT_TO_ADD = 0x2000
 _EXTENDED = 0x4000  # in the first flag word: a second one follows (version 3 and later)
 _STAGE_SHIFT, _STAGE_MASK = 12, 0x3000
 _NAME_MASK = 0x0FFF
+_FILLING = tuple(bytes(8 - used) for used in range(8))  # after an entry: one NUL or more, to a multiple of 8
 _STAT = struct.Struct(">10I")
 _HEADER = struct.Struct(">4sII")
+_MODIFIED = struct.Struct(">II")
 _WORD = struct.Struct(">H")
 _UINT32 = 0xFFFFFFFF
 NO_STAT = bytes(_STAT.size)
 """Stat data that matches no file: git looks at the content then."""
 
+_path_of, _mode_of, _place_of = attrgetter("path"), attrgetter("mode"), attrgetter("path", "stage")
 _KNOWN_MODES = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
 
 
@@ -172,10 +177,10 @@ def serialise_index(entries: Iterable[IndexEntry], *, hex_length: int) -> bytes:
     No extension is written: each of them describes an index that this one is not. Raises ``ValueError``
     where two entries have the same path and stage.
     """
-    ordered = sorted(entries, key=lambda entry: (entry.path, entry.stage))
+    ordered = sorted(entries, key=_place_of)
     version = 3 if any(entry.flags & ~ASSUME_VALID for entry in ordered) else 2
     parts = [_HEADER.pack(b"DIRC", version, len(ordered))]
-    tail = struct.Struct(f">{hex_length // 2}sH")
+    pack = struct.Struct(f">24sI12s{hex_length // 2}sH").pack
     previous: tuple[bytes, int] | None = None
     for path, mode, oid, stage, flags, stat_bytes in ordered:
         if previous == (path, stage):
@@ -183,12 +188,11 @@ def serialise_index(entries: Iterable[IndexEntry], *, hex_length: int) -> bytes:
         previous = (path, stage)
         extended = flags & ~ASSUME_VALID
         word = (flags & ASSUME_VALID) | (stage << _STAGE_SHIFT) | min(len(path), _NAME_MASK)
-        head = stat_bytes[:24] + mode.to_bytes(4, "big") + stat_bytes[28:]
+        second_word = b""
         if extended:
-            entry = head + tail.pack(unhexlify(oid), word | _EXTENDED) + _WORD.pack(extended) + path
-        else:
-            entry = head + tail.pack(unhexlify(oid), word) + path
-        parts.append(entry + bytes(8 - len(entry) % 8))
+            word, second_word = word | _EXTENDED, _WORD.pack(extended)
+        entry = pack(stat_bytes[:24], mode, stat_bytes[28:], unhexlify(oid), word) + second_word + path
+        parts.append(entry + _FILLING[len(entry) & 7])
     body = b"".join(parts)
     return body + _hasher(hex_length, body)
 
@@ -206,7 +210,7 @@ def is_racy(entry: IndexEntry, index_mtime_ns: int) -> bool:
     Equal stat data proves nothing then, and the content has to be looked at (git's
     Documentation/technical/racy-git). An entry without nanoseconds is compared by the second.
     """
-    seconds, nanoseconds = struct.unpack_from(">II", entry.stat, 8)
+    seconds, nanoseconds = _MODIFIED.unpack_from(entry.stat, 8)
     if nanoseconds:
         return bool(seconds * 1_000_000_000 + nanoseconds >= index_mtime_ns)
     return bool(seconds >= index_mtime_ns // 1_000_000_000)
@@ -249,25 +253,28 @@ def _pack_stat(status: os.stat_result, mode: int) -> bytes:
 def _read_padded(data: bytes, count: int, width: int) -> tuple[list[IndexEntry], int]:
     """The entries of versions 2 and 3: names in full, each entry filled with NULs to a multiple of eight."""
     fixed = struct.Struct(f">24xI12x{width}sH")
-    unpack, size = fixed.unpack_from, fixed.size
-    make = IndexEntry._make
+    unpack, size, stat_size = fixed.unpack_from, fixed.size, _STAT.size
+    make = tuple.__new__  # the constructor of a named tuple is Python, and takes as long as all the rest
     entries: list[IndexEntry] = []
     append = entries.append
     position = _HEADER.size
     for _ in range(count):
-        mode, oid, word = unpack(data, position)
+        mode, oid, length = unpack(data, position)
         name = position + size
         flags = stage = 0
-        if word & 0xF000:
-            flags, stage = word & ASSUME_VALID, (word & _STAGE_MASK) >> _STAGE_SHIFT
-            if word & _EXTENDED:
+        if length >= _NAME_MASK:
+            flags, stage = length & ASSUME_VALID, (length & _STAGE_MASK) >> _STAGE_SHIFT
+            if length & _EXTENDED:
                 flags |= _WORD.unpack_from(data, name)[0]
                 name += 2
-        length = word & _NAME_MASK
-        after = name + length if length < _NAME_MASK else data.index(b"\0", name + length)
-        if data[after] != 0:
+            length &= _NAME_MASK
+            if length == _NAME_MASK:
+                length = data.index(b"\0", name + length) - name
+        after = name + length
+        if data[after]:
             raise ValueError
-        append(make((data[name:after], mode, hexlify(oid), stage, flags, data[position : position + 40])))
+        stat = data[position : position + stat_size]
+        append(make(IndexEntry, (data[name:after], mode, hexlify(oid), stage, flags, stat)))
         position += (after - position + 8) & ~7
     return entries, position
 
@@ -366,30 +373,31 @@ def _read_cache_tree(data: bytes, width: int) -> Mapping[TreePath, tuple[Oid, in
 
 
 def _build(version: int, entries: list[IndexEntry], cache_tree: Mapping[TreePath, tuple[Oid, int]]) -> Index:
-    merged = {entry.path: entry for entry in entries if not entry.stage}
-    stages: dict[TreePath, tuple[IndexEntry, ...]] = {}
-    if len(merged) != len(entries):
-        for entry in entries:
-            if entry.stage:
-                stages[entry.path] = (*stages.get(entry.path, ()), entry)
-    _check_names(entries)
-    if any(entry.mode not in _KNOWN_MODES for entry in entries):
-        if any(entry.mode == MODE_TREE for entry in entries):
+    modes = set(map(_mode_of, entries))
+    if not modes <= _KNOWN_MODES:
+        if MODE_TREE in modes:
             raise _sparse_index()
         raise _corrupt("it holds a mode that git does not know")
+    _check_names(entries)
+    stages: dict[TreePath, tuple[IndexEntry, ...]] = {}
+    for entry in [entry for entry in entries if entry.stage]:
+        stages[entry.path] = (*stages.get(entry.path, ()), entry)
+    if stages:
+        entries = [entry for entry in entries if not entry.stage]
+    merged = dict(zip(map(_path_of, entries), entries, strict=True))
     return Index(version=version, entries=merged, unmerged=stages, cache_tree=cache_tree)
 
 
 def _check_names(entries: list[IndexEntry]) -> None:
     """Refuse names that must not be in a working tree, and entries out of order."""
-    if find_hostile([entry.path for entry in entries]) is not None:
+    paths = list(map(_path_of, entries))
+    if find_hostile(paths) is not None:
         raise _corrupt("it holds a path that must not be in a working tree")
-    previous, stage = b"", 0
-    for entry in entries:
-        path = entry.path
-        if path <= previous and (path != previous or not 0 < stage < entry.stage):
+    if all(map(lt, paths, paths[1:])):
+        return
+    for one, following in pairwise(entries):
+        if one.path >= following.path and (one.path != following.path or not 0 < one.stage < following.stage):
             raise _corrupt("its entries are out of order")
-        previous, stage = path, entry.stage
 
 
 def _hasher(hex_length: int, data: bytes | memoryview) -> bytes:

@@ -11,9 +11,11 @@ import os
 import stat
 import time
 
-from resync.model import MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
+from resync.model import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, NO_CONTENT, TreeEntry
 from resync.repository import Objects
+from resync.repository.pieces import of_file
 from resync.worktree.files import BECAME_ANOTHER, git_mode, open_regular
+from resync.worktree.settings import WorktreeSettings
 
 DIRECTORY = TreeEntry(MODE_TREE, NO_CONTENT)  # only for comparing
 _CHANGING = TreeEntry(0, NO_CONTENT)
@@ -41,15 +43,32 @@ def look(full: bytes, objects: Objects) -> TreeEntry | None:
         return TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
     try:
         if mode == MODE_SYMLINK:
-            data = os.readlink(full)
-        else:
-            with open(open_regular(full), "rb") as file:
-                data = file.read()
+            return TreeEntry(mode, objects.hash_blob(os.readlink(full)))
+        with open(open_regular(full), "rb", buffering=0) as file:
+            return TreeEntry(mode, objects.hash_pieces(status.st_size, of_file(file)))
+    except ValueError:
+        return _CHANGING
     except OSError as error:
         if error.errno in BECAME_ANOTHER:
             return _CHANGING
         raise
-    return TreeEntry(mode, objects.hash_blob(data))
+
+
+def same(found: TreeEntry | None, expected: TreeEntry | None, settings: WorktreeSettings) -> bool:
+    """Whether what ``look`` found is what a plan says, as far as the file system can tell modes and links."""
+    if found is None or expected is None:
+        return found is expected
+    if expected.mode == MODE_GITLINK:
+        return found == DIRECTORY
+    if expected.oid == NO_CONTENT:
+        return found == expected
+    if found.oid != expected.oid:
+        return False
+    if found.mode == expected.mode:
+        return True
+    if expected.mode == MODE_SYMLINK:
+        return not settings.symlinks
+    return not settings.file_mode and MODE_SYMLINK not in (found.mode, expected.mode)
 
 
 def link(source: bytes, target: bytes) -> None:
@@ -106,7 +125,7 @@ def free(name: bytes, full: bytes) -> None:
         return
     try:
         again = os.path.samestat(status, os.lstat(full))
-    except FASTER:
+    except OSError:  # nothing there, or a link in the place of a folder that leads nowhere
         again = False
     if again:
         os.unlink(name)

@@ -82,7 +82,7 @@ def check_paths(root: str, entries: Iterable[tuple[TreePath, int]]) -> None:
 
 def _suspects(joined: bytes) -> Iterator[bytes]:
     for sign in _SIGNS:
-        place = joined.find(sign)
+        place = joined.find(sign) if sign[0] in joined else -1  # one byte is found much faster than two
         while place >= 0:
             start = joined.rfind(b"/", 0, place + 1) + 1
             yield joined[start : joined.find(b"/", start)]

@@ -6,12 +6,13 @@ import os
 import stat
 
 from resync.errors import Refused
-from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreePath
-from resync.worktree.moves import link
+from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry, TreePath
+from resync.repository import Objects
+from resync.worktree.moves import link, look
 
 
-def place(root: str, path: TreePath, mode: int, data: bytes) -> bool:
-    """Write a file or link (``mode`` as in a tree) below ``root``, durably and never over another.
+def place(root: str, path: TreePath, entry: TreeEntry, objects: Objects) -> bool:
+    """Write a file or link as ``entry`` has it below ``root``, durably and never over another.
 
     Returns whether the file is there now: False where something else is in its place or in that of one
     of its folders. Links in the place of folders are not followed.
@@ -19,9 +20,9 @@ def place(root: str, path: TreePath, mode: int, data: bytes) -> bool:
     target = os.path.join(os.fsencode(root), path)
     try:
         _make_folders(os.fsencode(root), path)
-        _write(target, mode, data)
+        _write(target, entry, objects)
     except (FileExistsError, NotADirectoryError):
-        return _holds(target, mode, data)
+        return _holds(target, entry, objects)
     except OSError as error:
         raise Refused(
             "not-writable",
@@ -43,17 +44,18 @@ def _make_folders(root: bytes, path: TreePath) -> None:
                 raise
 
 
-def _write(target: bytes, mode: int, data: bytes) -> None:
-    if mode == MODE_SYMLINK:
-        os.symlink(data, target)
+def _write(target: bytes, entry: TreeEntry, objects: Objects) -> None:
+    if entry.mode == MODE_SYMLINK:
+        os.symlink(objects.blob(entry.oid), target)
         return
     # Under another name first: who finds the file finds all of it, and may save over it at once.
     partial = os.path.join(os.path.dirname(target), b".resync-" + os.urandom(8).hex().encode())
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(partial, flags, 0o777 if mode == MODE_EXECUTABLE else 0o666)
+    descriptor = os.open(partial, flags, 0o777 if entry.mode == MODE_EXECUTABLE else 0o666)
     try:
         with open(descriptor, "wb") as file:
-            file.write(data)
+            for piece in objects.pieces(entry.oid):
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         link(partial, target)
@@ -61,14 +63,8 @@ def _write(target: bytes, mode: int, data: bytes) -> None:
         os.unlink(partial)
 
 
-def _holds(target: bytes, mode: int, data: bytes) -> bool:
-    try:
-        status = os.lstat(target)
-    except OSError:
-        return False
-    if mode == MODE_SYMLINK:
-        return stat.S_ISLNK(status.st_mode) and os.readlink(target) == data
-    if not stat.S_ISREG(status.st_mode):
-        return False
-    with open(target, "rb") as file:
-        return file.read() == data
+def _holds(target: bytes, entry: TreeEntry, objects: Objects) -> bool:
+    """Whether the same file or link is there; who may execute it is its owner's affair."""
+    found = look(target, objects)
+    links = [each.mode == MODE_SYMLINK for each in (found, entry) if each is not None]
+    return found is not None and found.oid == entry.oid and len(set(links)) == 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
 from resync.merge.lines import Style
-from resync.repository.config import value_of
+from resync.repository.config import BIG_FILE, value_of, whole_number
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -20,10 +19,8 @@ LineEnd: TypeAlias = Literal["lf", "crlf"]
 DirectoryRenames: TypeAlias = Literal["conflict", "apply", "ignore"]
 
 _Section: TypeAlias = tuple[bytes, ...]
-_NUMBER = re.compile(rb"([-+]?[0-9]+)([kmg])?")
 
 SYSTEM_ATTRIBUTES = "/etc/gitattributes"
-BIG_FILE = 512 * 1024 * 1024
 TIMEOUT = 600.0
 
 
@@ -111,6 +108,7 @@ def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> W
         check_stat=(value_of(config, (b"core",), "checkStat") or b"default").lower() != b"minimal",
         auto_crlf=_auto_crlf(config),
         eol=_line_end(config),
+        big_file_threshold=integer(config, (b"core",), "bigFileThreshold", BIG_FILE),
         filters=_filters(config),
         attribute_files=(SYSTEM_ATTRIBUTES, attributes),
         info_attributes=os.path.join(info, "attributes"),
@@ -165,28 +163,22 @@ def _truth(value: bytes) -> bool | None:
         return True
     if word in (b"false", b"no", b"off", b""):
         return False
-    number = _number(word)
+    number = whole_number(word)
     return None if number is None else number != 0
 
 
 def integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
     """A whole number, with git's k, m or g behind it."""
     value = value_of(config, section, name)
-    number = default if value is None else _number(value)
+    number = default if value is None else whole_number(value)
     if number is None:
         raise _bad(config, section, name, "no whole number", str(default))
     return number
 
 
-def _number(value: bytes) -> int | None:
-    """A whole number, with git's k, m or g behind it; None for anything else."""
-    found = _NUMBER.fullmatch(value.strip().lower())
-    return int(found[1]) * 1024 ** b" kmg".index(found[2] or b" ") if found else None
-
-
 def _seconds(config: StackedConfig, section: _Section, name: str, default: float) -> float:
     value = value_of(config, section, name)
-    number = default if value is None else _number(value)
+    number = default if value is None else whole_number(value)
     if number is None or number <= 0:
         raise _bad(config, section, name, "no number of seconds above 0", f"{default:g}")
     return number

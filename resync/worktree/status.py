@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from resync.model import MODE_GITLINK, MODE_SYMLINK, Oid, PathState, TreeEntry, TreePath
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.attributes import Attributes, worktree_attributes
 from resync.worktree.convert import has_crlf_text, to_git
-from resync.worktree.files import Files, huge_file
+from resync.worktree.files import Files
 from resync.worktree.filters import Filters, cleans
 from resync.worktree.index import Index, IndexEntry
+from resync.worktree.large import hash_file, refuse_converted
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.staged import staged_differences
 from resync.worktree.stat_rule import StatRule
@@ -56,8 +58,8 @@ def read_status(
       ``convert.unsupported`` names is not, and an untouched file may be listed because of it.
 
     Raises ``Refused``: ``unreadable-file`` for a file or directory that may not be read, ``huge-file`` for
-    an edited one of more than ``settings.big_file_threshold`` bytes, ``filter-failed``, ``hostile-tree``
-    where HEAD has a name that must not be in a working tree.
+    an edited one of more than ``settings.big_file_threshold`` bytes that git converts, ``filter-failed``,
+    ``hostile-tree`` where HEAD has a name that must not be in a working tree.
     """
     staged = dict(staged_differences(objects, index, head_tree))
     files = Files(root)
@@ -65,8 +67,7 @@ def read_status(
     rule = StatRule(objects, index_mtime_ns, settings)
     look = _Look(objects, files, rule, settings, attributes, filters)
     states: list[PathState] = []
-    for path, entry in index.entries.items():
-        status = look.files.lstat(path)
+    for (path, entry), status in zip(index.entries.items(), files.lstats(index.entries), strict=True):
         unchanged = status is not None and rule.unchanged(entry, status)
         if unchanged and path not in staged:
             continue
@@ -133,7 +134,7 @@ class _Look:
         if mode is None:
             return _Found()
         if status.st_size > self._settings.big_file_threshold:
-            return self._huge(path, mode, entry, status.st_size)
+            return self._large(path, mode, entry, status.st_size)
         data = self.files.read(path)
         raw = self._add(data, entry)
         if mode == MODE_SYMLINK:
@@ -167,11 +168,14 @@ class _Look:
             return TreeEntry(MODE_GITLINK, head)
         return TreeEntry(entry.mode, entry.oid) if submodule and entry is not None else None
 
-    def _huge(self, path: TreePath, mode: int, entry: IndexEntry | None, size: int) -> _Found:
-        """Only one that may be what the index says is hashed: a sparse file of 10 GB takes half a minute."""
-        known = entry.stat_data.size if entry is not None else 0
-        if entry is not None and known in (0, size & 0xFFFFFFFF):
-            oid = self.files.hash_blob(path, len(entry.oid))
-            if oid == entry.oid:
-                return _Found(TreeEntry(mode, oid), oid)
-        raise huge_file(path, self._settings.big_file_threshold)
+    def _large(self, path: TreePath, mode: int, entry: IndexEntry | None, size: int) -> _Found:
+        """A file that is not to be held in memory: it is hashed, and stays where it is until it is saved."""
+        oid = hash_file(self._objects, self.files, path, size)
+        if entry is None or oid != entry.oid or entry.intent_to_add:
+
+            def pieces() -> Iterator[bytes]:
+                return self.files.pieces(path)
+
+            refuse_converted(path, self._attributes.of(path), self._settings, pieces)
+            self._objects.add_large(oid, size, pieces)
+        return _Found(TreeEntry(mode, oid), oid)

@@ -17,24 +17,31 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from resync.errors import Refused
-from resync.model import (
-    MODE_EXECUTABLE,
-    MODE_GITLINK,
-    MODE_SYMLINK,
-    NO_CONTENT,
-    Access,
-    FileChange,
-    TreeEntry,
-    TreePath,
-)
+from resync.model import MODE_GITLINK, FileChange, TreeEntry, TreePath
 from resync.repository import Objects
-from resync.worktree.access import give_access, take_access, take_owner
+from resync.worktree.access import take_owner
 from resync.worktree.files import Files
-from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename
+from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename, same
 from resync.worktree.names import check_paths
 from resync.worktree.settings import WorktreeSettings
+from resync.worktree.staging import Staging
+
+_Signature: TypeAlias = tuple[int, ...]
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    """What tells a file from another, and from what it was before somebody wrote to it."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_mode,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def quarantined(folder: str, changes: Sequence[FileChange]) -> Mapping[TreePath, bytes]:
@@ -65,13 +72,13 @@ class FileSwitch:
         ``keep`` is a directory that stays though it becomes empty: somebody stands in it. ``originals`` are
         files that an earlier run moved away: what has its old bytes comes back as the very same file.
         """
-        self._root = os.fsencode(root)
-        self._staging = os.path.join(os.fsencode(folder), b"staging")
-        self._quarantine = os.path.join(os.fsencode(folder), b"quarantine")
-        self._originals = originals or {}
+        self._root = os.path.join(os.fsencode(root), b"")
+        self._quarantine = os.path.join(os.fsencode(folder), b"quarantine", b"")
+        self._staging = Staging(self._root, os.fsencode(folder), objects, settings, originals or {})
         self._objects = objects
         self._settings = settings
         self._keep = os.fsencode(keep)
+        self._seen: dict[TreePath, _Signature] = {}
         # Removals go first and from the deepest, so that a folder can make room for a file.
         numbered = list(enumerate(changes))
         removals = [each for each in numbered if each[1].after is None]
@@ -79,10 +86,16 @@ class FileSwitch:
         removals.sort(key=lambda each: each[1].path, reverse=True)
         installs.sort(key=lambda each: each[1].path)
         self._ordered = tuple(removals + installs)
-        self.written: dict[TreePath, tuple[int, int]] = {}
+
+    @property
+    def written(self) -> Mapping[TreePath, tuple[int, int]]:
         """Size and modification time (nanoseconds) of each file that ``stage`` wrote."""
-        self.bared: list[TreePath] = []
+        return self._staging.written
+
+    @property
+    def bared(self) -> Sequence[TreePath]:
         """Files whose extended attributes the system did not let the new one have."""
+        return self._staging.bared
 
     # --- before anything is changed ---
 
@@ -94,16 +107,16 @@ class FileSwitch:
         """
         new = ((each.path, each.after.mode) for _, each in self._ordered if each.after)
         check_paths(os.fsdecode(self._root), new)
-        os.makedirs(self._staging, exist_ok=True)
+        device = self._staging.open()
         os.makedirs(self._quarantine, exist_ok=True)
-        device = os.stat(self._staging).st_dev
         checked: set[bytes] = set()
+        files = Files(self._root)
         for _, change in self._ordered:
-            parent = self._existing_parent(self._full(change.path))
-            if parent not in checked:
-                checked.add(parent)
-                self._check_parent(parent, device)
-            found = self._found(change.path)
+            self._check_parent(os.path.dirname(self._root + change.path), device, checked)
+            status = files.lstat(change.path)
+            found = look(self._root + change.path, self._objects) if status is not None else None
+            if status is not None and self._same(found, change.before):
+                self._seen[change.path] = _signature(status)
             if change.before is not None and change.before.mode == MODE_GITLINK:
                 self._check_submodule(change)
             elif not self._same(found, change.before) and not self._is_ready(change, found):
@@ -122,7 +135,7 @@ class FileSwitch:
         if change.after is not None and change.after.mode == MODE_GITLINK:
             return True
         going = {each.path for _, each in self._ordered if each.after is None}
-        full = self._full(change.path)
+        full = self._root + change.path
         return all(
             os.path.relpath(os.path.join(folder, name), self._root).replace(os.fsencode(os.sep), b"/")
             in going
@@ -132,7 +145,7 @@ class FileSwitch:
 
     def _check_submodule(self, change: FileChange) -> None:
         """A submodule's folder makes room for a file only if it is empty; else it stays, as with git."""
-        full = self._full(change.path)
+        full = self._root + change.path
         if change.after is not None and os.path.isdir(full) and os.listdir(full):
             raise Refused(
                 "submodule-in-the-way",
@@ -141,83 +154,40 @@ class FileSwitch:
                 f"save what you need of it and move it away: mv {os.fsdecode(change.path)} ..",
             )
 
-    def _check_parent(self, parent: bytes, device: int) -> None:
-        if os.stat(parent).st_dev != device:
-            raise Refused(
-                "other-file-system",
-                f"{os.fsdecode(parent)} lies on another file system than the repository, so files there"
-                " cannot be changed safely. Nothing was changed.",
-            )
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise Refused(
-                "not-writable",
-                f"You may not change files in {os.fsdecode(parent)}. Nothing was changed.",
-                "run resync as the owner of the checkout",
-            )
-
-    def _existing_parent(self, full: bytes) -> bytes:
-        parent = os.path.dirname(full)
-        while len(parent) > len(self._root) and not os.path.isdir(parent):
-            parent = os.path.dirname(parent)
-        return parent
+    def _check_parent(self, parent: bytes, device: int, checked: set[bytes]) -> None:
+        """Refuse where the folder, or that in which it will be made, does not let files be changed."""
+        while parent not in checked:
+            checked.add(parent)
+            if not os.path.isdir(parent) and len(parent) > len(self._root):
+                parent = os.path.dirname(parent)
+                continue
+            if os.stat(parent).st_dev != device:
+                raise Refused(
+                    "other-file-system",
+                    f"{os.fsdecode(parent)} lies on another file system than the repository, so files there"
+                    " cannot be changed safely. Nothing was changed.",
+                )
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise Refused(
+                    "not-writable",
+                    f"You may not change files in {os.fsdecode(parent)}. Nothing was changed.",
+                    "run resync as the owner of the checkout",
+                )
 
     def stage(self) -> None:
         """Write all new files into the run's folder, durably; nothing in the working tree changes."""
-        written = False
+        written = len(self._staging.written)
+        self._staging.open()
+        os.makedirs(self._quarantine, exist_ok=True)
         for number, change in self._ordered:
-            if change.after is not None and not os.path.lexists(self._staged(number)):
-                self._prepare(number, change.path, change.after, change.access_after)
-                status = os.lstat(self._staged(number))
-                self.written[change.path] = (status.st_size, status.st_mtime_ns)
-                written = True
-        if written:
+            if change.after is None or change.path in self._staging.written:
+                continue
+            # In a run that is taken up again, it may stand in its place.
+            if self._staging.fresh or not self._same(self._found(change.path), change.after):
+                self._staging.add(number, change)
+        if len(self._staging.written) != written:
             # No name may come into the working tree before the bytes that it is to have are on the disk.
             self.sync()
-
-    def _prepare(self, number: int, path: TreePath, entry: TreeEntry, access: Access | None) -> None:
-        """Put a new file, or the very one that an earlier run moved away, into the run's folder."""
-        original = self._originals.get(path)
-        if original is not None and self._same(look(original, self._objects), entry):
-            link(original, self._staged(number))
-        elif entry.oid == NO_CONTENT:
-            raise Refused(
-                "original-gone",
-                f"{os.fsdecode(path)!r} was a FIFO, socket or device, which is no longer where an earlier run"
-                f" moved it ({os.fsdecode(original or b'')}). Nothing was changed.",
-                "make it again yourself, at that place, and try again",
-            )
-        elif not self._write(self._staged(number), entry, self._full(path), access):
-            self.bared.append(path)
-
-    def _write(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
-        """Write one file or link. A file gets ``access``, or owner, permissions and attributes of the one
-        that it will replace; returns whether it got all of them."""
-        data = b"" if entry.mode == MODE_GITLINK else self._objects.blob(entry.oid)
-        partial = target + b".part"
-        complete = True
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        if entry.mode == MODE_SYMLINK and self._settings.symlinks:
-            os.symlink(data, partial)
-        elif entry.mode == MODE_GITLINK:
-            os.makedirs(partial, exist_ok=True)
-        else:
-            mode = 0o777 if entry.mode == MODE_EXECUTABLE else 0o666
-            descriptor = os.open(
-                partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode
-            )
-            with open(descriptor, "wb") as file:
-                file.write(data)
-        if self._settings.follow_owner:
-            take_owner(partial, self._existing_parent(replaced))
-        if stat.S_ISREG(os.lstat(partial).st_mode):
-            if access is not None:
-                complete = give_access(partial, access)
-            else:
-                executable = entry.mode == MODE_EXECUTABLE if self._settings.file_mode else None
-                complete = take_access(partial, replaced, executable)
-        os.rename(partial, target)
-        return complete
 
     # --- the change, and the way back ---
 
@@ -232,18 +202,22 @@ class FileSwitch:
             if not self._apply_one(number, change):
                 left.append(change.path)
             elif change.after is None:
-                emptied.add(os.path.dirname(self._full(change.path)))
+                emptied.add(os.path.dirname(self._root + change.path))
         self._prune(emptied)
         return tuple(left)
 
     def _apply_one(self, number: int, change: FileChange) -> bool:
-        full, quarantined = self._full(change.path), self._quarantined(number)
-        found = self._found(change.path)
+        full, quarantined = self._root + change.path, self._quarantined(number)
+        found = self._found_again(change)
         if self._same(found, change.after):
             return True
-        if change.before is not None and change.before.mode == MODE_GITLINK:
+        if change.before is None:
+            if found is not None and found != DIRECTORY:
+                return False
+            return change.after is None or self._install(number, change, found)
+        if change.before.mode == MODE_GITLINK:
             self._remove_empty(full)
-            return change.after is None or self._install(number, change.path)
+            return change.after is None or self._install(number, change, found)
         taken = os.path.lexists(quarantined)
         if found is not None and found != DIRECTORY:
             if not self._same(found, change.before):
@@ -261,23 +235,23 @@ class FileSwitch:
                 # Somebody saved between the look and the move; theirs goes back if the place is free.
                 put_back(quarantined, full)
                 return False
-        elif change.before is not None and not taken:
+        elif not taken:
             return False
-        if change.after is None:
-            return True
-        return self._install(number, change.path)
+        return change.after is None or self._install(number, change, found)
 
-    def _install(self, number: int, path: TreePath) -> bool:
-        full = self._full(path)
-        if not self._make_parents(path):
+    def _install(self, number: int, change: FileChange, found: TreeEntry | None) -> bool:
+        """Bring a new file in; ``found`` is what stood in its place a moment ago."""
+        full, staged = self._root + change.path, self._staging.name(number)
+        if found is None and not self._make_parents(change.path):
             return False
-        self._remove_empty(full)
+        if found == DIRECTORY:
+            self._remove_empty(full)
         try:
-            if os.path.isdir(self._staged(number)) and not os.path.islink(self._staged(number)):
+            if change.after is not None and change.after.mode == MODE_GITLINK:
                 os.mkdir(full)
             else:
-                link(self._staged(number), full)
-                os.unlink(self._staged(number))
+                link(staged, full)
+                os.unlink(staged)
         except FASTER:
             return False
         return True
@@ -293,12 +267,12 @@ class FileSwitch:
             if not self._revert_one(number, change):
                 left.append(change.path)
             elif change.before is None:
-                emptied.add(os.path.dirname(self._full(change.path)))
+                emptied.add(os.path.dirname(self._root + change.path))
         self._prune(emptied)
         return tuple(left)
 
     def _revert_one(self, number: int, change: FileChange) -> bool:
-        full, quarantined = self._full(change.path), self._quarantined(number)
+        full, quarantined = self._root + change.path, self._quarantined(number)
         found = self._found(change.path)
         if self._same(found, change.before) and not os.path.lexists(quarantined):
             return True
@@ -311,7 +285,7 @@ class FileSwitch:
                 return True
             if not self._same(found, change.after):
                 return False
-            staged = self._staged(number)
+            staged = self._staging.name(number)
             # Stopped while it was installed, it still has this name too; renaming would do nothing.
             free(staged, full)
             with contextlib.suppress(*FASTER):
@@ -328,7 +302,7 @@ class FileSwitch:
             os.makedirs(full, exist_ok=True)
             return True
         if not os.path.lexists(quarantined):
-            self._write(quarantined, change.before, full, change.access_before)
+            self._staging.write_whole(quarantined, change.before, full, change.access_before)
         try:
             link(quarantined, full)
         except FASTER:
@@ -341,11 +315,13 @@ class FileSwitch:
 
         That is the old file, now in quarantine, or on the way back the new one.
         """
+        moved = frozenset(int(name) for name in os.listdir(self._quarantine) if name.isdigit())
+        staged = self._staging.names()
         return tuple(
             change.path
             for number, change in self._ordered
-            if self._was_written(self._quarantined(number), change.before)
-            or self._was_written(self._staged(number), change.after)
+            if (number in moved and self._was_written(self._quarantined(number), change.before))
+            or (number in staged and self._was_written(self._staging.name(number), change.after))
         )
 
     def _was_written(self, moved: bytes, expected: TreeEntry | None) -> bool:
@@ -358,51 +334,49 @@ class FileSwitch:
 
     # --- looking and comparing ---
 
-    def _full(self, path: TreePath) -> bytes:
-        return os.path.join(self._root, path)
-
-    def _staged(self, number: int) -> bytes:
-        return os.path.join(self._staging, b"%d" % number)
-
     def _quarantined(self, number: int) -> bytes:
-        return os.path.join(self._quarantine, b"%d" % number)
+        return self._quarantine + b"%d" % number
 
     def _found(self, path: TreePath) -> TreeEntry | None:
         """What stands at the path; None also where a link or file stands in place of a parent."""
         if Files(self._root).lstat(path) is None:
             return None
-        return look(self._full(path), self._objects)
+        return look(self._root + path, self._objects)
+
+    def _found_again(self, change: FileChange) -> TreeEntry | None:
+        """``_found``, without reading a file again that looks as it did when it was checked.
+
+        Should its bytes be others all the same, that shows when they are looked at after the move.
+        """
+        status = Files(self._root).lstat(change.path)
+        if status is None:
+            return None
+        if change.before is not None and self._seen.get(change.path) == _signature(status):
+            return change.before
+        return look(self._root + change.path, self._objects)
 
     def _same(self, found: TreeEntry | None, expected: TreeEntry | None) -> bool:
-        if found is None or expected is None:
-            return found is expected
-        if expected.mode == MODE_GITLINK:
-            return found == DIRECTORY
-        if expected.oid == NO_CONTENT:
-            return found == expected
-        if found.oid != expected.oid:
-            return False
-        if found.mode == expected.mode:
-            return True
-        if expected.mode == MODE_SYMLINK:
-            return not self._settings.symlinks
-        return not self._settings.file_mode and MODE_SYMLINK not in (found.mode, expected.mode)
+        return same(found, expected, self._settings)
 
     # --- folders ---
 
     def _make_parents(self, path: TreePath) -> bool:
         """Make the folders above a path; False where something that is no folder stands in their place."""
-        folder = self._root
-        for name in path.split(b"/")[:-1]:
-            folder = os.path.join(folder, name)
+        end = 0
+        while (end := path.find(b"/", end + 1)) > 0:
+            folder = self._root + path[:end]
             try:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder)
-                    if self._settings.follow_owner:
-                        take_owner(folder, os.path.dirname(folder))
-                if not stat.S_ISDIR(os.lstat(folder).st_mode):
-                    return False
+                try:
+                    status = os.lstat(folder)
+                except FileNotFoundError:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(folder)
+                        if self._settings.follow_owner:
+                            take_owner(folder, os.path.dirname(folder))
+                    status = os.lstat(folder)
             except FASTER:
+                return False
+            if not stat.S_ISDIR(status.st_mode):
                 return False
         return True
 

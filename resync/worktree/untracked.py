@@ -15,10 +15,11 @@ from resync.errors import Refused
 from resync.model import MODE_GITLINK, NO_CONTENT, InTheWay, TreeEntry, TreePath
 from resync.repository.objects import Objects
 from resync.worktree.attributes import worktree_attributes
-from resync.worktree.files import Files, changed_meanwhile, git_mode, huge_file
+from resync.worktree.files import Files, changed_meanwhile, git_mode
 from resync.worktree.filters import cleans
 from resync.worktree.ignore import Ignores
 from resync.worktree.index import Index
+from resync.worktree.large import hash_file
 from resync.worktree.names import folded, folds
 from resync.worktree.settings import WorktreeSettings
 
@@ -35,8 +36,8 @@ def untracked_in_the_way(
     That is a file or link at the very path, one where the path needs a directory, and all that is in a
     directory where the path needs a file. An empty directory is nothing. Only these places are looked
     at, links are not followed, and FIFOs, sockets and devices are not opened. Raises ``Refused``:
-    ``repository-in-the-way`` for anything with a ``.git`` in it, ``huge-file`` and ``unreadable-file`` for
-    what cannot be backed up.
+    ``repository-in-the-way`` for anything with a ``.git`` in it, and ``unreadable-file`` for what cannot be
+    backed up.
     """
     search = _Search(objects, root, index, settings)
     found: dict[TreePath, InTheWay] = {}
@@ -53,7 +54,7 @@ def find_untracked(
     """Every untracked file that is not ignored, as ``git status --untracked-files=all`` lists them, by path.
 
     Repositories in the working tree are neither listed nor entered; FIFOs, sockets and devices are not
-    listed. Raises ``Refused``: ``huge-file`` and ``unreadable-file`` for what cannot be backed up.
+    listed. Raises ``Refused("unreadable-file")`` for what cannot be backed up.
     """
     search = _Search(objects, root, index, settings)
     return tuple(search.take(path) for path in sorted(search.everything()))
@@ -133,7 +134,7 @@ class _Search:
         return self._tracked.anything_below(directory) or not self._files.is_repository(directory)
 
     def take(self, path: TreePath) -> InTheWay:
-        """Read a file or link into memory; of anything else, say what it is."""
+        """Read a file or link into memory, if it is not too large; of anything else, say what it is."""
         status = self._files.lstat(path)
         if status is None or stat.S_ISDIR(status.st_mode):
             raise changed_meanwhile(path)
@@ -142,8 +143,10 @@ class _Search:
             special = TreeEntry(stat.S_IFMT(status.st_mode), NO_CONTENT)
             return InTheWay(path=path, entry=special, ignored=ignored)
         if status.st_size > self._settings.big_file_threshold:
-            raise huge_file(path, self._settings.big_file_threshold)
-        oid = self._objects.add_blob(self._files.read(path))
+            oid = hash_file(self._objects, self._files, path, status.st_size)
+            self._objects.add_large(oid, status.st_size, lambda: self._files.pieces(path))
+        else:
+            oid = self._objects.add_blob(self._files.read(path))
         filtered = cleans(self._settings, self._attributes.of(path))
         return InTheWay(path=path, entry=TreeEntry(mode, oid), ignored=ignored, filtered=filtered)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, Oid, TreeEntry, TreePath
 from resync.repository import Objects, Repository
 from resync.repository.objects import BLOB, COMMIT, TREE
@@ -254,3 +254,80 @@ def test_a_sha256_repository(tmp_path: Path) -> None:
     )
     assert done.stdout == b"bytes"
     assert os.listdir(tmp_path / "r" / ".git" / "objects" / "pack")
+
+
+@pytest.mark.parametrize(
+    ("stored", "sha"),
+    [
+        *(
+            (stored, sha)
+            for stored in ("loose", "packed", "delta", "in memory")
+            for sha in ("sha1", "sha256")
+        ),
+        ("alternate", "sha1"),  # dulwich 1.2.21 takes every alternate for one of SHA-1
+    ],
+)
+def test_a_large_blob_comes_in_pieces(tmp_path: Path, stored: str, sha: str) -> None:
+    env = environment(tmp_path)
+
+    def git(*arguments: str, data: bytes = b"") -> bytes:
+        command = ["git", "-C", str(tmp_path / "r"), *arguments]
+        return subprocess.run(command, input=data, env=env, check=True, capture_output=True).stdout.strip()
+
+    subprocess.run(["git", "init", "-q", f"--object-format={sha}", str(tmp_path / "r")], check=True, env=env)
+    data = b"".join(b"line %d\n" % number for number in range(400_000))
+    oid = Oid(git("hash-object", "-w", "--stdin", data=data))
+    if stored in ("packed", "delta", "alternate"):
+        git("update-ref", "refs/tags/blob", oid.decode())
+        other = git("hash-object", "-w", "--stdin", data=data + b"one more\n")
+        git("update-ref", "refs/tags/other", other.decode())
+        git("repack", "-q", "-a", "-d", f"--depth={50 if stored == 'delta' else 0}", "--window=10")
+    root = tmp_path / "r"
+    if stored == "alternate":
+        root = tmp_path / "borrower"
+        clone = ["git", "clone", "-q", "--shared", "--no-checkout", str(tmp_path / "r"), str(root)]
+        subprocess.run(clone, check=True, env=env)
+    with Repository.open(str(root), {}) as repository:
+        objects = repository.objects
+        if stored == "in memory":
+            oid = objects.add_blob(data + b"mine")
+            data += b"mine"
+        assert list(objects.pieces(oid)) == [data], "whole, because it is below the threshold"
+        objects.largest = 1 << 20
+        assert objects.size(oid) == len(data)
+        pieces = list(objects.pieces(oid))
+        assert b"".join(pieces) == data
+        if stored in ("loose", "packed", "alternate"):
+            assert max(map(len, pieces)) <= 1 << 20
+        if stored != "in memory":
+            with pytest.raises(LargeBlob):
+                objects.blob(oid)
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_a_large_blob_that_is_damaged(tmp_path: Path, damage: str) -> None:
+    env = environment(tmp_path)
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True, env=env)
+    data = os.urandom(300_000)
+    oid = Oid(subprocess.check_output([*git, "hash-object", "-w", "--stdin"], input=data, env=env).strip())
+    path = tmp_path / ".git" / "objects" / oid[:2].decode() / oid[2:].decode()
+    path.chmod(0o644)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1000] if damage == "cut" else whole[:1000] + b"x" * 1000 + whole[2000:])
+    with Repository.open(str(tmp_path), {}) as repository:
+        repository.objects.largest = 1000
+        with pytest.raises(Refused) as refused:
+            list(repository.objects.pieces(oid))
+        assert refused.value.kind == "damaged-object"
+
+
+def test_numbers_of_the_configuration_are_gits(tmp_path: Path) -> None:
+    """dulwich takes them for plain ones when it opens a repository."""
+    env = environment(tmp_path)
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True, env=env)
+    for name in ("core.bigFileThreshold", "core.packedGitLimit", "pack.windowMemory", "pack.deltaCacheSize"):
+        subprocess.run([*git, "config", name, "2m"], check=True, env=env)
+    with Repository.open(str(tmp_path), {}) as repository:
+        assert repository.objects.largest == 2 << 20

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from resync.errors import Refused
-from resync.model import MODE_FILE, TreePath
+from resync.model import MODE_FILE, TreeEntry, TreePath
 from resync.worktree.place import place
+from tests.history.commits import new_objects
 
 PATH = TreePath(b"etc/tool.conf")
 
@@ -29,24 +30,29 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def put(root: str, path: TreePath, data: bytes) -> bool:
+    objects = new_objects()
+    return place(root, path, TreeEntry(MODE_FILE, objects.add_blob(data)), objects)
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    assert place(str(tmp_path), PATH, MODE_FILE, b"mine")
-    assert place(str(tmp_path), PATH, MODE_FILE, b"mine")
-    assert not place(str(tmp_path), PATH, MODE_FILE, b"theirs")
+    assert put(str(tmp_path), PATH, b"mine")
+    assert put(str(tmp_path), PATH, b"mine")
+    assert not put(str(tmp_path), PATH, b"theirs")
     assert (tmp_path / "etc" / "tool.conf").read_bytes() == b"mine"
-    assert not place(str(tmp_path), TreePath(PATH + b"/x"), MODE_FILE, b"below a file")
+    assert not put(str(tmp_path), TreePath(PATH + b"/x"), b"below a file")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of resources there")
 def test_a_full_disk_leaves_no_half_a_file(tmp_path: Path) -> None:
     with files_of_at_most(1000), pytest.raises(Refused) as refused:
-        place(str(tmp_path), PATH, MODE_FILE, b"x" * 100_000)
+        put(str(tmp_path), PATH, b"x" * 100_000)
     assert refused.value.kind == "not-writable"
     assert not (tmp_path / "etc" / "tool.conf").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
-        place(str(tmp_path / ("x" * 300)), PATH, MODE_FILE, b"mine")
+        put(str(tmp_path / ("x" * 300)), PATH, b"mine")
     assert refused.value.kind == "not-writable"
     assert "Nothing was changed." in refused.value.message

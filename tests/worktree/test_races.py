@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, TreePath
+from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, TreeEntry, TreePath
 from resync.worktree.place import place
+from tests.history.commits import new_objects
 from tests.worktree.races import Meddler, Somebody, kept, race
 from tests.worktree.test_switch import Place, State
 
@@ -72,7 +73,7 @@ def meddled(base: Path, states: tuple[State, State], acts: Mapping[int, Act], *,
 @pytest.mark.parametrize("kind", SWITCHES)
 def test_nothing_is_lost_in_any_gap(tmp_path: Path, kind: str, reverting: bool) -> None:
     calls = meddled(tmp_path / "alone", SWITCHES[kind], {}, reverting=reverting)
-    assert calls > 8, "the meddler saw the calls"
+    assert calls > 4, "the meddler saw the calls"
     for name, acts in ACTS.items():
         for apart in (1, 4) if len(acts) > 1 else (1,):
             for first in range(calls):
@@ -84,11 +85,13 @@ def test_nothing_is_lost_in_any_gap(tmp_path: Path, kind: str, reverting: bool) 
 def test_a_file_that_is_placed_is_never_put_over_theirs(tmp_path: Path, name: str) -> None:
     calls = 1
     number = 0
+    objects = new_objects()
+    placed = objects.add_blob(b"placed")
     while number < calls:
         somebody = Somebody(tmp_path / f"{number}" / "d" / "f")
         acts = {number + each: partial(somebody.try_to, act) for each, act in enumerate(ACTS[name])}
         with Meddler(acts) as meddler:
-            place(str(tmp_path / f"{number}"), TreePath(b"d/f"), MODE_FILE, b"placed")
+            place(str(tmp_path / f"{number}"), TreePath(b"d/f"), TreeEntry(MODE_FILE, placed), objects)
         if somebody.last is not None:
             assert kept(tmp_path / f"{number}") == [somebody.last]
         calls = meddler.calls

@@ -164,17 +164,44 @@ def test_line_ends_and_raw_bytes(sandbox: Sandbox) -> None:
 # --- what is refused ---
 
 
-def test_an_edited_huge_file_is_refused_and_a_clean_one_is_not(sandbox: Sandbox) -> None:
+def test_a_huge_file_is_hashed_where_it_is(sandbox: Sandbox) -> None:
     sandbox.write("big", b"x" * 5000)
     sandbox.commit_all()
     assert status(sandbox, big_file_threshold=4000) == []
     os.utime(sandbox.root / "big", (1, 1))
     assert status(sandbox, big_file_threshold=4000) == []
     sandbox.write("big", b"y" * 5000)
-    with pytest.raises(Refused) as refused:
-        status(sandbox, big_file_threshold=4000)
-    assert refused.value.kind == "huge-file"
-    assert "'big'" in refused.value.message
+    (edited,) = status(sandbox, big_file_threshold=4000)
+    assert edited.raw == blob_id(sandbox, b"y" * 5000)
+    assert edited.worktree == TreeEntry(MODE_FILE, edited.raw)
+
+
+@pytest.mark.parametrize(
+    ("rule", "data", "refuses"),
+    [
+        ("text", b"a\r\n" * 2000, True),
+        ("text", b"a\n" * 2000, False),
+        ("text eol=crlf", b"a\n" * 2000, True),
+        ("text=auto", b"a\r\n" * 2000, True),
+        ("text=auto", b"a\r\n" * 2000 + b"\0", False),
+        ("-text", b"a\r\n" * 2000, False),
+        ("filter=none", b"a\r\n" * 2000, False),
+    ],
+)
+def test_a_huge_file_that_git_converts_is_refused(
+    sandbox: Sandbox, rule: str, data: bytes, refuses: bool
+) -> None:
+    sandbox.write(".gitattributes", f"big {rule}\n".encode())
+    sandbox.write("big", b"x" * 5000)
+    sandbox.commit_all()
+    sandbox.write("big", data)
+    if refuses:
+        with pytest.raises(Refused, match=r"'big'.*line ends") as refused:
+            status(sandbox, big_file_threshold=3000)
+        assert refused.value.kind == "huge-file"
+    else:
+        (edited,) = status(sandbox, big_file_threshold=3000)
+        assert edited.worktree == TreeEntry(MODE_FILE, Oid(sandbox.git("hash-object", "big").strip()))
 
 
 _AS_NOBODY = """

@@ -262,6 +262,20 @@ def test_stopped_on_the_way_back_too(tmp_path: Path, then: Callable[[Place], Non
     assert number > 20, "the stopper saw the calls"
 
 
+def test_what_a_power_failure_emptied_is_written_anew(tmp_path: Path) -> None:
+    """The new files are written and not yet durable when the change begins."""
+    place = Place(tmp_path, {"a": (MODE_FILE, b"1")}, {"a": (MODE_FILE, b"2"), "b": (MODE_FILE, b"3")})
+    before_it = place.switch()
+    before_it.check()
+    before_it.stage()
+    for path in (place.folder / "staging").iterdir():
+        path.write_bytes(b"")
+    after_it = place.switch()
+    after_it.stage()
+    assert after_it.apply() + after_it.disturbed() == ()
+    assert place.found() == place.after
+
+
 # --- somebody else -----------------------------------------------------------------------------------
 
 

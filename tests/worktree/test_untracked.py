@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,13 +128,20 @@ def test_a_fifo_is_named_and_not_opened(sandbox: Sandbox) -> None:
             )
 
 
-def test_a_huge_file_is_refused(sandbox: Sandbox) -> None:
+def test_a_huge_file_stays_where_it_is(sandbox: Sandbox) -> None:
     sandbox.commit_all()
-    with open(sandbox.root / "big", "wb") as file:
-        file.truncate(10_000_000_000)
-    with pytest.raises(Refused) as refused:
-        in_the_way(sandbox, b"big")
-    assert refused.value.kind == "huge-file"
+    data = b"x" * 5000
+    sandbox.write("big", data)
+    with sandbox.open() as opened:
+        settings = replace(opened.settings(), big_file_threshold=4000)
+        index, _ = sandbox.index()
+        root = str(sandbox.root)
+        (found,) = untracked_in_the_way(opened.objects, root, index, [TreePath(b"big")], settings)
+        assert b"".join(opened.objects.pieces(found.entry.oid)) == data
+        sandbox.write("big", b"y" * 5000)
+        with pytest.raises(Refused, match="written to while resync read it") as refused:
+            opened.objects.write_pack([found.entry.oid])
+        assert refused.value.kind == "changed-meanwhile"
 
 
 def test_case_and_normal_form(sandbox: Sandbox) -> None:

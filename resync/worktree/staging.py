@@ -1,0 +1,136 @@
+"""New files, written into the run's own folder before anything in the working tree changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from resync.errors import Refused
+from resync.model import (
+    MODE_EXECUTABLE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    NO_CONTENT,
+    Access,
+    FileChange,
+    Oid,
+    TreeEntry,
+    TreePath,
+)
+from resync.repository import Objects
+from resync.worktree.access import give_access, take_access, take_owner
+from resync.worktree.moves import free, link, look, same
+from resync.worktree.settings import WorktreeSettings
+
+
+class Staging:
+    """The new files of one run, each by the number of its change, until they are installed."""
+
+    def __init__(
+        self,
+        root: bytes,
+        folder: bytes,
+        objects: Objects,
+        settings: WorktreeSettings,
+        originals: Mapping[TreePath, bytes],
+    ) -> None:
+        """``root`` ends with a slash; ``folder`` and ``originals`` are as ``FileSwitch`` has them."""
+        self._root = root
+        self._folder = os.path.join(folder, b"staging", b"")
+        self._objects = objects
+        self._settings = settings
+        self._originals = originals
+        self.fresh = False
+        """Whether no earlier process can have left anything here."""
+        self.written: dict[TreePath, tuple[int, int]] = {}
+        """Size and modification time (nanoseconds) of each file that ``add`` wrote."""
+        self.bared: list[TreePath] = []
+        """Files whose extended attributes the system did not let the new one have."""
+
+    def open(self) -> int:
+        """Make the folder, if it is not there; return the device that it lies on."""
+        try:
+            os.makedirs(self._folder)
+            self.fresh = True
+        except FileExistsError:
+            pass
+        return os.stat(self._folder).st_dev
+
+    def name(self, number: int) -> bytes:
+        """Where the new file of a change is, or will be."""
+        return self._folder + b"%d" % number
+
+    def names(self) -> frozenset[int]:
+        """The changes whose new file is here now."""
+        return frozenset(int(name) for name in os.listdir(self._folder) if name.isdigit())
+
+    def add(self, number: int, change: FileChange) -> None:
+        """Write the new file of a change.
+
+        What an earlier process left is not believed: a power failure may have emptied it.
+        """
+        path, entry = change.path, change.after
+        assert entry is not None
+        name = self.name(number)
+        if not self.fresh:
+            free(name, self._root + path)
+        original = self._originals.get(path)
+        if original is not None and same(look(original, self._objects), entry, self._settings):
+            link(original, name)
+        elif entry.oid == NO_CONTENT:
+            raise Refused(
+                "original-gone",
+                f"{os.fsdecode(path)!r} was a FIFO, socket or device, which is no longer where an earlier run"
+                f" moved it ({os.fsdecode(original or b'')}). Nothing was changed.",
+                "make it again yourself, at that place, and try again",
+            )
+        # Nobody takes up a run that is stopped before all files of a fresh folder are written.
+        elif not (self.write if self.fresh else self.write_whole)(
+            name, entry, self._root + path, change.access_after
+        ):
+            self.bared.append(path)
+        status = os.lstat(name)
+        self.written[path] = (status.st_size, status.st_mtime_ns)
+
+    def write_whole(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
+        """``write``, so that ``target`` is there as a whole or not at all, whenever somebody looks."""
+        partial = target + b".part"
+        if os.path.isdir(partial) and not os.path.islink(partial):
+            os.rmdir(partial)
+        elif os.path.lexists(partial):
+            os.unlink(partial)
+        complete = self.write(partial, entry, replaced, access)
+        os.rename(partial, target)
+        return complete
+
+    def write(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
+        """Write one file or link. A file gets ``access``, or owner, permissions and attributes of the one
+        that it will replace; returns whether it got all of them."""
+        link = entry.mode == MODE_SYMLINK and self._settings.symlinks
+        executable = entry.mode == MODE_EXECUTABLE
+        if entry.mode == MODE_GITLINK:
+            os.mkdir(target)
+        elif link:
+            os.symlink(self._objects.blob(entry.oid), target)
+        else:
+            self._write_file(target, entry.oid, 0o777 if executable else 0o666)
+        if self._settings.follow_owner:
+            take_owner(target, _existing_parent(replaced))
+        if link or entry.mode == MODE_GITLINK:
+            return True
+        if access is not None:
+            return give_access(target, access)
+        return take_access(target, replaced, executable if self._settings.file_mode else None)
+
+    def _write_file(self, target: bytes, oid: Oid, permissions: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with open(os.open(target, flags, permissions), "wb") as file:
+            for piece in self._objects.pieces(oid):
+                file.write(piece)
+
+
+def _existing_parent(full: bytes) -> bytes:
+    parent = os.path.dirname(full)
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    return parent
