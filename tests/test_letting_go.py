@@ -205,7 +205,7 @@ def test_no_commit_and_no_bytes_ever_go(rewritten_world: World, seed: int) -> No
     world.git("config", "resync.keepDays", "0")
     dice = random.Random(seed)
     forgotten = 0
-    for day in range(12):
+    for day in range(9):
         at(world, day)
         act = dice.choice(("commit", "edit", "delete", "undo", "nothing", "nothing"))
         if act == "commit":
