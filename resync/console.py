@@ -88,7 +88,7 @@ class Console:
         except OSError as error:
             self._unheard = True
             # What could not be handed over would be tried again, and complained about, when Python ends.
-            with open(os.devnull, "wb") as nowhere:
+            with suppress(OSError), open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
             # Who closed the pipe wanted to hear no more; a full disk is another matter.
             if not isinstance(error, BrokenPipeError):

@@ -382,7 +382,7 @@ class Objects:
             return 0
         write_pack(self._store, wanted, self._keeping)
         for oid in wanted:
-            if self._hash_on_disk(oid) != oid:
+            if not self._reads_back(oid):
                 raise Refused(
                     "backup-unreadable",
                     f"Object {oid.decode()} was written and does not read back as it was."
@@ -392,12 +392,14 @@ class Objects:
             self._new_large.pop(oid, None)
         return len(wanted)
 
-    def _hash_on_disk(self, oid: Oid) -> Oid:
+    def _reads_back(self, oid: Oid) -> bool:
         try:
-            return self.hash(*self._from_disk(oid, self.largest))
+            return self.hash(*self._from_disk(oid, self.largest)) == oid
         except LargeBlob:
             stored = self._stored(oid)
-            return self.hash_pieces(stored.size, stored.pieces())
+            return self.hash_pieces(stored.size, stored.pieces()) == oid
+        except (KeyError, *signs_of_damage()):
+            return False
 
     def incoming(self) -> AbstractContextManager[DiskObjectStore]:
         """A store to fetch into; what it holds when the block ends is here then, durably."""
