@@ -197,7 +197,10 @@ class Repository:
         found = self._ref_files.read(RefName(b"HEAD")) or b""
         branch = RefName(found.removeprefix(b"ref: ").strip())
         last = next((entry.new for entry in reversed(self.reflog(branch)) if entry.new in self.objects), None)
-        return f"git update-ref {os.fsdecode(branch)} {last.decode()}" if last is not None else hint
+        if last is None:
+            return hint
+        # git itself does not write over a ref that it cannot read.
+        return f"rm {self.ref_path(branch)} && git update-ref {os.fsdecode(branch)} {last.decode()}"
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
