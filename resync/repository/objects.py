@@ -398,7 +398,9 @@ class Objects:
         except LargeBlob:
             stored = self._stored(oid)
             return self.hash_pieces(stored.size, stored.pieces()) == oid
-        except (KeyError, *signs_of_damage()):
+        except KeyError:
+            return False
+        except signs_of_damage():
             return False
 
     def incoming(self) -> AbstractContextManager[DiskObjectStore]:
