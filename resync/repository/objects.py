@@ -393,13 +393,14 @@ class Objects:
         return len(wanted)
 
     def _reads_back(self, oid: Oid) -> bool:
-        damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
         try:
             return self.hash(*self._from_disk(oid, self.largest)) == oid
         except LargeBlob:
             stored = self._stored(oid)
             return self.hash_pieces(stored.size, stored.pieces()) == oid
-        except damage:
+        except KeyError:
+            return False
+        except signs_of_damage():
             return False
 
     def incoming(self) -> AbstractContextManager[DiskObjectStore]:
