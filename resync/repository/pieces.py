@@ -20,6 +20,9 @@ PIECE = 1 << 20
 
 _OFS_DELTA, _REF_DELTA = 6, 7
 _LONGEST_HEAD = 32  # of an entry of a pack or of a loose object, in bytes; ids of bases left out
+_LONGEST_TABLES = 1024
+"""Of a zlib stream, in bytes, more than what a block with codes of its own begins with (RFC 1951, 3.2.7)."""
+
 _TYPES = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 
 
@@ -51,7 +54,7 @@ def in_pack(pack: Pack, name: bytes) -> Stored:
 def loose(path: str) -> Stored:
     """The object in a loose object's file; raises ``FileNotFoundError``, ``ValueError`` for no such file."""
     with open(path, "rb") as file:
-        head = zlib.decompressobj().decompress(file.read(_LONGEST_HEAD * 2), _LONGEST_HEAD)
+        head = zlib.decompressobj().decompress(file.read(_LONGEST_TABLES), _LONGEST_HEAD)
     kind, _, size = head[: head.index(b"\0")].partition(b" ")
     start = head.index(b"\0") + 1
     return Stored(_TYPES.get(kind, 0), int(size), lambda: _inflated(path, 0, start))
@@ -74,7 +77,7 @@ def packed_size(pack: Pack, place: int) -> int:
             length += 1
         length += 1
     start = place + length
-    delta = zlib.decompressobj().decompress(buffer[start : start + 2 * _LONGEST_HEAD], _LONGEST_HEAD)
+    delta = zlib.decompressobj().decompress(buffer[start : start + _LONGEST_TABLES], _LONGEST_HEAD)
     _, after_base = _number(delta, 0)
     return _number(delta, after_base)[0]
 
