@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import time
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests import rewritten
 from tests.conftest import CLOCK, Done, World, needs_git
+from tests.meanwhile import meanwhile
 from tests.worktree.test_filters import PROCESS
 
 pytestmark = needs_git
@@ -335,30 +335,14 @@ def test_a_filter_that_is_no_function_does_not_make_a_clean_file_dirty(world: Wo
     assert on_disk(world)["a.x"] == NEW.upper().encode()
 
 
-# A run that dies when all files are changed, and neither refs nor the index.
-KILLED = """
-import os, sys
-from resync.worktree import switch
-from resync.__main__ import main
-switch.sync_file_system = lambda path: os._exit(9)
-sys.argv[1:] = ["run", "--yes", "--dirty", "park"]
-main()
-"""
-
-
 @pytest.mark.parametrize("how", ["continue", "abort"])
 def test_an_interrupted_run_needs_no_filter_to_end(world: World, how: str) -> None:
     start(world)
     private(world)
     before = on_disk(world)
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        cwd=world.clone,
-        env=world.env,
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == 9, killed.stderr
+    # All files are changed by then, and neither refs nor the index.
+    killed = meanwhile(world, "resync.worktree.switch:sync_file_system", "os._exit(9)", nth=2)
+    assert killed.code == 9, killed
     assert on_disk(world) != before
     gone(world)
     done = world.resync(how)
