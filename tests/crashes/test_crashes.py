@@ -39,7 +39,7 @@ def check(swept: Swept, ends: int) -> None:
 @needs_strace
 @pytest.mark.parametrize(
     ("name", "ends"),
-    [("conflicts", 12), ("undo of branches", 6), ("continue at 60%", 5), ("abort at 60%", 5)],
+    [("conflicts", 6), ("undo of branches", 3), ("continue at 60%", 3), ("abort at 60%", 3)],
 )
 def test_killed(stage: Stage, name: str, ends: int) -> None:
     check(kill.sweep(stage, stage.prepare(named(name)), at_most=ends), ends)
@@ -52,7 +52,7 @@ def test_killed_where_nothing_can_trace(stage: Stage) -> None:
     stage.restore("start")
     calls = recorded(stage, prepared)
     assert len(calls) > 100
-    for number in sampled(len(calls), 12):
+    for number in sampled(len(calls), 6):
         stage.restore("start")
         audit = {"below": str(stage.now), "kill": number, "record": None}
         done = stage.run(prepared.scenario, *prepared.scenario.command, number=0, audit=audit)
@@ -64,17 +64,17 @@ def test_killed_where_nothing_can_trace(stage: Stage) -> None:
 
 @needs_strace
 def test_failed_by_the_system(stage: Stage) -> None:
-    check(faults.sweep(stage, stage.prepare(named("in the way")), at_most=8), 16)
+    check(faults.sweep(stage, stage.prepare(named("in the way")), at_most=4), 8)
 
 
 @needs_strace
 def test_without_power(stage: Stage) -> None:
-    check(power.sweep(stage, stage.prepare(named("conflicts")), at_most=6), 18)
+    check(power.sweep(stage, stage.prepare(named("conflicts")), at_most=3), 9)
 
 
 @needs_strace
 def test_a_commit_between_two_steps(stage: Stage) -> None:
-    check(races.between(stage, stage.prepare(named("conflicts")), at_most=8), 8)
+    check(races.between(stage, stage.prepare(named("conflicts")), at_most=4), 4)
 
 
 @needs_linux
@@ -86,7 +86,7 @@ def test_raced(stage: Stage, what: str) -> None:
 @needs_linux
 @pytest.mark.parametrize("what", sorted(damage.KINDS))
 def test_damaged(stage: Stage, what: str) -> None:
-    check(damage.play(stage, what, rounds=6, seed=1), 6)
+    check(damage.play(stage, what, rounds=3, seed=1), 3)
 
 
 # --- the sweeps see what they are for ----------------------------------------------------------------
