@@ -51,6 +51,9 @@ class Objects:
 
     def __init__(self, store: DiskObjectStore, largest: int = BIG_FILE) -> None:
         """``largest`` is the size in bytes above which no blob is held in memory."""
+        from dulwich.pack import PackFileDisappeared
+
+        self._not_there = (KeyError, OSError, PackFileDisappeared)  # or repacked away meanwhile
         self._store = store
         self.largest = largest
         self._new: dict[Oid, tuple[int, bytes]] = {}
@@ -103,11 +106,9 @@ class Objects:
 
     def _stored(self, oid: Oid) -> Stored:
         """Where the disk has an object; raises ``KeyError``. The store would read a loose one to find it."""
-        from dulwich.pack import PackFileDisappeared
-
         stores = (self._store, *self._store.alternates)
         for pack in (pack for store in stores for pack in store.packs):
-            with suppress(KeyError, OSError, PackFileDisappeared):  # repacked away meanwhile
+            with suppress(*self._not_there):
                 return in_pack(pack, bytes.fromhex(oid.decode()))
         for folder in filter(None, (getattr(store, "path", None) for store in stores)):
             with suppress(FileNotFoundError):
@@ -139,8 +140,8 @@ class Objects:
                     if size > largest:
                         raise _large(oid, size)
                 found = pack.get_raw(name)  # type: ignore[arg-type]
-            except (KeyError, OSError):
-                continue  # not in it, or repacked away meanwhile
+            except self._not_there:
+                continue
             if number:
                 # The next one is most likely there too; small packs of earlier runs may be many.
                 self._packs.insert(0, self._packs.pop(number))

@@ -78,8 +78,9 @@ def test_a_commit_between_two_steps(stage: Stage) -> None:
 
 
 @needs_linux
-@pytest.mark.parametrize("what", sorted(races.RACES))
+@pytest.mark.parametrize("what", sorted(races.RACES.keys() - {"git beside resync"}))
 def test_raced(stage: Stage, what: str) -> None:
+    """That beside git ends as git's timing has it, so it is the sweep's alone."""
     check(races.play(stage, what, rounds=1, seed=1), 1)
 
 
