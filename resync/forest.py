@@ -56,13 +56,22 @@ class Topic:
 def topics(repository: Repository, seen: Observation, request: Request, *, moves: bool) -> tuple[Topic, ...]:
     """The other branches that a run has to do with, by name; ``moves`` says that the current one will move.
 
-    Raises ``Refused("no-such-branch")`` where ``request`` names a branch that is none of them.
+    Raises ``Refused("no-such-branch")`` where ``request`` names a branch that is not here. One that is here
+    and has nothing to be carried over is no mistake: a timer asks again and again.
     """
     if seen.upstream.new_tip is None or request.only_current:
         return ()
     inside = frozenset(seen.local) if moves else frozenset[Oid]()
     found = []
-    for name, tip in sorted(repository.refs(BRANCHES).items()):
+    here = repository.refs(BRANCHES)
+    for pattern in request.branches:
+        if not any(_matches(name.removeprefix(BRANCHES), pattern) for name in here):
+            raise Refused(
+                "no-such-branch",
+                f"No branch here is called {pattern}. Nothing was changed.",
+                "git branch --list",
+            )
+    for name, tip in sorted(here.items()):
         short = name.removeprefix(BRANCHES)
         if name == seen.head.branch or short.startswith(_OURS) or repository.is_symbolic(name):
             continue
@@ -71,14 +80,6 @@ def topics(repository: Repository, seen: Observation, request: Request, *, moves
         topic = _topic(repository, seen, name, tip, inside, named=_named(short, request))
         if topic is not None:
             found.append(topic)
-    for pattern in request.branches:
-        if not any(_matches(topic.short_name, pattern) for topic in found):
-            raise Refused(
-                "no-such-branch",
-                f"No other branch that stands on what {seen.upstream.name} left is called {pattern}."
-                " Nothing was changed.",
-                "resync plan lists those that do",
-            )
     return tuple(found)
 
 

@@ -26,7 +26,8 @@ from resync.worktree.switch import quarantined
 class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
-    ``branches`` are others that were left where they stood. ``left`` are paths that somebody changed during
+    ``commits`` belong on the branch of the run, ``others`` each on another one, which is named. ``branches``
+    are others that were left where they stood. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
     the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
     """
@@ -34,6 +35,7 @@ class Waiting:
     run: str
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
+    others: tuple[tuple[bytes, LocalCommit], ...]
     files: tuple[LocalFile, ...]
     branches: tuple[BranchMove, ...]
     left: tuple[TreePath, ...]
@@ -48,16 +50,18 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         if not stands or not entry.waits:
             continue
         journal = journals.load(entry.run, steps=False)
-        update = journal.plan.rescue
-        oid = repository.ref(update.name) if update is not None else None
-        if update is None or oid is None:
-            continue
-        rescue = rescues.read(repository, update.name, oid, journal.plan.id)
         plan = journal.plan
-        commits = tuple(
-            commit
-            for name, new_base, mine in _carried(plan)
-            for commit in _missing(repository, name, new_base, mine)
+        rescue = _standing(repository, plan)
+        if rescue is None:
+            continue
+        upstream = plan.upstream.new_tip if plan.upstream is not None else None
+        head = plan.head.branch or RefName(b"HEAD")
+        commits = tuple(_missing(repository, head, upstream or plan.new_tip, plan.commits))
+        others = tuple(
+            (each.short_name, commit)
+            for each in plan.branches
+            if each.moves
+            for commit in _missing(repository, each.name, upstream or each.new_tip, each.commits)
         )
         branches = tuple(
             each
@@ -67,13 +71,14 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         files = tuple(_files(repository, journal, rescue))
         left = tuple(path for path in entry.left if not _as_in_head(repository, path))
         aside = tuple(_aside(journals, journal))
-        if commits or files or branches or left or aside:
+        if commits or others or files or branches or left or aside:
             edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
             found.append(
                 Waiting(
                     run=entry.run,
                     rescue=rescue,
                     commits=commits,
+                    others=others,
                     files=files,
                     branches=branches,
                     left=left,
@@ -84,13 +89,13 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     return tuple(found)
 
 
-def _carried(plan: Plan) -> Iterator[tuple[RefName, Oid, tuple[LocalCommit, ...]]]:
-    """The branches that the run moved: the name, the new base, and the commits."""
-    upstream = plan.upstream.new_tip if plan.upstream is not None else None
-    yield plan.head.branch or RefName(b"HEAD"), upstream or plan.new_tip, plan.commits
-    for each in plan.branches:
-        if each.moves:
-            yield each.name, upstream or each.new_tip, each.commits
+def _standing(repository: Repository, plan: Plan) -> RescueBranch | None:
+    """The first rescue branch of the run that stands; one that moved only other branches has only theirs."""
+    for update in (plan.rescue, *(each.rescue for each in plan.branches)):
+        oid = repository.ref(update.name) if update is not None else None
+        if update is not None and oid is not None:
+            return rescues.read(repository, update.name, oid, plan.id)
+    return None
 
 
 def _missing(

@@ -206,7 +206,10 @@ def waiting(each: Waiting) -> dict[str, Any]:
     return {
         "run": each.run,
         "rescue": _text(each.rescue.short_name),
-        "commits": [{"oid": _oid(c.oid), **_named("subject", c.subject)} for c in each.commits],
+        "commits": [
+            {"oid": _oid(commit.oid), "branch": _text(branch), **_named("subject", commit.subject)}
+            for branch, commit in (*((None, commit) for commit in each.commits), *each.others)
+        ],
         "files": [_file(file) for file in each.files],
         "branches": [_branch(branch, done=True) for branch in each.branches],
         "left_alone": [_named("path", path) for path in each.left],

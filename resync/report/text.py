@@ -319,16 +319,23 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     for path in waiting.left:
         yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
     for commit in waiting.commits:
-        side = "-m 1 " if commit.merge else ""
-        yield f"  git cherry-pick {side}{short(commit.oid)}    # {shown(commit.subject)}"
+        yield f"  {_pick(commit)}    # {shown(commit.subject)}"
+    for other, commit in waiting.others:
+        branch = quoted(shown(other))
+        yield f"  git checkout {branch} && {_pick(commit)}    # {shown(commit.subject)}"
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
-    for branch in waiting.branches:
-        name = shown(branch.short_name)
-        yield f"  resync run --branch {quoted(name)}    # it still stands on what upstream left"
+    for left in waiting.branches:
+        branch = quoted(shown(left.short_name))
+        yield f"  resync run --branch {branch}    # it still stands on what upstream left"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  resync rescue drop {quoted(rescue)}    # when you need none of it any more"
+
+
+def _pick(commit: LocalCommit) -> str:
+    """What reapplies a commit by hand."""
+    return f"git cherry-pick {'-m 1 ' if commit.merge else ''}{short(commit.oid)}"
 
 
 def quoted(argument: str) -> str:
