@@ -21,7 +21,7 @@ FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal"),
-    ("upstream",),
+    ("upstream", "resolutions"),
     ("checkout", "replay", "carry", "backup"),
     ("observe", "plan", "rescue"),
     ("forest", "undo", "waiting", "holdings"),
