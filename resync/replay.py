@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.merge.rerere import Recordings, resolve
+from resync.merge.rerere import Recordings, resolutions
 from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
 
@@ -161,10 +161,11 @@ class _Picker:
             return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
-            as_before = self._resolved(merged, options)
-            if as_before is None:
+            conflicts = merged.conflicts
+            merged = self._resolved(merged, options)
+            if not merged.clean:
                 return _parked(commit, merged)
-            merged, resolved = as_before, tuple(conflict.path for conflict in merged.conflicts)
+            resolved = tuple(conflict.path for conflict in conflicts)
         if merged.tree == ours and commit.tree != base:
             why = (
                 "nothing of it is left as it was resolved before"
@@ -174,19 +175,23 @@ class _Picker:
             return replace(_verdict(commit, "became-empty", why), resolved=resolved)
         return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
-    def _resolved(self, merged: MergeResult, options: MergeOptions) -> MergeResult | None:
-        """A merge with all of its conflicts resolved as they are recorded; None where one is not."""
+    def _resolved(self, merged: MergeResult, options: MergeOptions) -> MergeResult:
+        """A merge with its conflicts resolved as they are recorded, if all of them are."""
         if self._recordings is None:
-            return None
+            return merged
         edits: dict[TreePath, TreeEntry | None] = {}
+        notes = list(merged.notes)
         for conflict in merged.conflicts:
             entry = self._objects.entry(merged.tree, conflict.path)
-            blob = resolve(self._objects, conflict, options, self._recordings)
-            if blob is None or entry is None:
-                return None
-            edits[conflict.path] = TreeEntry(entry.mode, blob)
-        notes = (Note(path, "a recorded resolution was used") for path in edits)
-        return MergeResult(tree=self._objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
+            blobs = resolutions(self._objects, conflict, options, self._recordings)
+            if entry is not None and len(blobs) == 1:
+                edits[conflict.path] = TreeEntry(entry.mode, blobs[0])
+            elif blobs:
+                notes.append(Note(conflict.path, "it was resolved in several ways before"))
+        if len(edits) < len(merged.conflicts):
+            return replace(merged, notes=tuple(notes))
+        notes += (Note(path, "a recorded resolution was used") for path in edits)
+        return MergeResult(tree=self._objects.edit_tree(merged.tree, edits), notes=tuple(notes))
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""

@@ -524,11 +524,11 @@ def test_replaying_again_gives_the_same_ids() -> None:
 SPLIT = text({5: b"<<<<<<< HEAD\ntheirs\n=======\nmine\n>>>>>>> x\n"})
 
 
-def recorded(resolved: bytes) -> Recordings:
-    """One recording, for the conflict of line 5."""
+def recorded(*resolved: bytes) -> Recordings:
+    """Recordings for the conflict of line 5."""
     known = normalise(SPLIT)
     assert known is not None
-    kept = {known.conflict_id(40): [Recording(known.image, resolved)]}
+    kept = {known.conflict_id(40): [Recording(known.image, each) for each in resolved]}
     return lambda conflict: kept.get(conflict, [])
 
 
@@ -566,6 +566,16 @@ def test_a_commit_that_conflicts_elsewhere_too_is_parked_whole() -> None:
     (parked,) = play(objects, tip, onto, recordings=known).commits
     assert (parked.verdict, parked.conflicts, parked.resolved) == ("parked", (b"a", b"b"), ())
     assert "recorded" not in parked.reason
+
+
+def test_of_two_resolutions_that_differ_none_is_used() -> None:
+    objects, tip, onto = conflicting({}, {})
+    one, other = text({5: b"one\n"}), text({5: b"other\n"})
+    (parked,) = play(objects, tip, onto, recordings=recorded(one, other)).commits
+    assert parked.verdict == "parked"
+    assert parked.reason == "it conflicts with upstream (content); a: it was resolved in several ways before"
+    (made,) = play(objects, tip, onto, recordings=recorded(one, one)).commits
+    assert made.verdict == "reapplied"
 
 
 def test_a_recorded_resolution_of_another_text_is_not_used() -> None:

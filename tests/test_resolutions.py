@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from resync.merge.rerere import Recording, normalise, replayed
+from resync.model import TreePath
 from resync.repository import Repository
 from resync.repository.rr_cache import RrCache
-from resync.resolutions import Resolutions
+from resync.resolutions import Recorded, Resolutions
 from tests.conftest import World, needs_git
 from tests.rewritten import LINES
 
@@ -179,3 +181,134 @@ def test_random_names_in_the_cache_are_passed_over(tmp_path: Path) -> None:
         for image in chance.sample(["preimage", "postimage"], 2):
             (folder / f"{image}.{number}").write_bytes(b"%d\n" % number)
     assert len(list(cache.resolutions(conflict))) == 64
+
+
+# --- recording, beside git ---------------------------------------------------------------------------
+
+FILES = {f"{name}.txt": f"{name}\n" + LINES for name in ("one", "two", "three")}
+
+
+def change(text: str, to: str) -> str:
+    return text.replace("line 5\n", to)
+
+
+@pytest.fixture
+def picking(world: World) -> World:
+    """A clone amid a cherry-pick with three conflicts, two of them alike; git has recorded nothing."""
+    world.git("init", "-q", "-b", "main", str(world.clone), at=world.base)
+    world.commit("Base", FILES)
+    world.git("branch", "topic")
+    world.commit("Mine", {name: change(text, "mine\n") for name, text in FILES.items()})
+    world.git("checkout", "-q", "topic")
+    others = {name: change(text, "x\n" if name == "two.txt" else "other\n") for name, text in FILES.items()}
+    world.commit("Other", others)
+    world.git("-c", "rerere.enabled=false", "cherry-pick", "main", check=False)
+    world.git("config", "rerere.enabled", "true")
+    return world
+
+
+def update(world: World, unmerged: bool = True) -> Recorded:
+    paths = [TreePath(name.encode()) for name in FILES] if unmerged else []
+    with Repository.open(str(world.clone), world.env) as repository:
+        return Resolutions(repository).update(paths, lambda path: 7)
+
+
+def recorded(world: World) -> dict[str, bytes]:
+    git_dir = world.clone / ".git"
+    found = {path: path.read_bytes() for path in (git_dir / "rr-cache").rglob("*image*")}
+    found[git_dir / "MERGE_RR"] = (git_dir / "MERGE_RR").read_bytes()
+    return {str(path.relative_to(git_dir)): data for path, data in found.items()}
+
+
+def resolve(world: World) -> dict[str, str]:
+    ends = {name: f"resolved, {'apart' if name == 'two.txt' else 'alike'}\n" for name in FILES}
+    wanted = {name: change(text, ends[name]) for name, text in FILES.items()}
+    for name, text in wanted.items():
+        world.write(name, text)
+    return wanted
+
+
+def picked_again(world: World) -> dict[str, str]:
+    """What git makes of the same conflicts the next time."""
+    world.git("reset", "-q", "--hard", "topic~1")
+    world.git("cherry-pick", "main", check=False)
+    return {name: (world.clone / name).read_text() for name in FILES}
+
+
+@needs_git
+def test_conflicts_are_recorded_as_git_records_them(picking: World) -> None:
+    done = update(picking)
+    assert done.conflicts == (b"one.txt", b"three.txt", b"two.txt")
+    ours = recorded(picking)
+    shutil.rmtree(picking.clone / ".git" / "rr-cache")
+    (picking.clone / ".git" / "MERGE_RR").unlink()
+    picking.git("rerere")
+    assert recorded(picking) == ours
+    assert update(picking) == Recorded(), "they are recorded already"
+    assert recorded(picking) == ours
+
+
+@needs_git
+def test_what_resync_records_git_replays(picking: World) -> None:
+    update(picking)
+    assert picking.git("rerere", "status").splitlines() == sorted(FILES)
+    wanted = resolve(picking)
+    picking.git("-c", "rerere.enabled=false", "commit", "-q", "-a", "--no-edit")
+    done = update(picking, unmerged=False)
+    assert done.resolutions == (b"one.txt", b"three.txt", b"two.txt")
+    assert (picking.clone / ".git" / "MERGE_RR").read_bytes() == b""
+    assert picked_again(picking) == wanted
+
+
+@needs_git
+def test_git_records_the_resolution_of_what_resync_has_shown(picking: World) -> None:
+    update(picking)
+    wanted = resolve(picking)
+    picking.git("commit", "-q", "-a", "--no-edit")
+    assert update(picking, unmerged=False) == Recorded()
+    assert picked_again(picking) == wanted
+
+
+@needs_git
+def test_what_is_taken_away_unresolved_is_nobody_s_resolution(picking: World) -> None:
+    update(picking)
+    picking.git("checkout", "-q", "--ours", ".")
+    with Repository.open(str(picking.clone), picking.env) as repository:
+        Resolutions(repository).clear()
+    assert update(picking, unmerged=False) == Recorded()
+    assert recorded(picking) == {"MERGE_RR": b""}
+    assert os.listdir(picking.clone / ".git" / "rr-cache") == []
+
+
+@needs_git
+@pytest.mark.parametrize(
+    "state", ["not wanted", "locked", "damaged", "half resolved", "removed", "no folder"]
+)
+def test_recording_holds_nothing_up(picking: World, state: str) -> None:
+    merge_rr, cache = (picking.clone / ".git" / name for name in ("MERGE_RR", "rr-cache"))
+    if state in ("half resolved", "removed"):
+        update(picking)
+    before = merge_rr.read_bytes() if merge_rr.exists() else None
+    match state:
+        case "not wanted":
+            picking.git("config", "rerere.enabled", "false")
+        case "locked":
+            (picking.clone / ".git" / "MERGE_RR.lock").write_bytes(b"")
+        case "damaged":
+            merge_rr.write_bytes(b"no list")
+            before = b"no list"
+        case "half resolved":
+            for name in FILES:
+                picking.write(name, (picking.clone / name).read_text().replace("=======\n", ""))
+        case "removed":
+            for name in FILES:
+                (picking.clone / name).unlink()
+        case "no folder":
+            cache.write_bytes(b"")
+    assert update(picking) == Recorded()
+    assert (merge_rr.read_bytes() if merge_rr.exists() else None) == before
+    assert not list(cache.rglob("postimage*"))
+    if state == "removed":
+        update(picking, unmerged=False)
+        assert merge_rr.read_bytes() == b""
+    assert not [name for name in os.listdir(picking.clone / ".git") if name.startswith("MERGE_RR-")]

@@ -156,15 +156,17 @@ def has_markers(text: bytes, marker_size: int = DEFAULT_MARKER_SIZE) -> bool:
     return any(each is None or each.sides for each in found)
 
 
-def resolve(
+def resolutions(
     objects: ObjectStore, conflict: Conflict, options: MergeOptions, recordings: Recordings
-) -> Oid | None:
-    """The blob that a recorded resolution makes of a conflict; None where none does so.
+) -> tuple[Oid, ...]:
+    """The blobs that recorded resolutions make of a conflict, each once: of several nobody can say which is
+    meant, so that only a single one resolves it.
 
     Only the content of a regular file on both sides can be resolved so; nothing recorded says what becomes of
     a mode. How much a conflict shows depends on ``merge.conflictStyle``, and so does its id: the recording
     may have been made under any of the styles, so each is tried. Raises ``Refused`` for a missing object.
     """
+    found: dict[bytes, None] = {}
     for text, size in conflicted_texts(objects, conflict, options):
         known = normalise(text, size)
         if known is None or not known.sides:
@@ -172,8 +174,8 @@ def resolve(
         for recording in recordings(known.conflict_id(len(_oid(conflict)))):
             resolved = replayed(text, recording, size)
             if resolved is not None:
-                return objects.add_blob(resolved)
-    return None
+                found[resolved] = None
+    return tuple(map(objects.add_blob, found))
 
 
 def conflicted_texts(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resync.merge import merge_text
 from resync.merge.options import GIT_DEFAULTS, MergeAttributes, MergeOptions
-from resync.merge.rerere import Recording, normalise, replayed, resolve
+from resync.merge.rerere import Recording, normalise, replayed, resolutions
 from resync.merge.trees import merge_trees
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry
 from tests.conftest import environment, needs_git
@@ -236,8 +236,8 @@ def resolved_file(
     known = normalise(text, size)
     assert known is not None
     kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
-    blob = resolve(objects, merged.conflicts[0], options, lambda conflict: kept.get(conflict, []))
-    return objects.blob(blob) if blob is not None else None
+    blobs = resolutions(objects, merged.conflicts[0], options, lambda conflict: kept.get(conflict, []))
+    return objects.blob(blobs[0]) if blobs else None
 
 
 def test_a_conflict_of_contents_is_resolved() -> None:
@@ -260,9 +260,8 @@ def test_the_style_in_which_it_was_recorded_does_not_matter(style: str) -> None:
         assert known is not None
         kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
         conflict = merge_trees(objects, *trees, options).conflicts[0]
-        blob = resolve(objects, conflict, options, lambda name, kept=kept: kept.get(name, []))  # type: ignore[misc]
-        assert blob is not None
-        assert objects.blob(blob) == RESOLVED
+        blobs = resolutions(objects, conflict, options, lambda name, kept=kept: kept.get(name, []))  # type: ignore[misc]
+        assert list(map(objects.blob, blobs)) == [RESOLVED]
 
 
 def test_the_size_of_the_markers_is_the_path_s() -> None:
@@ -291,7 +290,5 @@ def test_other_conflicts_are_a_person_s(kind: str) -> None:
         return [recording(conflicted(), RESOLVED)]
 
     assert merged.conflicts
-    assert [resolve(objects, each, GIT_DEFAULTS, kept) for each in merged.conflicts] == [None] * len(
-        merged.conflicts
-    )
+    assert not any(resolutions(objects, each, GIT_DEFAULTS, kept) for each in merged.conflicts)
     assert not asked
