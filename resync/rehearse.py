@@ -35,6 +35,7 @@ from resync.observe import Observation, observe, unusable
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
+from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
@@ -76,7 +77,7 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    return promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
 
 
 def _moves(seen: Observation, request: Request) -> bool:

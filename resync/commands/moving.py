@@ -84,10 +84,12 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
     from resync.backup import pin_autostash
+    from resync.checkout import programs_for
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
+    from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
@@ -118,8 +120,10 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result)
+            agreed = signed(repository, rehearsed, programs_for(repository, settings))
+            console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
+            result = sequencer.carry_out(agreed)
+            return _report_done(session, repository, "run", agreed, result)
 
 
 def _warn(session: Session, repository: Repository) -> None:
