@@ -58,6 +58,9 @@ class ObjectStore(Protocol):
     def blob(self, oid: Oid) -> bytes:
         """The bytes of the blob ``oid``."""
 
+    def size(self, oid: Oid) -> int:
+        """The size of the blob ``oid`` in bytes, found without reading it."""
+
     def add_tree(self, entries: Tree) -> Oid:
         """Add a tree to memory (nothing reaches the disk) and return its id."""
 
