@@ -36,6 +36,7 @@ from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
+from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
@@ -78,7 +79,7 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    return promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
 
 
 def _moves(seen: Observation, request: Request) -> bool:

@@ -20,10 +20,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts"),
-    ("history", "worktree", "journal"),
+    ("history", "worktree", "journal", "signers"),
     ("upstream", "policy"),
     ("checkout", "replay", "carry", "backup"),
-    ("observe", "plan", "rescue"),
+    ("observe", "plan", "rescue", "signing"),
     ("forest", "undo", "waiting", "holdings"),
     ("rehearse", "sequencer", "letting_go"),
     ("report",),

@@ -84,11 +84,13 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
     from resync.backup import pin_autostash
+    from resync.checkout import programs_for
     from resync.commands import hooks
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
+    from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
@@ -120,11 +122,13 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            for line in _headline(rehearsed):
+            agreed = signed(repository, rehearsed, programs_for(repository, settings))
+            console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
+            for line in _headline(agreed):
                 console.log(f"{repository.root}: {line}")
-            with hooks.around(session, repository, rehearsed, "run"):
-                result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result)
+            with hooks.around(session, repository, agreed, "run"):
+                result = sequencer.carry_out(agreed)
+            return _report_done(session, repository, "run", agreed, result)
 
 
 def _headline(plan: Plan) -> Iterator[str]:

@@ -216,6 +216,9 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
             yield from _file_lines(file, width, paint)
+    if plan.signs is not None:
+        yield ""
+        yield f"What is reapplied is signed anew ({plan.signs}), so it gets other ids than a plan has."
     if plan.notes:
         yield ""
         yield from note_lines(plan.notes, paint)
