@@ -21,7 +21,7 @@ FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal", "signers"),
-    ("upstream",),
+    ("upstream", "policy"),
     ("checkout", "replay", "carry", "backup"),
     ("observe", "plan", "rescue", "signing"),
     ("forest", "undo", "waiting", "holdings"),
@@ -29,7 +29,7 @@ FLOORS = (
     ("report",),
     ("console",),
     ("commands",),
-    ("demo",),
+    ("demo", "failures"),
     ("cli",),
     ("__main__",),
 )
