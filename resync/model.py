@@ -297,7 +297,8 @@ SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
-    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
+    are the paths whose conflicts were resolved as a person had resolved them before.
     """
 
     oid: Oid
@@ -308,6 +309,7 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    resolved: tuple[TreePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

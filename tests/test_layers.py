@@ -21,7 +21,7 @@ FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal", "signers"),
-    ("upstream", "policy"),
+    ("upstream", "policy", "resolutions"),
     ("checkout", "replay", "carry", "backup"),
     ("observe", "plan", "rescue", "signing"),
     ("forest", "undo", "waiting", "holdings"),
