@@ -31,6 +31,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
@@ -80,7 +81,8 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
