@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -283,9 +282,3 @@ SCENARIOS = (
 def named(name: str) -> Scenario:
     """The scenario of this name."""
     return next(each for each in SCENARIOS if each.name == name)
-
-
-def copy(source: Path, target: Path) -> None:
-    """A copy of a folder with links, modes, times and owners as they are."""
-    pid = os.spawnlp(os.P_NOWAIT, "cp", "cp", "-a", str(source), str(target))
-    assert os.waitpid(pid, 0)[1] == 0, source
