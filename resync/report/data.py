@@ -69,6 +69,7 @@ def document(
         "attributes_lost": [_named("path", path) for path in bared],
         "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
+        **({"signs": plan.signs} if plan is not None and plan.signs is not None else {}),
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
         "error": {"kind": error.kind, "message": error.message} if error is not None else None,
@@ -146,6 +147,7 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
         **_named_all("conflicts", commit.conflicts),
+        **_named_all("resolved", commit.resolved),
     }
 
 

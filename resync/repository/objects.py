@@ -98,11 +98,17 @@ class Objects:
                 yield from (self._new_large.get(oid) or self._stored(oid)).pieces()
 
     def size(self, oid: Oid) -> int:
-        """The size of a blob in bytes; raises as ``raw`` does."""
-        try:
-            return len(self.blob(oid))
-        except LargeBlob:
-            return (self._new_large.get(oid) or self._stored(oid)).size
+        """The size of a blob in bytes, as its head has it; raises as ``raw`` does."""
+        if oid in self._new:
+            return len(self._new[oid][1])
+        if oid in self._new_large:
+            return self._new_large[oid].size
+        with _reading(oid):
+            name = bytes.fromhex(oid.decode("ascii"))
+            for pack in self._packs:
+                with suppress(*self._not_there):
+                    return packed_size(pack, pack.index.object_offset(name))  # type: ignore[arg-type]
+            return self._stored(oid).size
 
     def _stored(self, oid: Oid) -> Stored:
         """Where the disk has an object; raises ``KeyError``. The store would read a loose one to find it."""
