@@ -29,7 +29,7 @@ def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     calls = stage.recording(prepared.scenario).everything(stage.now)
     stage.save("end")
     changing = [number for number, call in enumerate(calls) if call.changes]
-    first = next(number for number in changing if _changes_work(calls[number], prepared.place))
+    first = first_change(prepared, calls)
     swept, seen = Swept(name=prepared.scenario.name, calls=len(changing)), set[bytes]()
     swept.meant = len(FORGETS) * (sample.size(len(changing)) + 1)
     for numbers in chain([iter([changing.index(first)])], sample.rounds(len(changing))):
@@ -60,7 +60,7 @@ def _look(
     change: bool,
 ) -> None:
     try:
-        _cut(stage, disk, forgets)
+        cut(stage, disk, forgets)
         check_seeds(prepared)
         if change:
             check_backup(prepared.place)
@@ -71,11 +71,16 @@ def _look(
         swept.failures.append(f"{forgets} not synced is gone before {call}: {lost}")
 
 
-def _cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
+def cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
     """Have here what the power cut leaves."""
     shutil.rmtree(stage.now)
     stage.now.mkdir()
     disk.put(stage.now, forgets)
+
+
+def first_change(prepared: Prepared, calls: Sequence[Call]) -> int:
+    """The number of the first call that changes files, index or HEAD."""
+    return next(number for number, call in enumerate(calls) if _changes_work(call, prepared.place))
 
 
 def _changes_work(call: Call, place: Place) -> bool:
@@ -121,7 +126,7 @@ def _check_model(stage: Stage, calls: Sequence[Call]) -> None:
     disk = Disk(stage.now)
     for call in calls:
         disk.carry_out(call)
-    _cut(stage, disk, "nothing")
+    cut(stage, disk, "nothing")
     modelled = dict(_contents(stage.now))
     stage.restore("end")
     real = dict(_contents(stage.now))

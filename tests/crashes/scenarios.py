@@ -102,6 +102,19 @@ def _in_the_way(world: World) -> None:
     publish(world)
 
 
+def _removal(world: World) -> None:
+    """Upstream takes a file away and does nothing else, so no new file comes; a staged edit is in no file."""
+    at = work(world)
+    world.commit("Before", {"gone.txt": "gone\n"}, at=at)
+    start(world)
+    world.write("README", "staged and nowhere else\n")
+    world.git("add", "README")
+    world.write("README", "edited again\n")
+    world.git("rm", "-q", "gone.txt", at=at)
+    world.git("commit", "-q", "--amend", "-m", "Old way, without a file", at=at)
+    publish(world)
+
+
 def _links(world: World) -> None:
     at = work(world)
     (at / "a").symlink_to("numbers.txt")
@@ -251,6 +264,7 @@ SCENARIOS = (
     Scenario(name="dirty", make=_dirty),
     Scenario(name="conflicts", make=_conflicts),
     Scenario(name="in the way", make=_in_the_way),
+    Scenario(name="removal", make=_removal),
     Scenario(name="links", make=_links),
     Scenario(name="branches", make=_branches, command=_ALL),
     Scenario(name="undo of branches", make=_branches, first=(_ALL,), command=("undo", "--yes")),

@@ -76,6 +76,23 @@ def test_without_power(stage: Stage) -> None:
 
 
 @needs_strace
+def test_what_git_has_not_synced_is_durable_before_the_first_change(stage: Stage) -> None:
+    """git leaves loose objects to the system, unless core.fsync says otherwise: a blob that was staged a
+    moment ago may be nowhere after a power cut, and the backup names it."""
+    prepared = stage.prepare(named("removal"))
+    stage.restore("start")
+    calls = stage.recording(prepared.scenario).everything(stage.now)
+    stage.restore("start")
+    objects = prepared.place.git_dir / "objects"
+    disk = Disk(stage.now, unsynced=[*objects.glob("??/*")])
+    for call in calls[: power.first_change(prepared, calls)]:
+        disk.carry_out(call)
+    power.cut(stage, disk, "data")
+    check_seeds(prepared)
+    power.check_backup(prepared.place)
+
+
+@needs_strace
 def test_a_commit_between_two_steps(stage: Stage) -> None:
     check(races.between(stage, stage.prepare(named("conflicts")), Sample(at_most=4)), 4)
 
