@@ -30,7 +30,7 @@ from resync.model import (
 )
 from resync.repository.config import BIG_FILE
 from resync.repository.damage import damaged, missing, signs_of_damage
-from resync.repository.packs import clear_dead, incoming, write_pack
+from resync.repository.packs import clear_dead, incoming, sync_loose, write_pack
 from resync.repository.pieces import Stored, in_memory, in_pack, loose, packed_size
 
 if TYPE_CHECKING:
@@ -376,6 +376,10 @@ class Objects:
                 waiting += (commit.tree, *commit.parents)
             elif kind == TREE:
                 waiting += (entry.oid for entry in self.tree(oid).values() if entry.mode != MODE_GITLINK)
+
+    def sync(self) -> None:
+        """Have every object on the disk durable, whoever wrote it."""
+        sync_loose(self._store)
 
     def write_pack(self, oids: Iterable[Oid]) -> int:
         """Write objects to the disk as one pack, fsynced with its directory; return how many.
