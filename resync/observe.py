@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from resync.errors import Refused
@@ -43,7 +44,7 @@ class Observation:
     upstream: Upstream
     local: tuple[Oid, ...]
     merged: frozenset[Oid]
-    gone: frozenset[Oid]
+    gone: AbstractSet[Oid]
     evidence: tuple[Evidence, ...]
     elsewhere: Elsewhere
     follows_tags: bool

@@ -31,11 +31,14 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
+from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
 from resync.resolutions import Resolutions
+from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
@@ -44,7 +47,7 @@ from resync.worktree.access import with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, boolean
+from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000
@@ -63,6 +66,7 @@ def rehearse(
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
+    request = settled(repository.config, request)
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
@@ -74,14 +78,15 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
     """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
     if seen.upstream.kind == "up-to-date":
         return False
-    return seen.upstream.kind != "advanced" or request.advance
+    return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
 def _refuse_surprises(
@@ -136,8 +141,6 @@ def _announced(
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    if wanted is None:
-        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
     # Otherwise nothing hangs on it but whether a script may follow upstream back.
     if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
         return None

@@ -19,7 +19,6 @@ from resync.repository import Objects
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
-_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
 _SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
@@ -255,10 +254,7 @@ class _Picker:
             )
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
-        notes = list(map(str, merged.notes))
-        if _is_signed(commit):
-            notes.append("reapplied without its signature, which is of the old commit")
-        return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
+        return replace(_verdict(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
 
 
 def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
@@ -279,11 +275,6 @@ def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: b
         if keeping:
             kept.append(line)
     return b"\n".join(kept) + separator + message
-
-
-def _is_signed(commit: Commit) -> bool:
-    headers = commit.raw.partition(b"\n\n")[0]
-    return any(line.split(b" ", 1)[0] in _SIGNATURES for line in headers.split(b"\n"))
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:

@@ -72,6 +72,7 @@ def document(
         "attributes_lost": [_named("path", path) for path in bared],
         "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
+        **({"signs": plan.signs} if plan is not None and plan.signs is not None else {}),
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
         "error": {"kind": error.kind, "message": error.message} if error is not None else None,

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
 
 from resync.model import TreePath
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders
 
 LARGEST = 32 * 1024 * 1024
 """Larger images (bytes) are not read: no text that a person resolves is."""
@@ -156,7 +156,7 @@ def _write_new(path: str, data: bytes) -> None:
     with open(os.open(path, flags, 0o666), "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
 
 
 # --- MERGE_RR ----------------------------------------------------------------------------------------
