@@ -229,8 +229,13 @@ def _made_since(repository: Repository, plan: Plan, base: Oid) -> Mapping[tuple[
     tips = [tip for tip in map(repository.ref, names) if tip is not None]
     history = open_history(repository)
     since = history.topological(history.reachable(tips, [base], ignore_cut=True))
-    commits = map(repository.objects.commit, since)
-    return {(each.author, each.subject): each.oid for each in commits if len(each.parents) == 1}
+    known = {each.new_oid for each in _commits(plan)} | {each.oid for each in _commits(plan)}
+    found: dict[tuple[bytes, bytes], list[Oid]] = {}
+    for commit in map(repository.objects.commit, since):
+        if commit.oid not in known and len(commit.parents) == 1:
+            found.setdefault((commit.author, commit.subject), []).append(commit.oid)
+    # Of several, as a script may make them, nobody can say which it is.
+    return {key: oids[0] for key, oids in found.items() if len(oids) == 1}
 
 
 # --- in ----------------------------------------------------------------------------------------------

@@ -108,6 +108,10 @@ def test_before_it_is_resolved_there_is_nothing_to_hand_on(two: tuple[World, Pat
     pick_parked(world, {"numbers.txt": BOTH})
     assert export(world).complete
     world.git("branch", "rescue/mine")
+    world.git("commit", "-q", "--allow-empty", "-m", "Count my way")
+    with pytest.raises(Refused) as refused:
+        export(world)
+    assert refused.value.kind == "nothing-resolved", "either of the two may be the one"
     with pytest.raises(Refused) as refused:
         export(world, "rescue/mine")
     assert refused.value.kind == "nothing-parked"

@@ -221,7 +221,7 @@ def _parsed(data: bytes | None) -> dict[TreePath, Standing] | None:
     records = (data if data is not None else b"?").split(b"\0")
     for each in records[:-1]:
         record = _RECORD.fullmatch(each)
-        if record is None:
+        if record is None or b".." in record[3].split(b"/") or record[3].startswith(b"/"):
             return None
         found[TreePath(record[3])] = Standing(record[1].decode(), int(record[2] or 0))
     return found if records[-1] == b"" else None
