@@ -1,9 +1,9 @@
 """Making files, folders and whole file systems durable: what is done so survives a power cut.
 
 As strictly as git by default, or stricter: ``core.fsync`` names what git may leave to the system, and
-nothing is left to it here. ``core.fsyncMethod`` could only ask for less (``writeout-only`` leaves bytes in the
-drive's cache) or for what is no question here (``batch`` is about many loose objects; a run writes one pack),
-so it is not looked at.
+nothing is left to it here. ``core.fsyncMethod`` could only ask for less (``writeout-only`` leaves bytes in
+the drive's cache) or for what is no question here (``batch`` is about many loose objects; a run writes one
+pack), so it is not looked at.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def make_folders(path: str) -> None:
 def sync_file_system(path: bytes, *, files_in: Iterable[bytes], folders: Iterable[bytes]) -> None:
     """Have all durable that was done on the file system of ``path``: by Linux's syncfs(2).
 
-    Elsewhere nothing waits for that, so the files in some folders and the names in others are made durable one
-    by one; those that are not there are passed over.
+    Elsewhere nothing waits for that, so the files in some folders and the names in others are made durable
+    one by one; those that are not there are passed over.
     """
     if sys.platform == "linux":
         import ctypes
