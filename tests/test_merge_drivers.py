@@ -171,8 +171,9 @@ def test_stopping_resync_stops_its_driver(world: World) -> None:
 
 
 OUTLIVES = (
-    "echo $$ >../pid.part && mv ../pid.part ../pid; until [ -e ../go ]; do sleep 0.02; done;"
-    " (echo late; cat %B) >%A; echo late >%A.new; mv %A.new %O; rm -f %B; touch ../ended"
+    "exec 2>/dev/null; trap 'touch ../ended' EXIT; echo $$ >../pid.part && mv ../pid.part ../pid;"
+    " until [ -e ../go ]; do sleep 0.02; done;"
+    " (echo late; cat %B) >%A; echo late >%A.new; mv %A.new %O; rm -f %B"
 )
 
 
