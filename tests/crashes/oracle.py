@@ -176,8 +176,12 @@ def state(place: Place) -> State:
         if not line.startswith(_OURS)
     ]
     for each in place.checkouts:
-        found = place.git("rev-parse", "-q", "--verify", "ORIG_HEAD", at=each, check=False).strip()
-        refs.append(b"ORIG_HEAD " + found)
+        for name in ("ORIG_HEAD", "CHERRY_PICK_HEAD"):
+            found = place.git("rev-parse", "-q", "--verify", name, at=each, check=False).strip()
+            refs.append(name.encode() + b" " + found)
+        folder = place.git("rev-parse", "--absolute-git-dir", at=each).rstrip(b"\n")
+        message = Path(os.fsdecode(folder)) / "MERGE_MSG"
+        refs.append(b"MERGE_MSG " + (message.read_bytes() if message.exists() else b""))
     return State(tuple(refs), tuple(_checkout(place, each) for each in place.checkouts))
 
 
