@@ -60,6 +60,7 @@ def with_backup(
     """
     saved = snapshot(repository.objects, plan.head, changes, in_the_way, who)
     rescue = _rescue_branch(repository, plan, plan.head.name, saved.rescue) if visible else None
+    sitting = plan.sitting
     kept = {
         "work": saved.rescue,
         "private": saved.private,
@@ -68,7 +69,8 @@ def with_backup(
         "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
         "upstream": _old_tracked(plan),
         "new": plan.new_tip,
-        "aside": plan.sitting.aside if plan.sitting is not None else None,
+        "aside": sitting.aside if sitting is not None else None,
+        "under": sitting.taken.under if sitting is not None and sitting.taken is not None else None,
     }
     branches = tuple(_with_rescue(repository, plan, each) for each in plan.branches)
     pins = [(name.encode(), oid) for name, oid in kept.items() if oid is not None]
