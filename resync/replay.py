@@ -133,7 +133,7 @@ class _Picker:
             verdict = self._pick_plain(commit, upstream.twins)
         left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
         if left_out:
-            verdict = _verdict(commit, "dropped-by-upstream", left_out)
+            verdict = verdict_on(commit, "dropped-by-upstream", left_out)
         elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
             said = upstream.mentions.said_of(commit)
@@ -151,13 +151,13 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = twins.find(commit.oid)
-        options = self._options_for(commit)
+        options = options_for(commit, self._options)
         if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
-            return _verdict(commit, "already-upstream", _same_patch(twin))
+            return verdict_on(commit, "already-upstream", _same_patch(twin))
         merged = merge_trees(self._objects, base, ours, commit.tree, options)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
-            return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
+            return verdict_on(commit, "already-upstream", _same_patch(twin) + gone)
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
             conflicts = merged.conflicts
@@ -171,7 +171,7 @@ class _Picker:
                 if resolved
                 else "upstream has all of its changes"
             )
-            return replace(_verdict(commit, "became-empty", why), resolved=resolved)
+            return replace(verdict_on(commit, "became-empty", why), resolved=resolved)
         return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
@@ -180,16 +180,18 @@ class _Picker:
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
-            return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
+            return verdict_on(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
             reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
-            return _verdict(commit, "parked", "; ".join(reasons), conflicts=unsettled)
-        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options_for(commit))
+            return verdict_on(commit, "parked", "; ".join(reasons), conflicts=unsettled)
+        merged = merge_trees(
+            self._objects, automatic.tree, ours.tree, commit.tree, options_for(commit, self._options)
+        )
         if not merged.clean:
             return _parked(commit, merged)
         if len(parents) == 1 and merged.tree == ours.tree:
-            return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
+            return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
@@ -223,20 +225,14 @@ class _Picker:
             ).tree
         return tree
 
-    def _options_for(self, commit: Commit) -> MergeOptions:
-        """The options for picking a commit, with git's labels for the sides of a pick."""
-        name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-        base = b"parent of " + name if commit.parents else b"(empty tree)"
-        return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
-
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
             return replace(
-                _verdict(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
+                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
-        return replace(_verdict(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
+        return replace(verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
 
 
 def as_recorded(
@@ -267,6 +263,13 @@ def recorded(
         if entry is not None and blobs:
             found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
     return found
+
+
+def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
+    """The options for picking a commit, with git's labels for the sides of a pick."""
+    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+    base = b"parent of " + name if commit.parents else b"(empty tree)"
+    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
 
 def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
@@ -322,12 +325,13 @@ def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
     paths = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
     kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
     reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
-    return _verdict(commit, "parked", "; ".join(reasons), conflicts=paths)
+    return verdict_on(commit, "parked", "; ".join(reasons), conflicts=paths)
 
 
-def _verdict(
+def verdict_on(
     commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
 ) -> LocalCommit:
+    """A commit with what becomes of it and why, for people."""
     return LocalCommit(
         oid=commit.oid,
         subject=commit.subject,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from resync.model import Backup, LocalCommit, MoveRefs, Note, Oid, Plan, RefUpdate, Step, Switch
+from resync.model import Backup, LocalCommit, MoveRefs, Note, Oid, Plan, RefUpdate, SetMessage, Step, Switch
 from resync.notes import with_notes
 from resync.programs import Programs
 from resync.replay import rewritten
@@ -125,7 +125,7 @@ def _renamed_step(step: Step, ids: Mapping[Oid, Oid]) -> Step:
             return replace(step, refs=_renamed_updates(step.refs, ids))
         case MoveRefs():
             return replace(step, updates=_renamed_updates(step.updates, ids))
-        case Switch():
+        case Switch() | SetMessage():
             return step
 
 

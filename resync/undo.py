@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from resync import plan as planning
-from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
+from resync.backup import CHERRY_PICK_HEAD, ORIG_HEAD, RUN_REFS, move_head, with_backup
 from resync.checkout import Checkout, programs_for, read_checkout
 from resync.errors import Refused
 from resync.history import open_history, tree_changes
@@ -28,13 +29,16 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
+    SetMessage,
     Switch,
     TreeEntry,
     TreePath,
 )
 from resync.repository import Repository
+from resync.repository.merge_message import read_message
 from resync.request import Caller
 from resync.rescue import read
+from resync.whole import whole
 from resync.worktree.access import with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
@@ -43,13 +47,14 @@ from resync.worktree.untracked import untracked_in_the_way
 
 
 def choose(journals: Journals, run: str | None) -> Journal:
-    """The run to undo: the named one, else the last that changed something.
+    """The run to undo: the named one, else the last that changed something. A sitting counts as one run,
+    which has the name of its first.
 
     Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
         for entry, _ in journals.finished():
-            return journals.load(entry.run)
+            return whole(journals, entry.run)
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )
@@ -62,8 +67,9 @@ def choose(journals: Journals, run: str | None) -> Journal:
             f"Run {run} was made in another working tree, {journal.plan.checkout}. Nothing was changed.",
             f"cd {journal.plan.checkout}, then resync undo {run}",
         )
+    journal = whole(journals, run)
     for later, stands in journals.finished():
-        if stands and later.undoes == run:
+        if stands and later.undoes == journal.plan.id:
             raise Refused(
                 "already-undone",
                 f"Run {run} was undone by run {later.run}. Nothing was changed.",
@@ -73,9 +79,19 @@ def choose(journals: Journals, run: str | None) -> Journal:
 
 
 def holding(journals: Journals, branch: RefName | None) -> Plan | None:
-    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``)."""
-    last = next(_done_on(journals, branch), None)
+    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``). What
+    only took up parked work does not count."""
+    runs = (plan for plan in _done_on(journals, branch) if not _beside(journals, plan))
+    last = next(runs, None)
     return last if last is not None and last.holds is not None else None
+
+
+def _beside(journals: Journals, plan: Plan) -> bool:
+    """Whether a run is a part of a sitting that does not follow upstream, or took one back."""
+    if plan.undoes is not None:
+        with suppress(Refused):  # its record may be gone
+            return _beside(journals, journals.load(plan.undoes, steps=False).plan)
+    return plan.sitting is not None and plan.upstream is None
 
 
 def _done_on(journals: Journals, branch: RefName | None) -> Iterator[Plan]:
@@ -114,6 +130,7 @@ def rehearse_undo(
     said (they are on the rescue branch either way), and whatever reading the checkout refuses.
     """
     undone, head = journal.plan, repository.head()
+    sitting = undone.sitting if undone.sitting is not None and undone.sitting.open else None
     if repository.ref(_work(undone)) is None:
         raise _missing_backup(undone)
     if head.branch != undone.head.branch:
@@ -121,7 +138,7 @@ def rehearse_undo(
         raise Refused(
             "other-branch",
             f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
-            f"git checkout {name}, then resync undo {undone.id}",
+            f"git checkout {name}, then resync {'abort' if sitting is not None else 'undo ' + undone.id}",
         )
     since = _Since(repository, Journals(repository), undone, head)
     if since.somebody_moved and not discard_newer:
@@ -133,19 +150,21 @@ def rehearse_undo(
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
-        return _plan_back(repository, undone, since, caller, settings, filters)
+        checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
+        return _plan_back(repository, undone, since, checkout, caller, settings, filters)
 
 
 def _plan_back(
     repository: Repository,
     undone: Plan,
     since: _Since,
+    checkout: Checkout,
     caller: Caller,
     settings: WorktreeSettings,
     filters: Filters,
 ) -> Plan:
     head = since.head
-    checkout = read_checkout(repository, head, settings, filters)
+    halted = undone.sitting is not None and undone.sitting.open
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings, filters)
     changes = list(undone.file_changes)
@@ -167,12 +186,27 @@ def _plan_back(
         commits=since.commits,
         files=back.edits(changes, records, files, in_the_way),
         rescue=None,
-        steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
+        steps=(
+            switch,
+            MoveRefs(updates=tuple(back.refs(updates, undone))),
+            *_message_back(repository, undone),
+        ),
         undoes=undone.id,
-        holds=_hold(Journals(repository), undone),
+        # Who gives up in the middle has not turned away from where upstream is.
+        holds=None if halted else _hold(Journals(repository), undone),
         notes=filters.notes,
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
+
+
+def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
+    """The step that puts git's message for the next commit back, where the run left one that still stands or
+    took one away."""
+    data = read_message(repository)
+    now = repository.objects.add_blob(data) if data is not None else None
+    for step in undone.steps:
+        if isinstance(step, SetMessage) and step.before != now:
+            yield SetMessage(before=now, after=step.before)
 
 
 def _work(run: Plan) -> RefName:
@@ -314,7 +348,7 @@ class _Back:
         """
         going = {change.path: change.before for change in back}
         left = {change.path: change.after for change in changes}
-        indexed = {record.path: record.after for record in records}
+        indexed = {record.path: record.after for record in records if not record.stage}
         found: list[LocalFile] = []
         for state in self._checkout.changes:
             path = state.path
@@ -365,9 +399,17 @@ class _Back:
 
     def index(self, records: Sequence[IndexChange]) -> Iterator[IndexChange]:
         """The index entries as they are now and as they were before the run."""
+        index = self._checkout.index
+        unmerged = {(each.path, each.stage): each for stages in index.unmerged.values() for each in stages}
         for change in records:
-            now = planning.record(self._checkout.index.entries.get(change.path))
-            yield IndexChange(path=change.path, before=now, after=change.before)
+            entry = index.entries.get(change.path)
+            if change.stage:
+                entry = unmerged.pop((change.path, change.stage), None)
+            yield IndexChange(
+                path=change.path, stage=change.stage, before=planning.record(entry), after=change.before
+            )
+        for (path, stage), entry in unmerged.items():
+            yield IndexChange(path=path, stage=stage, before=planning.record(entry), after=None)
 
     def refs(self, updates: Sequence[RefUpdate], undone: Plan) -> Iterator[RefUpdate]:
         """The branch back in any case, other refs where nobody has moved them since."""
@@ -375,7 +417,10 @@ class _Back:
         if self._head.tip != undone.head.tip:
             yield from move_head(self._repository, self._head, undone.head.tip, message)
         for update in updates:
-            mine = update.name in (ORIG_HEAD, self._head.branch, b"HEAD")
+            now = self._repository.ref(update.name)
+            if update.name == CHERRY_PICK_HEAD and now != update.old:
+                yield RefUpdate(name=update.name, old=now, new=update.old, message=message)
+            mine = update.name in (CHERRY_PICK_HEAD, ORIG_HEAD, self._head.branch, b"HEAD")
             if not mine and self._repository.ref(update.name) == update.new:
                 yield update.inverse(message)
 
