@@ -136,7 +136,8 @@ def check_finished(world: World, tip: str, before: dict[str, str]) -> None:
     """Three commits with their own changes, original author, date and message; the edits as before."""
     made = world.git("rev-list", "--reverse", f"{tip}..HEAD").splitlines()
     for path, oid in zip((NOVA, ANSIBLE, OPENSTACK), made, strict=True):
-        assert world.git("diff", "--name-only", f"{oid}~", oid) == path
+        changed = [world.git("diff", "--name-only", f"{each}~", each) for each in (oid, COMMITS[path])]
+        assert changed[0] == changed[1]
         for form in ("%an <%ae> %ad", "%B"):
             wanted = world.git("log", "-1", f"--format={form}", COMMITS[path])
             assert world.git("log", "-1", f"--format={form}", oid) == wanted
