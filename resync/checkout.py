@@ -11,6 +11,7 @@ from resync.merge import MergeOptions
 from resync.model import Head, Oid, PathState, Sitting, TreePath
 from resync.programs import Programs
 from resync.repository import Repository
+from resync.repository.durable import fsync
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
@@ -105,5 +106,5 @@ def _keep_copy(repository: Repository, data: bytes) -> str:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     return path

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
-from resync.backup import move_head, move_pick, set_message, with_backup
-from resync.carry import Carried, carry, trees
-from resync.checkout import Checkout, merge_options_at, programs_for, read_checkout
-from resync.commit_message import message_rules
+from resync.backup import move_head, with_backup
+from resync.carry import carry
+from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.journal import Journals
@@ -21,7 +20,6 @@ from resync.merge import MergeOptions
 from resync.model import (
     BranchMove,
     InTheWay,
-    LocalCommit,
     LocalFile,
     MoveRefs,
     Note,
@@ -29,21 +27,23 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
-    SetMessage,
-    Sitting,
+    Upstream,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
-from resync.picking import show, stop_at_conflict
+from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
 from resync.request import Caller, Request
+from resync.resolutions import Resolutions
+from resync.signing import promised
+from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
-from resync.worktree.settings import WorktreeSettings, boolean
-from resync.worktree.snapshot import stash
+from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked
 
 
@@ -59,6 +59,7 @@ def rehearse(
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
+    request = settled(repository.config, request)
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
@@ -70,14 +71,15 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
     """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
     if seen.upstream.kind == "up-to-date":
         return False
-    return seen.upstream.kind != "advanced" or request.advance
+    return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
 def _refuse_surprises(
@@ -95,20 +97,18 @@ def _refuse_surprises(
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
         )
-    if upstream.kind == "unrelated" and request.onto is None:
+    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
+    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
+    announced = _announced(repository, seen, request, settings, unsure=unsure)
+    if unsure and announced is None:
+        how = {
+            "unrelated": "has no history in common with what it was",
+            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
+        }[upstream.kind]
         raise Refused(
-            "unrelated-upstream",
-            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
-            "if it is really the new home of your work: resync run --onto REV",
-        )
-    announced = _announced(repository, seen, request, settings)
-    sure = request.expect is not None or request.onto is not None or announced is not None
-    if upstream.kind == "rewound" and request.unattended and not sure:
-        raise Refused(
-            "rewound-upstream",
-            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
-            " Nothing was changed.",
-            "if that is meant: resync run --expect OID",
+            f"{upstream.kind}-upstream",
+            f"{upstream.name} {how}. Nothing was changed.",
+            _if_meant(upstream),
         )
     held = holding(Journals(repository), seen.head.branch)
     if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
@@ -124,30 +124,40 @@ def _refuse_surprises(
     return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
+def _if_meant(upstream: Upstream) -> str:
+    assert upstream.new_tip is not None
+    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+
+
 def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
 ) -> Announcement | None:
     """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced."""
+    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    if wanted is None:
-        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
-    # Otherwise nothing hangs on it but whether a script may follow upstream back.
-    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+    if not wanted and not unsure:
         return None
     tags = seen.fetched.announcements if seen.fetched is not None else {}
     try:
         return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused:
+    except Refused as refusal:
         if wanted:
+            raise
+        if refusal.kind == "untrusted-announcement":
+            refusal.hint = _if_meant(seen.upstream)
             raise
         return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
     return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _whole(expected: str | None, tip: Oid | None) -> bool:
+    """Whether the whole id is expected: of seven digits somebody can make another commit."""
+    return expected is not None and tip is not None and expected.lower().encode() == tip
 
 
 def _refuse_edits(plan: Plan, request: Request) -> None:
@@ -277,7 +287,7 @@ def _plan_of_move(
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = _stop(repository, seen, request, checkout, replayed, options, caller)
+    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
     if stop is not None:
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()
@@ -318,58 +328,6 @@ def _plan_of_move(
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stop:
-    """A run that stops at its first conflict: it is the first step of a sitting (see ``sitting``)."""
-
-    commits: tuple[LocalCommit, ...]
-    carried: Carried
-    sitting: Sitting
-    pick: tuple[RefUpdate, ...]
-    messages: tuple[SetMessage, ...]
-
-
-def _stop(
-    repository: Repository,
-    seen: Observation,
-    request: Request,
-    checkout: Checkout,
-    replayed: Replay,
-    options: MergeOptions,
-    caller: Caller,
-) -> _Stop | None:
-    """The end of a run at the first conflict; None where there is none, or it goes on past it."""
-    onto, objects, head = seen.upstream.new_tip, repository.objects, seen.head
-    if request.on_conflict != "stop" or onto is None:
-        return None
-    who = caller.signed(repository.identity())
-    picked = stop_at_conflict(objects, replayed, onto, options, who)
-    if picked is None or picked.conflicted is None:
-        return None
-    shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))
-    index, worktree = trees(objects, objects.commit(head.tip).tree, checkout.changes)
-    return _Stop(
-        commits=picked.commits,
-        carried=Carried(
-            index=index,
-            worktree=worktree,
-            new_index=shown.index,
-            new_worktree=shown.worktree,
-            conflicts=shown.conflicts,
-        ),
-        sitting=Sitting(
-            id=caller.run,
-            tip=picked.tip,
-            taken=shown.taken,
-            commits=picked.left,
-            aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
-            announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
-        ),
-        pick=move_pick(repository, shown.taken.commit),
-        messages=set_message(repository, shown.message),
-    )
 
 
 def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
@@ -414,6 +372,7 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        recordings=Resolutions(repository).recordings,
     )
 
 

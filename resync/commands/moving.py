@@ -21,7 +21,7 @@ from resync.errors import Busy, ExitCode, Refused, ResyncError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
-from resync.report.words import shown
+from resync.report.words import count, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
 from resync.repository.trust import network_file_system
@@ -85,10 +85,13 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
     from resync.backup import pin_autostash
+    from resync.checkout import programs_for
+    from resync.commands import hooks
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
+    from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
@@ -108,6 +111,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 return _report_done(session, repository, "run", unfinished.plan, finished)
             refuse_unfinished(journals)
             prune(repository, journals, session.caller)
+            console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             except Refused as refusal:
@@ -120,8 +124,21 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result)
+            agreed = signed(repository, rehearsed, session.caller, programs_for(repository, settings))
+            console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
+            for line in _headline(agreed):
+                console.log(f"{repository.root}: {line}")
+            with hooks.around(session, repository, agreed, "run"):
+                result = sequencer.carry_out(agreed)
+            return _report_done(session, repository, "run", agreed, result)
+
+
+def _headline(plan: Plan) -> Iterator[str]:
+    """What upstream did and what will be done about it, for the log."""
+    if plan.upstream is not None:
+        yield next(text.upstream_lines(plan.upstream, lambda line, tone: line))
+    if plan.recorded:
+        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {text.changed(plan)} to change"
 
 
 def _warn(session: Session, repository: Repository) -> None:
@@ -167,10 +184,14 @@ def _asked_for_old_tip(session: Session, repository: Repository, request: Reques
 def _report_done(
     session: Session, repository: Repository, command: str, done: Plan, result: Result
 ) -> ExitCode:
-    """Say what became of everything, and record it with the run."""
-    if done.sitting is not None and done.upstream is None:
-        return resolving.report(session, repository, command, done, result)
+    """Tell the hook, say what became of everything, and record it with the run."""
+    from resync.commands import hooks
+
     console = session.console
+    if done.undoes is None:
+        hooks.rewritten(session, repository, done)
+    if hooks.of_sitting(done):
+        return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -182,6 +203,7 @@ def _report_done(
     waits = left_over or result.left or behind or elsewhere or unseen
     code = ExitCode.WAITING if waits else ExitCode.OK
     sitting = resolving.open_sitting(journals)
+    resolving.record(session, repository, sitting)
     if sitting is not None:
         code = ExitCode.UNFINISHED
     if result.interrupted:
@@ -216,12 +238,19 @@ def _report_done(
         console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
+    if not hooks.after(session, repository, done, document):
+        code = ExitCode.WAITING
+        document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
+        with suppress(OSError):
+            journals.conclude(done.id, document)
+    console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:
     """``continue`` or ``abort`` an interrupted run, else a person's work on conflicts."""
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -250,11 +279,13 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
             console.important(text.left_lines(left, console.paint))
-            console.document(
-                data.document(
-                    "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
-                )
+            document = data.document(
+                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
             )
+            if not hooks.after(session, repository, unfinished.plan, document):
+                code = ExitCode.WAITING
+                document["exit_code"] = int(code)
+            console.document(document)
             return code
 
 
@@ -277,6 +308,7 @@ def _resume_sitting(
 def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:
     """Everything back as it was before a run, as a new run."""
     from resync import undo as undoing
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -294,5 +326,6 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
                 repository, journal, session.caller, settings, discard_newer=discard_newer or not yes
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
-            result = sequencer.carry_out(rehearsed)
+            with hooks.around(session, repository, rehearsed, "undo"):
+                result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "undo", rehearsed, result)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from resync.repository.durable import fsync_directory
 from resync.repository.locks import replace_durably
-from resync.repository.packs import fsync_directory
 from resync.repository.repo import Repository
 
 
