@@ -14,8 +14,9 @@ from resync.commit_message import MessageRules, proposed
 from resync.errors import Refused
 from resync.history import tree_changes
 from resync.merge import MergeOptions, merge_trees
+from resync.merge.rerere import Recordings
 from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
-from resync.replay import Replay, options_for, rewritten, verdict_on
+from resync.replay import Replay, as_recorded, options_for, recorded, rewritten, verdict_on
 from resync.repository import Objects
 
 
@@ -48,18 +49,28 @@ def pick(
     options: MergeOptions,
     committer: bytes,
     edited: Collection[TreePath] = (),
+    *,
+    recordings: Recordings | None = None,
 ) -> Picked:
     """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
 
     A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
-    commits. New objects are added to memory. Raises ``Refused`` where an object is missing.
+    commits. Where one conflicts, ``recordings`` are asked: what is recorded for all of its conflicts is
+    committed, what is for some of them is in the files that the person finds. New objects are added to
+    memory. Raises ``Refused`` where an object is missing.
     """
     done: list[LocalCommit] = []
     for number, oid in enumerate(commits):
         commit = objects.commit(oid)
         ours = objects.commit(tip).tree
         base = objects.commit(commit.parents[0]).tree if commit.parents else None
-        merged = merge_trees(objects, base, ours, commit.tree, options_for(commit, options))
+        labelled = options_for(commit, options)
+        first = merge_trees(objects, base, ours, commit.tree, labelled)
+        merged = first if first.clean else as_recorded(objects, first, labelled, recordings)
+        if not merged.clean:
+            known = recorded(objects, first, labelled, recordings)
+            edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
+            merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
         paths = touched(objects, ours, merged)
         blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
         if blocked:
@@ -68,17 +79,24 @@ def pick(
             conflicted = Conflicted(commit=commit, merged=merged, paths=paths)
             left = tuple(commits[number + 1 :])
             return Picked(tip=tip, commits=tuple(done), left=left, conflicted=conflicted)
+        resolved = tuple(each.path for each in first.conflicts)
         if merged.tree == ours and commit.tree != base:
-            done.append(verdict_on(commit, "became-empty", "the branch has all of its changes"))
+            empty = verdict_on(commit, "became-empty", "the branch has all of its changes")
+            done.append(replace(empty, resolved=resolved))
             continue
         tip = made(objects, commit, merged.tree, tip, committer)
         reason = "; ".join(map(str, merged.notes))
-        done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip))
+        done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip, resolved=resolved))
     return Picked(tip=tip, commits=tuple(done))
 
 
 def stop_at_conflict(
-    objects: Objects, replayed: Replay, onto: Oid, options: MergeOptions, committer: bytes
+    objects: Objects,
+    replayed: Replay,
+    onto: Oid,
+    options: MergeOptions,
+    committer: bytes,
+    recordings: Recordings | None,
 ) -> Picked | None:
     """What a replay on ``onto`` comes to if it stops at the first commit that conflicts; None if none does.
 
@@ -108,7 +126,7 @@ def stop_at_conflict(
             tip = new
             break
     left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
-    picked = pick(objects, tip, left, options, committer)
+    picked = pick(objects, tip, left, options, committer, recordings=recordings)
     waits = [
         replace(each, verdict="parked", new_oid=None, reason=each.reason or "the run stops before it")
         if each.oid in left

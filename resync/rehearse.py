@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
-from resync.backup import move_head, move_pick, set_message, with_backup
-from resync.carry import Carried, carry, trees
-from resync.checkout import Checkout, merge_options_at, programs_for, read_checkout
-from resync.commit_message import message_rules
+from resync.backup import move_head, with_backup
+from resync.carry import carry
+from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.journal import Journals
@@ -21,7 +20,6 @@ from resync.merge import MergeOptions
 from resync.model import (
     BranchMove,
     InTheWay,
-    LocalCommit,
     LocalFile,
     MoveRefs,
     Note,
@@ -29,26 +27,23 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
-    SetMessage,
-    Sitting,
     Upstream,
 )
 from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
-from resync.picking import show, stop_at_conflict
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
 from resync.request import Caller, Request
 from resync.resolutions import Resolutions
 from resync.signing import promised
+from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
-from resync.worktree.snapshot import stash
 from resync.worktree.untracked import find_untracked
 
 
@@ -292,7 +287,7 @@ def _plan_of_move(
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = _stop(repository, seen, request, checkout, replayed, options, caller)
+    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
     if stop is not None:
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()
@@ -333,58 +328,6 @@ def _plan_of_move(
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stop:
-    """A run that stops at its first conflict: it is the first step of a sitting (see ``sitting``)."""
-
-    commits: tuple[LocalCommit, ...]
-    carried: Carried
-    sitting: Sitting
-    pick: tuple[RefUpdate, ...]
-    messages: tuple[SetMessage, ...]
-
-
-def _stop(
-    repository: Repository,
-    seen: Observation,
-    request: Request,
-    checkout: Checkout,
-    replayed: Replay,
-    options: MergeOptions,
-    caller: Caller,
-) -> _Stop | None:
-    """The end of a run at the first conflict; None where there is none, or it goes on past it."""
-    onto, objects, head = seen.upstream.new_tip, repository.objects, seen.head
-    if request.on_conflict != "stop" or onto is None:
-        return None
-    who = caller.signed(repository.identity())
-    picked = stop_at_conflict(objects, replayed, onto, options, who)
-    if picked is None or picked.conflicted is None:
-        return None
-    shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))
-    index, worktree = trees(objects, objects.commit(head.tip).tree, checkout.changes)
-    return _Stop(
-        commits=picked.commits,
-        carried=Carried(
-            index=index,
-            worktree=worktree,
-            new_index=shown.index,
-            new_worktree=shown.worktree,
-            conflicts=shown.conflicts,
-        ),
-        sitting=Sitting(
-            id=caller.run,
-            tip=picked.tip,
-            taken=shown.taken,
-            commits=picked.left,
-            aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
-            announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
-        ),
-        pick=move_pick(repository, shown.taken.commit),
-        messages=set_message(repository, shown.message),
-    )
 
 
 def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:

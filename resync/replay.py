@@ -235,6 +235,13 @@ class _Picker:
         return replace(verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
 
 
+def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
+    """The options for picking a commit, with git's labels for the sides of a pick."""
+    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+    base = b"parent of " + name if commit.parents else b"(empty tree)"
+    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
+
+
 def as_recorded(
     objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
 ) -> MergeResult:
@@ -263,13 +270,6 @@ def recorded(
         if entry is not None and blobs:
             found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
     return found
-
-
-def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
-    """The options for picking a commit, with git's labels for the sides of a pick."""
-    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-    base = b"parent of " + name if commit.parents else b"(empty tree)"
-    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
 
 def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:

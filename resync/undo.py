@@ -6,7 +6,7 @@ What has changed since is found and saved first; then branch, index and files go
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from resync import plan as planning
@@ -170,13 +170,12 @@ def _plan_back(
     changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
-    if head.tip != undone.new_tip:
-        newer = back.newer(undone, {change.path for change in changes})
-        changes += (file for file, _ in newer)
-        records += (entry for _, entry in newer)
+    files, entries = back.newer(undone, changes, records)
+    changes += files
+    records += entries
     in_the_way = back.in_the_way(changes)
-    files = with_access(repository.root, back.files(changes, in_the_way))
-    switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
+    final = with_access(repository.root, back.files(changes, in_the_way))
+    switch = Switch(files=final, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -184,7 +183,7 @@ def _plan_back(
         new_tip=undone.head.tip,
         upstream=None,
         commits=since.commits,
-        files=back.edits(changes, records, files, in_the_way),
+        files=back.edits(changes, records, final, in_the_way),
         rescue=None,
         steps=(
             switch,
@@ -361,9 +360,12 @@ class _Back:
                 found.append(LocalFile(path=each.path, state=planning.kind_of(each), verdict="parked"))
         return tuple(sorted(found, key=lambda each: (each.path, each.state)))
 
-    def newer(self, undone: Plan, touched: Collection[TreePath]) -> list[tuple[FileChange, IndexChange]]:
-        """What commits made since the run have changed at paths that the run did not touch, as changes from
-        how those paths were before the run: its backup has them."""
+    def newer(
+        self, undone: Plan, changes: Sequence[FileChange], records: Sequence[IndexChange]
+    ) -> tuple[list[FileChange], list[IndexChange]]:
+        """What people have changed since at paths that the run did not touch, as changes from how those paths
+        were before the run: its backup has them. That is what newer commits have, and in a sitting what was
+        committed or staged between its steps."""
         objects = self._repository.objects
         name = _work(undone)
         oid = self._repository.ref(name)
@@ -372,25 +374,32 @@ class _Back:
         kept = read(self._repository, name, oid, undone.id)
         tip = objects.commit(kept.tip).tree
         staged, unstaged = kept.staged or tip, kept.unstaged or tip
-        then, now = (objects.commit(each).tree for each in (undone.new_tip, self._head.tip))
-        found = []
-        for path, _, _ in tree_changes(objects, then, now):
+        since = undone.new_tip if undone.sitting is None else undone.head.tip
+        then, now = (objects.commit(each).tree for each in (since, self._head.tip))
+        newer = [path for path, _, _ in tree_changes(objects, then, now)]
+        touched = {change.path for change in changes}
+        files = []
+        for path in newer:
             if path in touched:
                 continue
-            clean, indexed, entry = (objects.entry(tree, path) for tree in (tip, staged, unstaged))
+            entry = objects.entry(unstaged, path)
             raw = objects.entry(kept.raw, path) if kept.raw is not None else None
             if raw is not None:
                 entry = raw
-            elif entry is not None and entry == clean:
+            elif entry is not None and entry == objects.entry(tip, path):
                 entry = self._form.after(path, entry)
-            record = IndexRecord(mode=indexed.mode, oid=indexed.oid) if indexed is not None else None
-            found.append(
-                (
-                    FileChange(path=path, before=entry, after=None),
-                    IndexChange(path=path, before=record, after=None),
-                )
-            )
-        return found
+            files.append(FileChange(path=path, before=entry, after=None))
+        indexed = {record.path for record in records if not record.stage}
+        if undone.sitting is None:
+            indexed |= touched
+        entries = []
+        # What conflicted and was not in the index may have been added to it as it was resolved.
+        for path in dict.fromkeys((*newer, *(record.path for record in records if record.stage))):
+            if path not in indexed:
+                had = objects.entry(staged, path)
+                before = IndexRecord(mode=had.mode, oid=had.oid) if had is not None else None
+                entries.append(IndexChange(path=path, before=before, after=None))
+        return files, entries
 
     def _now(self, change: FileChange) -> TreeEntry | None:
         if change.after is not None and change.after.mode == MODE_GITLINK:

@@ -24,7 +24,7 @@ FLOORS = (
     ("upstream", "policy", "resolutions", "resolution_file"),
     ("checkout", "replay", "carry", "backup", "commit_message", "whole"),
     ("observe", "plan", "rescue", "notes", "picking"),
-    ("forest", "undo", "waiting", "holdings", "jump", "exchange", "signing"),
+    ("forest", "undo", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
     ("rehearse", "sequencer", "letting_go", "sitting"),
     ("report",),
     ("console",),

@@ -41,27 +41,39 @@ def make(world: World) -> None:
     world.commit("New way", {"numbers.txt": OURS}, at=at)
     world.commit("No one", {"etc/tool.conf": CONFIG.replace("setting_1 = 1\n", "setting_one = 1\n")}, at=at)
     publish(world)
-    done = inside(world, "run", "--yes", "--dirty", "park")
-    assert done.code == 3, done
+    world.git("config", "remote.origin.url", "../up.git")  # so that a copy has its own
 
 
 @pytest.fixture(scope="module")
-def _parked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = tmp_path_factory.mktemp("parked")
-    home = base / "home"
-    home.mkdir()
-    made = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That, before the run in ``before`` and after it in ``parked``."""
+    top = tmp_path_factory.mktemp("made")
+    base = top / "before"
+    (base / "home").mkdir(parents=True)
+    made = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
     made.git("init", "-q", "--bare", "-b", "main", str(made.upstream), at=base)
     make(made)
-    return base
+    copy = _copied(base, top / "parked", base / "home")
+    done = inside(copy, "run", "--yes", "--dirty", "park")
+    assert done.code == 3, done
+    return top
+
+
+def _copied(made: Path, base: Path, home: Path) -> World:
+    shutil.copytree(made, base, symlinks=True)
+    return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
 
 
 @pytest.fixture
-def parked(_parked: Path, tmp_path: Path, hermetic: Path) -> World:
+def parked(_made: Path, tmp_path: Path, hermetic: Path) -> World:
     """A clone in which a run parked two commits, and restored edits to the same files and to others."""
-    base = tmp_path / "world"
-    shutil.copytree(_parked, base, symlinks=True)
-    return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(hermetic))
+    return _copied(_made / "parked", tmp_path / "world", hermetic)
+
+
+@pytest.fixture
+def before_the_run(_made: Path, tmp_path: Path, hermetic: Path) -> World:
+    """The same clone before that run."""
+    return _copied(_made / "before", tmp_path / "world", hermetic)
 
 
 def step(world: World, *arguments: str, code: int) -> Done:
@@ -315,21 +327,54 @@ def test_elsewhere_meanwhile(parked: World) -> None:
     check_edits(world)
 
 
+# --- what else follows from a commit ----------------------------------------------------------------------
+
+
+def test_recorded_for_the_next_time(parked: World) -> None:
+    """How it was resolved is recorded as git's rerere would, and used where the same comes again."""
+    world = parked
+    world.git("config", "rerere.enabled", "true")
+    step(world, code=4)
+    assert world.git("rerere", "status") == "numbers.txt"
+    resolve(world, "numbers.txt", MINE)
+    step(world, code=4)
+    assert world.git("rerere", "status") == "etc/tool.conf"
+    step(world, "abort", code=0)
+    assert world.git("rerere", "status") == ""
+    again = step(world, code=4).json
+    assert [each["reason"] for each in again["commits"]] == ["numbers.txt: a recorded resolution was used"]
+    assert again["sitting"]["subject"] == "Set one"
+    assert world.git("show", "HEAD:numbers.txt") + "\n" == MINE
+
+
+def test_notes_and_the_hook_follow(parked: World) -> None:
+    world = parked
+    oid = step(world, "status", code=3).json["waiting"][0]["commits"][0]["oid"]
+    world.git("config", "notes.rewriteRef", "refs/notes/commits")
+    world.git("notes", "add", "-m", "a note", oid)
+    hook = world.write(".git/hooks/post-rewrite", "#!/bin/sh\ncat >> told\n")
+    hook.chmod(0o755)
+    step(world, code=4)
+    resolve(world, "numbers.txt", MINE)
+    step(world, code=4)
+    new = world.git("rev-parse", "HEAD")
+    assert world.git("notes", "show", new) == "a note"
+    assert (world.clone / "told").read_text() == f"{oid} {new}\n"
+    world.git("checkout", "-q", "HEAD", "--", "etc/tool.conf")
+    resolve(world, "etc/tool.conf", SET)
+    world.git("commit", "-q", "--no-edit")
+    step(world, code=0)  # what git has committed is git's to tell of
+    assert (world.clone / "told").read_text() == f"{oid} {new}\n"
+
+
 # --- a run that stops at the first conflict ---------------------------------------------------------------
-
-
-@pytest.fixture
-def before_the_run(parked: World) -> World:
-    """The same clone before that run."""
-    step(parked, "undo", "--yes", code=0)
-    return parked
 
 
 def test_a_run_that_stops(before_the_run: World) -> None:
     world = before_the_run
     before = as_found(world)
-    stop = ("run", "--yes", "--redo", "--dirty", "park", "--on-conflict", "stop")
-    refused = step(world, *stop[:3], *stop[5:], code=1).json
+    stop = ("run", "--yes", "--dirty", "park", "--on-conflict", "stop")
+    refused = step(world, *stop[:2], *stop[4:], code=1).json
     assert refused["error"]["kind"] == "would-park"
     assert as_found(world) == before
     stopped = step(world, *stop, code=4).json
@@ -339,13 +384,14 @@ def test_a_run_that_stops(before_the_run: World) -> None:
     step(world, "abort", code=0)
     assert as_found(world) == before
     # Who gave up has not turned away from upstream.
-    step(world, "run", "--yes", "--dirty", "park", code=3)
+    new = world.git("rev-parse", "main", at=world.upstream)
+    step(world, "run", "--yes", "--dirty", "park", "--expect", new, code=3)
 
 
 def test_a_run_that_stops_and_goes_on(before_the_run: World) -> None:
     world = before_the_run
     before = as_found(world)
-    step(world, "run", "--yes", "--redo", "--dirty", "park", "--on-conflict", "stop", code=4)
+    step(world, "run", "--yes", "--dirty", "park", "--on-conflict", "stop", code=4)
     resolve(world, "numbers.txt", MINE)
     assert step(world, code=4).json["sitting"]["subject"] == "Set one"
     resolve(world, "etc/tool.conf", SET)
@@ -377,5 +423,5 @@ def test_a_run_does_not_stop_before_a_merge(before_the_run: World) -> None:
     world.commit("Aside", {"aside.txt": "aside\n"})
     world.git("checkout", "-q", "main")
     world.git("merge", "-q", "--no-edit", "side")
-    refused = step(world, "run", "--yes", "--redo", "--on-conflict", "stop", code=1).json
+    refused = step(world, "run", "--yes", "--on-conflict", "stop", code=1).json
     assert refused["error"]["kind"] == "merge-left"

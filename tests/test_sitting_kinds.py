@@ -120,6 +120,7 @@ def test_as_git_leaves_it(world: World, kind: str) -> None:
         assert world.git(*arguments) == world.git(*arguments, at=other), arguments
     (other / ".git").unlink()
     assert snapshot_files(world.clone) == snapshot_files(other)
+    world.git("add", "-A", "--", ".", ":!module")  # with markers and all
     assert inside(world, "abort").code == 0
     after = world.state()
     assert (after["index"], after["files"]) == (before["index"], before["files"])

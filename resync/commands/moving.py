@@ -187,11 +187,11 @@ def _report_done(
     """Tell the hook, say what became of everything, and record it with the run."""
     from resync.commands import hooks
 
-    if done.sitting is not None and done.upstream is None:
-        return resolving.report(session, repository, command, done, result)
     console = session.console
     if done.undoes is None:
-        _run_hook(session, repository, done)
+        hooks.rewritten(session, repository, done)
+    if hooks.of_sitting(done):
+        return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -203,6 +203,7 @@ def _report_done(
     waits = left_over or result.left or behind or elsewhere or unseen
     code = ExitCode.WAITING if waits else ExitCode.OK
     sitting = resolving.open_sitting(journals)
+    resolving.record(session, repository, sitting)
     if sitting is not None:
         code = ExitCode.UNFINISHED
     if result.interrupted:
@@ -245,18 +246,6 @@ def _report_done(
     console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
-
-
-def _run_hook(session: Session, repository: Repository, done: Plan) -> None:
-    """Let the user's hook know of the commits that were made anew; one that fails is warned about."""
-    from resync.checkout import programs_for
-    from resync.hooks import post_rewrite
-    from resync.rewrites import rewrite_lines, rewrites
-
-    lines = rewrite_lines(rewrites(repository.objects, done))
-    failure = post_rewrite(repository, programs_for(repository, session.settings(repository)), lines)
-    if failure:
-        session.console.warn(failure)
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:

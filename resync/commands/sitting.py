@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,10 @@ def _step(
     skip: bool,
 ) -> ExitCode:
     from resync import sitting
+    from resync.checkout import programs_for
+    from resync.commands import hooks
+    from resync.resolutions import Resolutions
+    from resync.signing import signed
 
     settings = session.settings(repository)
     if entry is None:
@@ -65,8 +70,14 @@ def _step(
     else:
         last = journals.load(entry.run, steps=False).plan
         plan = sitting.go_on(repository, last, session.caller, settings, skip=skip)
-    result = sequencer.carry_out(plan)
-    return report(session, repository, "skip" if skip else "continue", plan, result)
+        if not skip:
+            record(session, repository, last.sitting)
+    agreed = signed(repository, plan, session.caller, programs_for(repository, settings))
+    result = sequencer.carry_out(agreed)
+    if skip:
+        Resolutions(repository).clear()
+    hooks.rewritten(session, repository, agreed)
+    return report(session, repository, "skip" if skip else "continue", agreed, result)
 
 
 def give_up(
@@ -74,6 +85,7 @@ def give_up(
 ) -> ExitCode:
     """Everything back as it was before the sitting, as a run of its own."""
     from resync import undo
+    from resync.resolutions import Resolutions
     from resync.sitting import check_place
 
     last = journals.load(entry.run, steps=False).plan
@@ -83,6 +95,7 @@ def give_up(
         repository, journal, session.caller, session.settings(repository), discard_newer=True
     )
     result = sequencer.carry_out(plan)
+    Resolutions(repository).clear()
     console = session.console
     code = ExitCode.WAITING if result.left else ExitCode.OK
     name = shown(plan.head.name)
@@ -102,6 +115,7 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
     """Say what a step did and where the sitting stands, and record it with the run."""
     console, journals, sitting = session.console, Journals(repository), done.sitting
     assert sitting is not None
+    record(session, repository, sitting)
     left_over = () if sitting.open else still_waiting(repository, journals)
     code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
     if sitting.open:
@@ -131,6 +145,27 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
         console.lines(text.undo_line(done))
     console.document(document)
     return code
+
+
+def record(session: Session, repository: Repository, sitting: Sitting | None) -> None:
+    """Record, where git's rerere would, the conflicts that a person finds, or how they were resolved."""
+    from resync.checkout import merge_options_at
+    from resync.resolutions import Resolutions
+    from resync.worktree.index import load_index
+
+    if sitting is None or sitting.taken is None or sitting.taken.commit is None:
+        return
+    index, _ = load_index(repository.index_path, hex_length=repository.objects.hex_length)
+    regular = {
+        path: {each.stage for each in stages if stat.S_ISREG(each.mode)}
+        for path, stages in index.unmerged.items()
+    }
+    tree = repository.objects.commit(repository.head().tip).tree
+    options = merge_options_at(repository, tree, session.settings(repository))
+    Resolutions(repository).update(
+        [path for path, stages in regular.items() if stages >= {2, 3}],
+        lambda path: options.attributes_of(path).marker_size,
+    )
 
 
 def _conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:

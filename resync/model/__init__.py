@@ -292,7 +292,8 @@ class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
     ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
-    are the paths whose conflicts were resolved as a person had resolved them before.
+    are the paths whose conflicts were resolved as a person had resolved them before. ``by_hand`` says that a
+    person made the new commit with git.
     """
 
     oid: Oid
@@ -304,6 +305,7 @@ class LocalCommit:
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
     resolved: tuple[TreePath, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,9 +455,9 @@ class Plan:
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
-    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``signs`` says
-    what the reapplied commits are signed with (None: they are not). ``sitting`` is how a person's work on
-    conflicts stands after a run that is a part of it.
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
+    a person's work on conflicts stands after a run that is a part of it. ``signs``
+    says what the reapplied commits are signed with (None: they are not).
     """
 
     id: str
@@ -472,8 +474,8 @@ class Plan:
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
     elsewhere: tuple[Upstream, ...] = ()
-    signs: SignatureKind | None = None
     sitting: Sitting | None = None
+    signs: SignatureKind | None = None
 
     @property
     def recorded(self) -> bool:
@@ -484,7 +486,7 @@ class Plan:
     def reapplied(self) -> Iterator[tuple[Oid, Oid]]:
         """Old and new id of each commit that was made anew, those of branches that stay among them."""
         for commit in (*self.commits, *(each for branch in self.branches for each in branch.commits)):
-            if commit.new_oid is not None and commit.new_oid != commit.oid:
+            if commit.new_oid is not None and commit.new_oid != commit.oid and not commit.by_hand:
                 yield commit.oid, commit.new_oid
 
     @property

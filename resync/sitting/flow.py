@@ -25,9 +25,12 @@ from resync.model import (
     Sitting,
     Switch,
 )
+from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
 from resync.request import Caller
+from resync.resolutions import Resolutions
+from resync.signing import promised
 from resync.sitting.edits import come_back, offer
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
 from resync.sitting.table import End, Ground, Table
@@ -129,7 +132,10 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
         # They would go into the next commit; git does not begin to pick then.
         picked = Picked(tip=ground.tip, commits=(), left=sitting.commits, blocked=tuple(sorted(staged)))
     else:
-        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited)
+        recordings = Resolutions(table.repository).recordings
+        picked = pick(
+            objects, ground.tip, sitting.commits, table.options, table.who, edited, recordings=recordings
+        )
     tree = objects.commit(picked.tip).tree
     sitting = replace(sitting, tip=picked.tip, taken=None, blocked=picked.blocked, commits=picked.left)
     if picked.conflicted is not None:
@@ -188,7 +194,8 @@ def _planned(table: Table, end: End, commits: tuple[LocalCommit, ...]) -> Plan:
     )
     # Where edits may come to stay parked, somebody has to be able to find them.
     visible = first and sitting.aside is not None and (sitting.open or plan.waiting)
-    return with_backup(table.repository, plan, checkout.changes, [], table.who, visible=visible)
+    plan = with_backup(table.repository, plan, checkout.changes, [], table.who, visible=visible)
+    return with_notes(table.repository, promised(table.repository, plan), table.who)
 
 
 def _announced(table: Table, sitting: Sitting, switch: Switch) -> Switch:

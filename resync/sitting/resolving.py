@@ -67,7 +67,7 @@ def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | Non
     history = open_history(table.repository)
     for oid in sorted(history.reachable([table.head.tip], [sitting.tip], ignore_cut=True)):
         if table.objects.commit(oid).author == wanted.author:
-            return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid)
+            return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid, by_hand=True)
     return None
 
 
