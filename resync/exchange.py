@@ -17,7 +17,8 @@ from resync.errors import Refused
 from resync.history import History, change_id, open_history, patch_id, tree_changes
 from resync.journal import Journals
 from resync.merge import MergeOptions, merge_trees
-from resync.merge.rerere import Recording, conflicted_texts, normalise, resolutions
+from resync.merge.recordings import Recording
+from resync.merge.rerere import conflicted_texts, normalise, resolutions
 from resync.model import Commit, Conflict, LocalCommit, MergeResult, Oid, Plan, RefName, TreePath
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
@@ -133,7 +134,6 @@ class _Collector:
         self._repository = repository
         self._objects = repository.objects
         self._settings = settings
-        self._recordings = Resolutions(repository).recordings
         base = plan.upstream.new_tip if plan.upstream is not None else None
         self._base = base or plan.new_tip
         self._standing = _standing(repository, plan, self._base)
@@ -195,7 +195,7 @@ class _Collector:
         return self._objects.blob(entry.oid)
 
     def _as_recorded(self, conflict: Conflict, options: MergeOptions) -> bytes | str:
-        blobs = resolutions(self._objects, conflict, options, self._recordings) if self._recordings else ()
+        blobs = resolutions(self._objects, conflict, options)
         if len(blobs) > 1:
             return "it was resolved in several ways"
         return self._objects.blob(blobs[0]) if blobs else "nobody has resolved it yet"
