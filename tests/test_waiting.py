@@ -44,7 +44,10 @@ def test_a_pick_that_git_wrote_in_its_own_way_ends_the_waiting(world: World) -> 
     world.git("reset", "-q", world.git("hash-object", "-w", "-t", "commit", "--stdin", stdin=data))
     rewritten.rewrite(world)
     (parked,) = run(world)["commits"]
-    world.git("cherry-pick", "-X", "theirs", parked["oid"])
+    world.git("cherry-pick", parked["oid"], check=False)
+    world.git("checkout", "--theirs", "numbers.txt")
+    world.git("commit", "-q", "-a", "--no-edit")
+    assert "+0000" in world.git("cat-file", "commit", "HEAD").splitlines()[2]
     assert waiting(world) == []
 
 
