@@ -294,7 +294,8 @@ SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
-    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``change_id``
+    is Gerrit's, None where it has none, and ``new_change_id`` the one that it gets if it does not keep it.
     """
 
     oid: Oid
@@ -305,6 +306,8 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    change_id: bytes | None = None
+    new_change_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

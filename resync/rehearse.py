@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
 from resync.checkout import programs_for, read_checkout
-from resync.errors import Refused
+from resync.errors import Refused, UsageError
 from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
 from resync.journal import Journals
@@ -35,11 +36,12 @@ from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
-from resync.request import Caller, Request
+from resync.request import Caller, ChangeIdPolicy, Request
 from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
+from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.access import with_access
 from resync.worktree.attributes import tree_attributes
@@ -77,6 +79,8 @@ def rehearse(
         _refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
+    if moves:
+        notes += gitreview_notes(repository.objects, seen.upstream)
     notes += (*seen.elsewhere.unknown, *plan.notes)
     plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
     return with_notes(repository, plan, caller.signed(repository.identity()))
@@ -374,7 +378,20 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        renew=_renews(repository, request),
     )
+
+
+def _renews(repository: Repository, request: Request) -> bool:
+    """Whether reapplied commits get new Change-Ids: as asked for, else by ``resync.changeId``."""
+    wanted = request.change_id or repository.config_text("resync", "changeId") or "keep"
+    if wanted not in get_args(ChangeIdPolicy):
+        raise UsageError(
+            "bad-config",
+            f"resync.changeId is {wanted!r}, which is neither keep nor new. Nothing was changed.",
+            "git config resync.changeId keep",
+        )
+    return wanted == "new"
 
 
 def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:

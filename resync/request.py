@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Request:
     all_branches: bool = False
     only_current: bool = False
     on_conflict: ConflictPolicy | None = None
+    change_id: ChangeIdPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

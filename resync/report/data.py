@@ -147,7 +147,14 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
         **_named_all("conflicts", commit.conflicts),
+        **_change_ids(commit),
     }
+
+
+def _change_ids(commit: LocalCommit) -> dict[str, Any]:
+    if commit.change_id is None:
+        return {}
+    return {"change_id": _text(commit.change_id), "new_change_id": _text(commit.new_change_id)}
 
 
 def _file(file: LocalFile) -> dict[str, Any]:
