@@ -22,7 +22,7 @@ FLOORS = (
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal", "signers", "rewrites", "hooks"),
     ("upstream",),
-    ("checkout", "replay", "carry", "backup"),
+    ("checkout", "replay", "carry", "backup", "comparison"),
     ("observe", "plan", "rescue", "notes"),
     ("forest", "undo", "waiting", "holdings", "signing"),
     ("rehearse", "sequencer", "letting_go"),

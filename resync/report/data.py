@@ -22,6 +22,7 @@ from resync.model import (
 )
 
 if TYPE_CHECKING:
+    from resync.comparison import Compared, Place
     from resync.holdings import LostFile
     from resync.journal import Journal
     from resync.rescue import KeptFile, RescueBranch
@@ -236,6 +237,23 @@ def journal(each: Journal) -> dict[str, Any]:
         "undoes": each.plan.undoes,
         "rescue": _rescue(each.plan.rescue) if each.plan.rescue is not None else None,
     }
+
+
+def compared(each: Compared) -> dict[str, Any]:
+    """One old commit beside its new one, for ``log RUN``; the difference is null where they are equal."""
+    return {
+        "branch": _text(each.branch),
+        "mark": each.mark,
+        "oid": _oid(each.commit.oid),
+        "new_oid": _oid(each.commit.new_oid),
+        **_named("subject", each.commit.subject),
+        "difference": _text(b"".join(each.difference)) if each.difference else None,
+    }
+
+
+def place(each: Place) -> dict[str, Any]:
+    """Where branches stood before a run or after it, for ``log RUN``."""
+    return {"oid": _oid(each.oid), "labels": [*each.labels], "on": each.on, "commits": each.commits}
 
 
 def rescue_branch(each: RescueBranch) -> dict[str, Any]:
