@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
 from resync.checkout import programs_for, read_checkout
-from resync.errors import Refused, UsageError
+from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
 from resync.journal import Journals
@@ -31,12 +30,15 @@ from resync.model import (
     RefUpdate,
     TreeEntry,
     TreePath,
+    Upstream,
 )
 from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
+from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
-from resync.request import Caller, ChangeIdPolicy, Request
+from resync.request import Caller, Request
+from resync.resolutions import Resolutions
 from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
@@ -50,7 +52,7 @@ from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
+from resync.worktree.settings import WorktreeSettings, read_merge_settings
 from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000
@@ -69,6 +71,7 @@ def rehearse(
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
+    request = settled(repository.config, request)
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
@@ -90,7 +93,7 @@ def _moves(seen: Observation, request: Request) -> bool:
     """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
     if seen.upstream.kind == "up-to-date":
         return False
-    return seen.upstream.kind != "advanced" or request.advance
+    return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
 def _refuse_surprises(
@@ -108,20 +111,18 @@ def _refuse_surprises(
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
         )
-    if upstream.kind == "unrelated" and request.onto is None:
+    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
+    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
+    announced = _announced(repository, seen, request, settings, unsure=unsure)
+    if unsure and announced is None:
+        how = {
+            "unrelated": "has no history in common with what it was",
+            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
+        }[upstream.kind]
         raise Refused(
-            "unrelated-upstream",
-            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
-            "if it is really the new home of your work: resync run --onto REV",
-        )
-    announced = _announced(repository, seen, request, settings)
-    sure = request.expect is not None or request.onto is not None or announced is not None
-    if upstream.kind == "rewound" and request.unattended and not sure:
-        raise Refused(
-            "rewound-upstream",
-            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
-            " Nothing was changed.",
-            "if that is meant: resync run --expect OID",
+            f"{upstream.kind}-upstream",
+            f"{upstream.name} {how}. Nothing was changed.",
+            _if_meant(upstream),
         )
     held = holding(Journals(repository), seen.head.branch)
     if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
@@ -137,30 +138,40 @@ def _refuse_surprises(
     return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
+def _if_meant(upstream: Upstream) -> str:
+    assert upstream.new_tip is not None
+    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+
+
 def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
 ) -> Announcement | None:
     """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced."""
+    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    if wanted is None:
-        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
-    # Otherwise nothing hangs on it but whether a script may follow upstream back.
-    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+    if not wanted and not unsure:
         return None
     tags = seen.fetched.announcements if seen.fetched is not None else {}
     try:
         return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused:
+    except Refused as refusal:
         if wanted:
+            raise
+        if refusal.kind == "untrusted-announcement":
+            refusal.hint = _if_meant(seen.upstream)
             raise
         return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
     return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _whole(expected: str | None, tip: Oid | None) -> bool:
+    """Whether the whole id is expected: of seven digits somebody can make another commit."""
+    return expected is not None and tip is not None and expected.lower().encode() == tip
 
 
 def _refuse_edits(plan: Plan, request: Request) -> None:
@@ -378,20 +389,9 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
-        renew=_renews(repository, request),
+        renew=request.change_id == "new",
+        recordings=Resolutions(repository).recordings,
     )
-
-
-def _renews(repository: Repository, request: Request) -> bool:
-    """Whether reapplied commits get new Change-Ids: as asked for, else by ``resync.changeId``."""
-    wanted = request.change_id or repository.config_text("resync", "changeId") or "keep"
-    if wanted not in get_args(ChangeIdPolicy):
-        raise UsageError(
-            "bad-config",
-            f"resync.changeId is {wanted!r}, which is neither keep nor new. Nothing was changed.",
-            "git config resync.changeId keep",
-        )
-    return wanted == "new"
 
 
 def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:

@@ -21,7 +21,7 @@ FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal", "signers", "rewrites", "hooks"),
-    ("upstream",),
+    ("upstream", "policy", "resolutions"),
     ("checkout", "replay", "carry", "backup", "comparison"),
     ("observe", "plan", "rescue", "notes"),
     ("forest", "undo", "waiting", "holdings", "signing"),
@@ -29,7 +29,7 @@ FLOORS = (
     ("report",),
     ("console",),
     ("commands",),
-    ("demo",),
+    ("demo", "failures"),
     ("cli",),
     ("__main__",),
 )

@@ -174,7 +174,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
         moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {_changed(plan)} will change."
+        yield f"{moves}; {changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
 
@@ -182,7 +182,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     """Where everything is after a run."""
     name = shown(plan.head.name)
-    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {_changed(plan)} changed.", "good")
+    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", "good")
     if plan.rescue is not None:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
@@ -191,7 +191,8 @@ def _changes(plan: Plan) -> int:
     return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
 
 
-def _changed(plan: Plan) -> str:
+def changed(plan: Plan) -> str:
+    """How many files of the working tree a plan changes."""
     return f"{count(_changes(plan), 'file')} of the working tree"
 
 
