@@ -204,6 +204,10 @@ def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
             return rescue.restore(session, options.file, options.source, options.to)
         case "show":
             return rescue.show(session, options.source)
+        case "export":
+            return rescue.export(session, options.file, options.source)
+        case "import":
+            return rescue.take_in(session, options.file)
         case "drop":
             return rescue.drop(session, options.source, yes=options.yes)
     return rescue.list_all(session)
@@ -450,6 +454,15 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
     restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    export = actions.add_parser(
+        "export",
+        help="write how conflicts were resolved to a file, for other checkouts",
+        parents=[everywhere],
+    )
+    export.add_argument("file", metavar="FILE", help="a new file")
+    export.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    take_in = actions.add_parser("import", help="use what such a file holds", parents=[everywhere])
+    take_in.add_argument("file", metavar="FILE", help="what rescue export wrote")
     drop = actions.add_parser("drop", help="remove one for good", parents=[everywhere])
     drop.add_argument("source", metavar="BRANCH", help="which one")
     drop.add_argument("--yes", action="store_true", help="do not ask")

@@ -15,7 +15,7 @@ from resync.repository.repo import BRANCHES
 from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
-from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
+from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
 from resync.upstream.fetch import TAGS, Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
 from resync.upstream.published import published
@@ -94,6 +94,12 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
     upstream = judged.upstream
+    if (
+        upstream.kind == "rewritten"
+        and request.onto is None
+        and went_back(repository, history, branch.tracking, head.tip, upstream)
+    ):
+        upstream = replace(upstream, kind="rewound")
     if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
         from resync.upstream.successors import successors
 

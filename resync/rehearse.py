@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
-from resync.checkout import programs_for, read_checkout
+from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
@@ -46,13 +46,10 @@ from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.access import with_access
-from resync.worktree.attributes import tree_attributes
-from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
-from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, read_merge_settings
+from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000
@@ -216,7 +213,7 @@ def _plan_of_refs(
     """What is checked out stays; other branches may move, and what a fetch moves."""
     branches: tuple[BranchMove, ...] = ()
     if others:
-        options = _merge_options(repository, seen, settings)
+        options = _options(repository, seen, settings)
         replayed = _replay(repository, seen, request, caller, options, [], others)
         branches = tuple(branch_moves(others, replayed, request, ()))
     updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
@@ -296,7 +293,7 @@ def _plan_of_move(
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    options = _merge_options(repository, seen, settings)
+    options = _options(repository, seen, settings)
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
@@ -343,13 +340,9 @@ def _plan_of_move(
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
 
 
-def _merge_options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
-    """How merges are made: by the attributes of the new base and the user's configuration."""
-    objects, onto = repository.objects, seen.upstream.new_tip
-    assert onto is not None
-    merging = read_merge_settings(repository.config)
-    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
-    return merge_options(tree_attributes(objects, objects.commit(onto).tree, settings), merging, drivers.run)
+def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
+    assert seen.upstream.new_tip is not None
+    return merge_options_at(repository, repository.objects.commit(seen.upstream.new_tip).tree, settings)
 
 
 def _current(repository: Repository, seen: Observation) -> _Current:

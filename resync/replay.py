@@ -167,7 +167,7 @@ class _Picker:
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
             conflicts = merged.conflicts
-            merged = self._resolved(merged, options)
+            merged = as_recorded(self._objects, merged, options, self._recordings)
             if not merged.clean:
                 return _parked(commit, merged)
             resolved = tuple(conflict.path for conflict in conflicts)
@@ -179,24 +179,6 @@ class _Picker:
             )
             return replace(_verdict(commit, "became-empty", why), resolved=resolved)
         return replace(self._made(commit, merged, (on,)), resolved=resolved)
-
-    def _resolved(self, merged: MergeResult, options: MergeOptions) -> MergeResult:
-        """A merge with its conflicts resolved as they are recorded, if all of them are."""
-        if self._recordings is None:
-            return merged
-        edits: dict[TreePath, TreeEntry | None] = {}
-        notes = list(merged.notes)
-        for conflict in merged.conflicts:
-            entry = self._objects.entry(merged.tree, conflict.path)
-            blobs = resolutions(self._objects, conflict, options, self._recordings)
-            if entry is not None and len(blobs) == 1:
-                edits[conflict.path] = TreeEntry(entry.mode, blobs[0])
-            elif blobs:
-                notes.append(Note(conflict.path, "it was resolved in several ways before"))
-        if len(edits) < len(merged.conflicts):
-            return replace(merged, notes=tuple(notes))
-        notes += (Note(path, "a recorded resolution was used") for path in edits)
-        return MergeResult(tree=self._objects.edit_tree(merged.tree, edits), notes=tuple(notes))
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
@@ -282,6 +264,36 @@ class _Picker:
         )
         made = self._objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
         return b"I" + made[:_CHANGE_ID_DIGITS]
+
+
+def as_recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+) -> MergeResult:
+    """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
+    on those that were resolved in several ways."""
+    found = recorded(objects, merged, options, recordings)
+    edits: dict[TreePath, TreeEntry | None] = {
+        path: entries[0] for path, entries in found.items() if len(entries) == 1
+    }
+    if len(edits) < len(merged.conflicts):
+        doubts = (Note(path, "it was resolved in several ways before") for path in found if path not in edits)
+        return replace(merged, notes=(*merged.notes, *doubts))
+    notes = (Note(path, "a recorded resolution was used") for path in edits)
+    return MergeResult(tree=objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
+
+
+def recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+) -> dict[TreePath, tuple[TreeEntry, ...]]:
+    """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
+    found: dict[TreePath, tuple[TreeEntry, ...]] = {}
+    for conflict in merged.conflicts if recordings is not None else ():
+        assert recordings is not None
+        entry = objects.entry(merged.tree, conflict.path)
+        blobs = resolutions(objects, conflict, options, recordings)
+        if entry is not None and blobs:
+            found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
+    return found
 
 
 def rewritten(

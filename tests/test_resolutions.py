@@ -282,7 +282,7 @@ def test_what_is_taken_away_unresolved_is_nobody_s_resolution(picking: World) ->
 
 @needs_git
 @pytest.mark.parametrize(
-    "state", ["not wanted", "locked", "damaged", "half resolved", "removed", "no folder"]
+    "state", ["not wanted", "locked", "damaged", "outside", "half resolved", "removed", "no folder"]
 )
 def test_recording_holds_nothing_up(picking: World, state: str) -> None:
     merge_rr, cache = (picking.clone / ".git" / name for name in ("MERGE_RR", "rr-cache"))
@@ -297,6 +297,9 @@ def test_recording_holds_nothing_up(picking: World, state: str) -> None:
         case "damaged":
             merge_rr.write_bytes(b"no list")
             before = b"no list"
+        case "outside":
+            before = b"a" * 40 + b"\tsub/../../secret\0"
+            merge_rr.write_bytes(before)
         case "half resolved":
             for name in FILES:
                 picking.write(name, (picking.clone / name).read_text().replace("=======\n", ""))

@@ -91,11 +91,14 @@ def _headline(upstream: Upstream) -> str:
     went = "how many commits went and came, this shallow clone cannot tell"
     if upstream.left is not None and upstream.arrived is not None:
         went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
+    back = f"{name} went back by {count(upstream.left or 0, 'commit')}."
+    if upstream.arrived != 0:
+        back = f"{name} went back to what it was before it was rewritten: {went}."
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
         "rewritten": f"{name} was rewritten: {went}.",
-        "rewound": f"{name} went back by {count(upstream.left or 0, 'commit')}.",
+        "rewound": back,
         "unrelated": f"{name} was replaced by an unrelated history: {went}.",
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",
