@@ -260,6 +260,15 @@ class _Run:
                     "The index was changed by somebody else while resync was planning. Nothing was changed.",
                     "resync",
                 )
+        for update in self._updates:
+            where = self._repository.other_checkout(update.name) if update.old is not None else None
+            if where is not None:
+                name = update.name.removeprefix(b"refs/heads/").decode("utf-8", "replace")
+                raise Refused(
+                    "ref-moved",
+                    f"{name} was checked out in {where} while resync was planning. Nothing was changed.",
+                    "resync",
+                )
         self._files.check()
         self._files.stage()
 

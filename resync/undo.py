@@ -24,6 +24,7 @@ from resync.model import (
     LocalCommit,
     LocalFile,
     MoveRefs,
+    Note,
     Oid,
     Plan,
     RefName,
@@ -33,6 +34,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Repository
+from resync.repository.repo import BRANCHES
 from resync.request import Caller
 from resync.rescue import read
 from resync.worktree.access import with_access
@@ -151,6 +153,8 @@ def _plan_back(
     changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
+    elsewhere = _checked_out_elsewhere(repository, updates)
+    updates = [update for update in updates if update.name not in elsewhere]
     if head.tip != undone.new_tip:
         newer = back.newer(undone, {change.path for change in changes})
         changes += (file for file, _ in newer)
@@ -170,9 +174,25 @@ def _plan_back(
         steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
         undoes=undone.id,
         holds=_hold(Journals(repository), undone),
-        notes=filters.notes,
+        notes=(*filters.notes, *(_stays(name, where) for name, where in elsewhere.items())),
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
+
+
+def _checked_out_elsewhere(repository: Repository, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
+    """The branches that would move back and that another working tree has checked out since, and which: its
+    files would all look edited there, and the next commit would undo what upstream did."""
+    found = {}
+    for update in updates:
+        where = repository.other_checkout(update.name)
+        if where is not None and repository.ref(update.name) == update.new:
+            found[update.name] = where
+    return found
+
+
+def _stays(name: RefName, where: str) -> Note:
+    branch = name.removeprefix(BRANCHES).decode("utf-8", "backslashreplace")
+    return Note(None, f"branch {branch} stays where it is, because it is checked out in {where}")
 
 
 def _work(run: Plan) -> RefName:
