@@ -17,6 +17,7 @@ from resync.request import (
     CONFLICT_POLICIES,
     DIRTY_POLICIES,
     LOG_FORMATS,
+    TARGETS,
     Caller,
     LogFormat,
     Request,
@@ -43,6 +44,7 @@ _WITH_VALUE = (
     "--dirty",
     "--branch",
     "--on-conflict",
+    "--constraint",
     "--color",
     "--log-format",
     "--repo",
@@ -269,6 +271,9 @@ def _request(options: argparse.Namespace) -> Request:
         all_branches=getattr(options, "all_branches", False),
         only_current=getattr(options, "only_current", False),
         on_conflict=getattr(options, "on_conflict", None),
+        to=options.aim,
+        pre=options.pre,
+        constraint=options.constraint,
     )
 
 
@@ -379,6 +384,16 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--commit-map",
         metavar="FILE",
         help="the map of old to new commits that git-filter-repo or the BFG left",
+    )
+    parser.add_argument(
+        "--to",
+        dest="aim",
+        choices=TARGETS,
+        help="go to the branch's tip (the default) or to the newest release tag on it",
+    )
+    parser.add_argument("--pre", action="store_true", help="of releases, also pre-releases")
+    parser.add_argument(
+        "--constraint", metavar="SPEC", help="of releases, only those within a specifier such as '>=1.1,<2'"
     )
     parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
 

@@ -78,7 +78,7 @@ def rehearse(
         _refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
-    notes += (*seen.elsewhere.unknown, *plan.notes)
+    notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
     return promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
 
 
@@ -109,6 +109,13 @@ def _refuse_surprises(
             "unrelated-upstream",
             f"{upstream.name} has no history in common with what it was. Nothing was changed.",
             "if it is really the new home of your work: resync run --onto REV",
+        )
+    if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
+        raise Refused(
+            "pinned-release",
+            f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
+            " to go to its newest release, nobody said. Nothing was changed.",
+            "resync run --to release, or resync run --to tip",
         )
     announced = _announced(repository, seen, request, settings)
     sure = request.expect is not None or request.onto is not None or announced is not None

@@ -7,10 +7,12 @@ from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+Target: TypeAlias = Literal["tip", "release"]
 LogFormat: TypeAlias = Literal["text", "json"]
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park",)
+TARGETS: tuple[Target, ...] = ("tip", "release")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
 
@@ -39,6 +41,9 @@ class Request:
     all_branches: bool = False
     only_current: bool = False
     on_conflict: ConflictPolicy | None = None
+    to: Target | None = None
+    pre: bool = False
+    constraint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

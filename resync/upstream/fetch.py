@@ -54,8 +54,14 @@ class Fetched:
     announcements: Mapping[RefName, Oid]
 
 
-def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
-    """Fetch the upstream branch and the announcing tags; nothing but objects is written.
+def fetch(
+    repository: Repository,
+    upstream: UpstreamBranch,
+    progress: Progress,
+    also: Callable[[RefName], bool] = lambda name: False,
+) -> Fetched:
+    """Fetch the upstream branch, the announcing tags, and whatever refs are wanted ``also``; nothing but
+    objects is written.
 
     Raises ``Refused("damaged-object")``; ``Busy("upstream-unreachable")`` where the remote cannot be reached
     or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
@@ -64,7 +70,12 @@ def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) 
     # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
     damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
-        refs = _exchange(repository, upstream, patterns, progress)
+        refs = _exchange(
+            repository,
+            upstream,
+            lambda name: name == upstream.branch or is_announcement(name, patterns) or also(name),
+            progress,
+        )
     except ResyncError:
         raise
     except damage as error:
@@ -109,7 +120,10 @@ def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
 
 
 def _exchange(
-    repository: Repository, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
+    repository: Repository,
+    upstream: UpstreamBranch,
+    is_wanted: Callable[[RefName], bool],
+    progress: Progress,
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from tempfile import SpooledTemporaryFile
@@ -124,8 +138,7 @@ def _exchange(
         wanted = {
             oid
             for name, oid in refs.items()
-            if name == upstream.branch
-            or is_announcement(RefName(name), patterns)
+            if is_wanted(RefName(name))
             # Where the branch is gone, one of the others may be what became of it.
             or (gone and name.startswith(BRANCHES))
         }
