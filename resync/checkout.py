@@ -9,6 +9,7 @@ from resync.errors import Refused
 from resync.model import Head, Oid, PathState
 from resync.programs import Programs
 from resync.repository import Repository
+from resync.repository.durable import fsync
 from resync.worktree.filters import Filters
 from resync.worktree.index import Index, index_bytes, read_index
 from resync.worktree.settings import WorktreeSettings
@@ -81,5 +82,5 @@ def _keep_copy(repository: Repository, data: bytes) -> str:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     return path

@@ -22,7 +22,7 @@ from typing import Any
 from resync.errors import Refused
 from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders
 
 VERSION = 1
 _REMOVED = "removed-"
@@ -314,7 +314,7 @@ def _write_text(path: str, text: str) -> None:
     with open(partial, "w", encoding="ascii", newline="\n") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     os.replace(partial, path)
 
 

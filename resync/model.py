@@ -58,6 +58,9 @@ class ObjectStore(Protocol):
     def blob(self, oid: Oid) -> bytes:
         """The bytes of the blob ``oid``."""
 
+    def size(self, oid: Oid) -> int:
+        """The size of the blob ``oid`` in bytes, found without reading it."""
+
     def add_tree(self, entries: Tree) -> Oid:
         """Add a tree to memory (nothing reaches the disk) and return its id."""
 
@@ -296,7 +299,8 @@ SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
-    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
+    are the paths whose conflicts were resolved as a person had resolved them before.
     """
 
     oid: Oid
@@ -307,6 +311,7 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    resolved: tuple[TreePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

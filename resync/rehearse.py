@@ -30,12 +30,15 @@ from resync.model import (
     RefUpdate,
     TreeEntry,
     TreePath,
+    Upstream,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
+from resync.resolutions import Resolutions
 from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
@@ -79,7 +82,8 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
-    return promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
@@ -104,12 +108,6 @@ def _refuse_surprises(
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
         )
-    if upstream.kind == "unrelated" and request.onto is None:
-        raise Refused(
-            "unrelated-upstream",
-            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
-            "if it is really the new home of your work: resync run --onto REV",
-        )
     if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
         raise Refused(
             "pinned-release",
@@ -117,14 +115,18 @@ def _refuse_surprises(
             " to go to its newest release, nobody said. Nothing was changed.",
             "resync run --to release, or resync run --to tip",
         )
-    announced = _announced(repository, seen, request, settings)
-    sure = request.expect is not None or request.onto is not None or announced is not None
-    if upstream.kind == "rewound" and request.unattended and not sure:
+    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
+    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
+    announced = _announced(repository, seen, request, settings, unsure=unsure)
+    if unsure and announced is None:
+        how = {
+            "unrelated": "has no history in common with what it was",
+            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
+        }[upstream.kind]
         raise Refused(
-            "rewound-upstream",
-            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
-            " Nothing was changed.",
-            "if that is meant: resync run --expect OID",
+            f"{upstream.kind}-upstream",
+            f"{upstream.name} {how}. Nothing was changed.",
+            _if_meant(upstream),
         )
     held = holding(Journals(repository), seen.head.branch)
     if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
@@ -140,28 +142,40 @@ def _refuse_surprises(
     return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
+def _if_meant(upstream: Upstream) -> str:
+    assert upstream.new_tip is not None
+    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+
+
 def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
 ) -> Announcement | None:
     """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced."""
+    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    # Otherwise nothing hangs on it but whether a script may follow upstream back.
-    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+    if not wanted and not unsure:
         return None
     tags = seen.fetched.announcements if seen.fetched is not None else {}
     try:
         return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused:
+    except Refused as refusal:
         if wanted:
+            raise
+        if refusal.kind == "untrusted-announcement":
+            refusal.hint = _if_meant(seen.upstream)
             raise
         return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
     return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _whole(expected: str | None, tip: Oid | None) -> bool:
+    """Whether the whole id is expected: of seven digits somebody can make another commit."""
+    return expected is not None and tip is not None and expected.lower().encode() == tip
 
 
 def _refuse_edits(plan: Plan, request: Request) -> None:
@@ -379,6 +393,7 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        recordings=Resolutions(repository).recordings,
     )
 
 

@@ -9,13 +9,16 @@ fails, none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from resync.model import Backup, LocalCommit, MoveRefs, Note, Oid, Plan, RefUpdate, Step, Switch
+from resync.notes import with_notes
 from resync.programs import Programs
 from resync.replay import rewritten
 from resync.repository import Objects, Repository
+from resync.request import Caller
+from resync.rewrites import parents_first
 from resync.signers import NotSigned, Signer, scheme
 from resync.worktree.settings import boolean
 
@@ -42,7 +45,7 @@ def promised(repository: Repository, plan: Plan) -> Plan:
     return replace(plan, signs=kind)
 
 
-def signed(repository: Repository, plan: Plan, programs: Programs) -> Plan:
+def signed(repository: Repository, plan: Plan, caller: Caller, programs: Programs) -> Plan:
     """The plan with its new commits signed, if that was ``promised``, and with their new ids.
 
     New objects are added to the memory of the object store. Where the signer fails the commits stay
@@ -55,12 +58,14 @@ def signed(repository: Repository, plan: Plan, programs: Programs) -> Plan:
     )
     made = {new for _, new in plan.reapplied}
     try:
-        return _renamed(plan, _signed_ids(repository.objects, plan.moved_tips, made, signer))
+        renamed = _renamed(plan, _signed_ids(repository.objects, plan.moved_tips, made, signer))
     except NotSigned as failure:
         note = f"the reapplied commits are not signed, because {failure}"
         if failure.hint:
             note += f" (try: {failure.hint})"
         return _unsigned(repository.objects, replace(plan, signs=None), note)
+    # Notes name commits by their ids.
+    return with_notes(repository, renamed, caller.signed(repository.identity()))
 
 
 def signed_commit(raw: bytes, signer: Signer, *, sha256: bool) -> bytes:
@@ -81,27 +86,12 @@ def _signed_ids(
 ) -> dict[Oid, Oid]:
     """The ids of the signed commits by those of the unsigned, for all of ``made`` that the tips reach."""
     ids: dict[Oid, Oid] = {}
-    for oid in _parents_first(objects, tips, made):
+    for oid in parents_first(objects, tips, made):
         commit = objects.commit(oid)
         parents = [ids.get(parent, parent) for parent in commit.parents]
         raw = rewritten(commit, tree=commit.tree, parents=parents, committer=commit.committer)
         ids[oid] = objects.add_commit(signed_commit(raw, signer, sha256=objects.hex_length > 40))
     return ids
-
-
-def _parents_first(objects: Objects, tips: Iterable[Oid], made: Collection[Oid]) -> Iterator[Oid]:
-    done: set[Oid] = set()
-    waiting = [*reversed([*tips])]
-    while waiting:
-        oid = waiting[-1]
-        below = [each for each in objects.commit(oid).parents if each in made and each not in done]
-        if oid in done or oid not in made:
-            waiting.pop()
-        elif below:
-            waiting += reversed(below)
-        else:
-            done.add(waiting.pop())
-            yield oid
 
 
 def _renamed(plan: Plan, ids: Mapping[Oid, Oid]) -> Plan:

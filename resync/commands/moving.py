@@ -122,7 +122,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            agreed = signed(repository, rehearsed, programs_for(repository, settings))
+            agreed = signed(repository, rehearsed, session.caller, programs_for(repository, settings))
             console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
             for line in _headline(agreed):
                 console.log(f"{repository.root}: {line}")
@@ -182,10 +182,12 @@ def _asked_for_old_tip(session: Session, repository: Repository, request: Reques
 def _report_done(
     session: Session, repository: Repository, command: str, done: Plan, result: Result
 ) -> ExitCode:
-    """Say what became of everything, and record it with the run."""
+    """Tell the hook, say what became of everything, and record it with the run."""
     from resync.commands import hooks
 
     console = session.console
+    if done.undoes is None:
+        _run_hook(session, repository, done)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -229,6 +231,18 @@ def _report_done(
     console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
+
+
+def _run_hook(session: Session, repository: Repository, done: Plan) -> None:
+    """Let the user's hook know of the commits that were made anew; one that fails is warned about."""
+    from resync.checkout import programs_for
+    from resync.hooks import post_rewrite
+    from resync.rewrites import rewrite_lines, rewrites
+
+    lines = rewrite_lines(rewrites(repository.objects, done))
+    failure = post_rewrite(repository, programs_for(repository, session.settings(repository)), lines)
+    if failure:
+        session.console.warn(failure)
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:

@@ -148,6 +148,7 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
         **_named_all("conflicts", commit.conflicts),
+        **_named_all("resolved", commit.resolved),
     }
 
 

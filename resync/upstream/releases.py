@@ -130,7 +130,7 @@ def newest(
     likely = [each for each in known if each.product == product and wanted.admits(each)]
     for release in sorted(likely, key=_order, reverse=True):
         commit = _commit(repository, refs[release.tag])
-        if commit in reached:
+        if commit is not None and commit in reached:
             return release, commit
     return None
 

@@ -8,6 +8,7 @@ import stat
 from resync.errors import Refused
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry, TreePath
 from resync.repository import Objects
+from resync.repository.durable import fsync
 from resync.worktree.moves import link, look
 
 
@@ -57,7 +58,7 @@ def _write(target: bytes, entry: TreeEntry, objects: Objects) -> None:
             for piece in objects.pieces(entry.oid):
                 file.write(piece)
             file.flush()
-            os.fsync(file.fileno())
+            fsync(file.fileno())
         link(partial, target)
     finally:
         os.unlink(partial)

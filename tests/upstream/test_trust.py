@@ -411,6 +411,28 @@ def test_a_deployment_follows_who_is_trusted(rewritten_world: World, keys: Keys)
 
 
 @needs_git
+@needs_ssh
+def test_who_is_trusted_settles_that_upstream_went_back(rewritten_world: World, keys: Keys) -> None:
+    world = rewritten_world
+    old = world.git("rev-parse", "origin/main")
+    world.git("update-ref", "refs/heads/main", f"{old}~1", at=world.upstream)
+    world.git("config", "resync.trustedKeys", keys.ssh_fingerprint("known"))
+    for name, kind, code in (("stranger", "untrusted-announcement", 1), ("known", None, 3)):
+        signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={keys.ssh(name)}")
+        world.git(*signing, "tag", "-f", "-s", "-m", "back", "main-eol", old, at=world.upstream)
+        done = world.resync("run", "--yes", "--dirty=park", "--json")
+        assert done.code == code, done
+        error = done.json["error"] or {"kind": None}
+        assert error["kind"] == kind
+        if kind is not None:
+            back = world.git("rev-parse", "main", at=world.upstream)
+            assert done.json["hint"] == f"if that is meant: resync run --expect {back}"
+            assert "which is not a trusted key" in error["message"]
+    assert done.json["upstream"]["kind"] == "rewound"
+    assert "is signed by the trusted key" in done.json["notes"][0]["text"]
+
+
+@needs_git
 def test_a_setting_that_names_no_key_is_wrong_usage(rewritten_world: World) -> None:
     world = rewritten_world
     world.git("config", "resync.trustedKeys", "DEADBEEF")
