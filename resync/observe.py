@@ -18,11 +18,12 @@ from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.detached import stands_on
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
-from resync.upstream.fetch import TAGS, Fetched, Progress, fetch
+from resync.upstream.fetch import TAGS, Fetched, Progress
 from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.published import published
 from resync.upstream.releases import Choice, Release, aim, choice, standing_at
 from resync.upstream.revision import resolve
+from resync.upstream.shared import ask
 
 # Evidence that the very branch was there once, and not only its commits.
 _SEEN_HERE = ("record", "tracking", "given", "commit-map")
@@ -71,7 +72,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     wanted = _release_wanted(repository, request, head)
     also = wanted.wants if wanted is not None else lambda name: False
-    fetched = fetch(repository, branch, progress, also) if request.fetch else None
+    fetched = ask(repository, branch, progress, also, folder=request.shared) if request.fetch else None
     if fetched is not None and fetched.tip is not None:
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
@@ -127,7 +128,13 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     # Who has named the upstream need not be told of others, and one surprise is enough.
     if upstream.kind in ("up-to-date", "advanced") and request.upstream is None and request.onto is None:
         elsewhere = look_elsewhere(
-            repository, history, branch, head, ask=fetched is not None, progress=progress
+            repository,
+            history,
+            branch,
+            head,
+            asked=fetched is not None,
+            progress=progress,
+            shared=request.shared,
         )
     return Observation(
         history=history,

@@ -21,7 +21,8 @@ LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 class Request:
     """What the command line asks of a run; every field as the option of that name.
 
-    A policy that is None was not asked for: ``resync.policy`` settles it by git's configuration.
+    A policy that is None was not asked for: ``resync.policy`` settles it by git's configuration. ``shared``
+    is no option but a folder for what remotes answer, where several checkouts are worked on at once.
     """
 
     upstream: str | None = None
@@ -44,6 +45,7 @@ class Request:
     to: Target | None = None
     pre: bool = False
     constraint: str | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

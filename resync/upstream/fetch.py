@@ -59,9 +59,11 @@ def fetch(
     upstream: UpstreamBranch,
     progress: Progress,
     also: Callable[[RefName], bool] = lambda name: False,
+    *,
+    through: Callable[[], tuple[GitClient, str]] | None = None,
 ) -> Fetched:
     """Fetch the upstream branch, the announcing tags, and whatever refs are wanted ``also``; nothing but
-    objects is written.
+    objects is written. ``through`` gives a client, and the path for it, that stand for the remote.
 
     Raises ``Refused("damaged-object")``; ``Busy("upstream-unreachable")`` where the remote cannot be reached
     or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
@@ -75,6 +77,7 @@ def fetch(
             upstream,
             lambda name: name == upstream.branch or is_announcement(name, patterns) or also(name),
             progress,
+            through,
         )
     except ResyncError:
         raise
@@ -124,13 +127,14 @@ def _exchange(
     upstream: UpstreamBranch,
     is_wanted: Callable[[RefName], bool],
     progress: Progress,
+    through: Callable[[], tuple[GitClient, str]] | None,
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from tempfile import SpooledTemporaryFile
 
     from dulwich.refs import check_ref_format
 
-    client, path = _connect(repository, upstream.url)
+    client, path = through() if through is not None else _connect(repository, upstream.url)
     store = repository.dulwich.object_store
 
     def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
