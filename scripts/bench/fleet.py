@@ -1,9 +1,9 @@
 """Many checkouts in one command beside as many single runs: 200 of 3 upstreams, over git://, rewritten.
 
-Prints processor and wall-clock seconds of: one ``resync run --yes --all``; as many ``resync run --yes``, one after
-the other; and the share of these that is only the start of a process (as many ``resync run --help``, which loads
-the command line; what a run loads besides is a part of the run). With it how often each server was asked, and the
-largest memory of any process. Leaves with status 1 where an upstream was asked more than once.
+Prints wall-clock and processor seconds of: one ``resync run --yes --all``; as many ``resync run --yes``, one
+after the other; the same where nothing is new; and as many starts of a process that loads what a run loads and
+does nothing. With it how often each server was asked, and the largest memory of any process. Leaves with status
+1 where an upstream was asked more than once, or a run did not go well.
 
     scripts/bench/fleet.py [CHECKOUTS [JOBS]]
 """
@@ -27,6 +27,11 @@ from tests.conftest import World, environment  # noqa: E402
 from tests.counted import counted  # noqa: E402
 
 FILES, OLD, NEW = 200, 20, 60
+RESYNC = ("-m", "resync")
+LOAD = (
+    "import argparse, dulwich.client, dulwich.repo, resync.cli, resync.commands.moving, resync.letting_go,"
+    " resync.rehearse, resync.sequencer"
+)
 
 
 def upstreams(world: World, names: Sequence[str]) -> None:
@@ -64,12 +69,12 @@ def checkouts(world: World, names: Sequence[str], number: int, url: str) -> Path
 
 
 def measured(world: World, calls: Sequence[Sequence[str]]) -> tuple[float, float, set[int]]:
-    """Wall-clock and processor seconds of calls of resync one after the other, and their statuses."""
+    """Wall-clock and processor seconds of calls of Python one after the other, and their statuses."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     codes = set()
     for call in calls:
         done = subprocess.run(
-            [sys.executable, "-m", "resync", *call],
+            [sys.executable, *call],
             env={**world.env, "PYTHONPATH": str(TOP)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -92,15 +97,19 @@ def main() -> int:
         upstreams(world, names)
         with counted(base / "served", world.env) as server:
             folder = checkouts(world, names, number, server.url)
-            many = measured(world, [["run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]])
+            many = measured(
+                world, [[*RESYNC, "run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]]
+            )
             asked = dict(server.asked)
             largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            again = measured(world, [["run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]])
+            again = measured(
+                world, [[*RESYNC, "run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]]
+            )
             folder = checkouts(world, names, number, server.url)
             paths = sorted(map(str, folder.iterdir()))
-            single = measured(world, [["run", "--yes", "--json", "--repo", path] for path in paths])
-            nothing = measured(world, [["run", "--yes", "--json", "--repo", path] for path in paths])
-            start = measured(world, [["run", "--help"]] * number)
+            single = measured(world, [[*RESYNC, "run", "--yes", "--json", "--repo", path] for path in paths])
+            nothing = measured(world, [[*RESYNC, "run", "--yes", "--json", "--repo", path] for path in paths])
+            start = measured(world, [["-c", LOAD]] * number)
     print(f"{number} checkouts of {len(names)} upstreams, {jobs} at once")
     print(f"{'':34}{'wall s':>8}{'cpu s':>8}  statuses")
     for words, (wall, used, codes) in (
