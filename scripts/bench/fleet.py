@@ -1,9 +1,9 @@
 """Many checkouts in one command beside as many single runs: 200 of 3 upstreams, over git://, rewritten.
 
 Prints wall-clock and processor seconds of: one ``resync run --yes --all``; as many ``resync run --yes``, one
-after the other; the same where nothing is new; and as many starts of a process that loads what a run loads and
-does nothing. With it how often each server was asked, and the largest memory of any process. Leaves with status
-1 where an upstream was asked more than once, or a run did not go well.
+after the other; the same where nothing is new; and as many starts of a process that loads what a run loads
+and does nothing. With it how often each server was asked, and the largest memory of any process. Leaves with
+status 1 where an upstream was asked more than once, or a run did not go well.
 
     scripts/bench/fleet.py [CHECKOUTS [JOBS]]
 """
