@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
 _EPILOG = """\
 exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 wrong usage; 3 something
-waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
-130 Ctrl-C"""
+waits for you; 4 a run was interrupted or stopped at a conflict; 5 a run is due (check and plan); 70 a bug;
+75 busy or network; 130 Ctrl-C"""
 
 # Options whose value is the next word, so that a value is not taken for a command.
 _WITH_VALUE = (
@@ -60,8 +60,9 @@ _COMMANDS = {
     "check": "was the upstream branch rewritten?",
     "plan": "what run would do, in full; changes nothing",
     "status": "where an unfinished run or parked work stands",
-    "continue": "finish an interrupted run",
-    "abort": "take an interrupted run back",
+    "continue": "finish an interrupted run; else take the next of what is parked, or go on with it",
+    "skip": "leave the commit that you are resolving parked and go on",
+    "abort": "take back an interrupted run, or all that you have resolved",
     "undo": "everything back as it was before a run",
     "log": "past runs, and what each did",
     "rescue": "rescue branches and what they keep",
@@ -96,22 +97,22 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
         # Somebody has to look at what could not be told.
         return int(ExitCode.WAITING if console.unsaid and code == ExitCode.OK else code)
     except ResyncError as error:
-        from resync.failures import report
-
-        report(error, command, console)
-        return int(error.exit_code)
+        return _fail(error, command, console)
     except KeyboardInterrupt:
-        from resync.failures import report
-
         stopped = Interrupted("cancelled", "Interrupted. Nothing was changed.", "resync status")
-        report(stopped, command, console)
-        return int(stopped.exit_code)
+        return _fail(stopped, command, console)
     except Exception as error:
-        from resync.failures import as_said, report
+        from resync.failures import as_said
 
-        failure = as_said(error, sys.argv, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-        report(failure, command, console)
-        return int(failure.exit_code)
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return _fail(as_said(error, sys.argv, stamp), command, console)
+
+
+def _fail(error: ResyncError, command: str, console: Console) -> int:
+    from resync.failures import report
+
+    report(error, command, console)
+    return int(error.exit_code)
 
 
 def _console(
@@ -174,6 +175,10 @@ def _dispatch(
             return moving.plan(session, _request(options, shared))
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
+        case "skip":
+            from resync.commands import sitting
+
+            return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
     return moving.run(session, _request(options, shared))
@@ -193,7 +198,7 @@ def _many(options: argparse.Namespace, arguments: Sequence[str], console: Consol
         command=options.command,
         options=meant.options_for_each(arguments, _WITH_VALUE),
         upstream=options.upstream,
-        jobs=options.jobs or default_jobs(),
+        jobs=max(1, options.jobs or default_jobs()),
     )
     return tour(ask, paths, os.environ, console)
 
@@ -230,6 +235,10 @@ def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
             return rescue.restore(session, options.file, options.source, options.to)
         case "show":
             return rescue.show(session, options.source)
+        case "export":
+            return rescue.export(session, options.file, options.source)
+        case "import":
+            return rescue.take_in(session, options.file)
         case "drop":
             return rescue.drop(session, options.source, yes=options.yes)
     return rescue.list_all(session)
@@ -392,7 +401,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     several.add_argument(
         "--registered", action="store_true", help="every one in which resync has run or planned before"
     )
-    several.add_argument("--jobs", type=_positive, metavar="N", help="how many to work on at once")
+    several.add_argument("--jobs", type=int, metavar="N", help="how many to work on at once")
     parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
     parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
     parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")
@@ -412,13 +421,6 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--constraint", metavar="SPEC", help="of releases, only those within a specifier such as '>=1.1,<2'"
     )
     parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
@@ -464,7 +466,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--on-conflict",
         choices=CONFLICT_POLICIES,
-        help="park: move a branch of --branch although some of its commits do not carry over",
+        help="park (the default): go on with the next commit, and move a branch of --branch although some of"
+        " its commits do not carry over; stop: halt at the first conflict, for you to resolve it",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 
@@ -479,6 +482,15 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
     restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    export = actions.add_parser(
+        "export",
+        help="write how conflicts were resolved to a file, for other checkouts",
+        parents=[everywhere],
+    )
+    export.add_argument("file", metavar="FILE", help="a new file")
+    export.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    take_in = actions.add_parser("import", help="use what such a file holds", parents=[everywhere])
+    take_in.add_argument("file", metavar="FILE", help="what rescue export wrote")
     drop = actions.add_parser("drop", help="remove one for good", parents=[everywhere])
     drop.add_argument("source", metavar="BRANCH", help="which one")
     drop.add_argument("--yes", action="store_true", help="do not ask")

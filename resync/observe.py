@@ -17,7 +17,7 @@ from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.detached import stands_on
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
-from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
+from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
 from resync.upstream.fetch import TAGS, Fetched, Progress
 from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.published import published
@@ -103,6 +103,12 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
     upstream, pinned, base = judged.upstream, None, None
+    if (
+        upstream.kind == "rewritten"
+        and request.onto is None
+        and went_back(repository, history, branch.tracking, head.tip, upstream)
+    ):
+        upstream = replace(upstream, kind="rewound")
     if head.branch is None or wanted is not None:
         base = stands_on(history, head.tip, judged.local)
         pinned = _release_here(repository, base, fetched)
@@ -110,7 +116,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         upstream = aim(
             repository,
             history,
-            judged,
+            replace(judged, upstream=upstream),
             head=head.tip,
             base=base,
             refs=fetched.refs,
@@ -246,11 +252,11 @@ def unusable(seen: Observation) -> Refused | None:
     if upstream.kind == "deleted":
         tag = _ended_by(seen)
         announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "" if tag else "wait for it to come back, or "
+        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}name where to go: resync run --upstream {_likeliest(upstream)}",
+            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
         )
     if upstream.kind == "unknown":
         return Doubt(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 _WORKER = "import sys; sys.path[:] = {path!r}; from resync.worker import main; main()"
@@ -52,13 +52,25 @@ class Crew:
 
     def give(self, job: int, arguments: Sequence[str], shared: str) -> None:
         """Have one call of the command line carried out; ``shared`` is the folder for remotes' answers."""
-        worker = self._idle.pop() if self._idle else _Worker(self._env)
+        worker = self._rested() or _Worker(self._env)
         self._busy[job] = worker
         worker.begin(job, {"arguments": list(arguments), "shared": shared}, self.answers)
 
-    def take(self) -> Answer:
-        """The next answer, which is waited for."""
-        answer = self.answers.get()
+    def _rested(self) -> _Worker | None:
+        """One that is idle and still alive."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            worker.end()
+        return None
+
+    def take(self, patience: float) -> Answer | None:
+        """The next answer; None where there is none within ``patience`` seconds."""
+        try:
+            answer = self.answers.get(timeout=patience)
+        except Empty:
+            return None
         worker = self._busy.pop(answer.job)
         if answer.died or worker.jobs >= _MOST_JOBS:
             worker.end()
@@ -109,6 +121,10 @@ class _Worker:
             answers.put(Answer(job=job, died=how))
             return
         answers.put(Answer(job=job, code=answer["code"], out=answer["out"], err=answer["err"]))
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def interrupt(self) -> None:
         with suppress(OSError):

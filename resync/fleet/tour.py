@@ -16,11 +16,15 @@ from resync.console import Console
 from resync.errors import ExitCode, Interrupted, ResyncError
 from resync.fleet.crew import Answer, Crew
 from resync.fleet.survey import Stop, survey
+from resync.interrupts import uninterrupted
 from resync.model import RefName
 from resync.report import data
 from resync.report.text import Paint, Tone, quoted
 from resync.report.words import count, shown
 from resync.upstream.shared import expect, is_there
+
+# How long (seconds) an answer is waited for before we look whether a signal came.
+_LOOK_UP = 0.2
 
 # The worst first: what one of many checkouts comes to must not hide behind the others.
 WORST_FIRST = (
@@ -119,16 +123,18 @@ class _Round:
         told: dict[int, _Told] = {}
         waiting = list(range(len(self.stops)))
         try:
-            while waiting or self.crew.working:
-                self._send(waiting)
-                try:
-                    answer = self.crew.take()
-                except KeyboardInterrupt:
-                    self.interrupted, waiting = True, []
-                    self.crew.interrupt()
-                    continue
-                self._back(answer.job)
-                told[answer.job] = self._tell(answer, len(told) + 1)
+            # Signals are noted, so that nothing is begun or lost between two lines of ours.
+            with uninterrupted() as signals:
+                while waiting or self.crew.working:
+                    if signals and not self.interrupted:
+                        self.interrupted, waiting = True, []
+                        self.crew.interrupt()
+                        continue
+                    self._send(waiting)
+                    answer = self.crew.take(_LOOK_UP)
+                    if answer is not None:
+                        self._back(answer.job)
+                        told[answer.job] = self._tell(answer, len(told) + 1)
         finally:
             self.crew.dismiss()
         return [told[job] for job in sorted(told)]
@@ -159,9 +165,16 @@ class _Round:
                     continue
                 self.leaders[stop.key] = job
             self.inside.add(stop.repository)
-            waiting.remove(job)
             words = [self.ask.command, "--json", "--repo", stop.path, *self.ask.options]
-            self.crew.give(job, words, self.shared)
+            try:
+                self.crew.give(job, words, self.shared)
+            except OSError:
+                # There is no room for one more process; those at work will make some.
+                self._back(job)
+                if not self.crew.working:
+                    raise
+                return
+            waiting.remove(job)
 
     def _back(self, job: int) -> None:
         stop = self.stops[job]

@@ -30,6 +30,16 @@ def fsync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
+def fsync_file(path: bytes) -> None:
+    """``fsync`` of a file that is closed."""
+    # Windows flushes no file that is open for reading only.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _full_fsync() -> int | None:
     try:
         import fcntl
@@ -57,6 +67,16 @@ def make_folders(path: str) -> None:
         with suppress(FileExistsError):
             os.mkdir(path)
         fsync_directory(above)
+
+
+def new_file(path: str) -> int:
+    """Open a file for writing that has no other name, in place of one that an earlier process may have left.
+
+    That one must not be written to: it was about to be renamed, and a power cut may have left it both names.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def sync_file_system(path: bytes, *, files_in: Iterable[bytes], folders: Iterable[bytes]) -> None:
@@ -87,7 +107,6 @@ def sync_file_system(path: bytes, *, files_in: Iterable[bytes], folders: Iterabl
 
 
 def _sync_files(folder: bytes) -> None:
-    # Windows flushes no file that is open for reading only.
     flags = (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | getattr(os, "O_NOFOLLOW", 0)
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():
         if entry.is_file(follow_symlinks=False):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from resync.errors import Busy, Refused
-from resync.repository.durable import fsync, fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
 
 
 class Proof:
@@ -161,7 +161,7 @@ def replace_durably(path: str, beside: str, data: bytes) -> None:
     It is written next to ``beside``, on the same file system, and renamed.
     """
     fresh = beside + ".new"
-    with open(fresh, "wb") as file:
+    with open(new_file(fresh), "wb") as file:
         file.write(data)
         file.flush()
         with contextlib.suppress(FileNotFoundError):

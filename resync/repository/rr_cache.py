@@ -18,7 +18,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from resync.model import TreePath
 from resync.repository.durable import fsync, fsync_directory, make_folders
@@ -31,6 +31,10 @@ _MOST_VARIANTS = 64
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IMAGE = re.compile(r"(preimage|postimage)(?:\.([0-9]{1,9}))?")
+
+
+Added: TypeAlias = Literal["new", "known", "replaced", "refused"]
+"""What became of a resolution: it is new, was there, takes the place of another, or does not fit in."""
 
 
 class RrCache:
@@ -73,13 +77,20 @@ class RrCache:
         self._write(self._path(conflict, "postimage", number), image)
         return True
 
-    def add(self, conflict: str, preimage: bytes, postimage: bytes) -> bool:
-        """Record a conflict with its resolution; False where the very same is here, or nothing more fits in.
-        Raises ``OSError``."""
-        if (preimage, postimage) in self.resolutions(conflict):
-            return False
-        number = self.add_preimage(conflict, preimage)
-        return number is not None and self.add_postimage(conflict, number, postimage)
+    def add(self, conflict: str, preimage: bytes, postimage: bytes) -> Added:
+        """Record a conflict with its resolution; another one of the very same text is replaced. Raises
+        ``OSError``."""
+        for number, has in sorted(self._variants(conflict).items()):
+            if "preimage" in has and _read(self._path(conflict, "preimage", number)) == preimage:
+                path = self._path(conflict, "postimage", number)
+                before = _read(path) if "postimage" in has else None
+                if before != postimage:
+                    self._write(path, postimage)
+                return "known" if before == postimage else "new" if before is None else "replaced"
+        variant = self.add_preimage(conflict, preimage)
+        if variant is None or not self.add_postimage(conflict, variant, postimage):
+            return "refused"
+        return "new"
 
     def forget_unresolved(self, conflict: str, number: int) -> None:
         """Remove a preimage without a postimage, as ``git rerere clear`` does. Raises ``OSError``."""
@@ -158,7 +169,7 @@ class Standing(NamedTuple):
     variant: int
 
 
-Conflicts = Mapping[TreePath, Standing]
+Conflicts: TypeAlias = Mapping[TreePath, Standing]
 
 _RECORD = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})(?:\.([0-9]{1,9}))?\t([^\0]+)")
 
@@ -210,7 +221,7 @@ def _parsed(data: bytes | None) -> dict[TreePath, Standing] | None:
     records = (data if data is not None else b"?").split(b"\0")
     for each in records[:-1]:
         record = _RECORD.fullmatch(each)
-        if record is None:
+        if record is None or b".." in record[3].split(b"/") or record[3].startswith(b"/"):
             return None
         found[TreePath(record[3])] = Standing(record[1].decode(), int(record[2] or 0))
     return found if records[-1] == b"" else None

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from resync.history import Commits, History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, ReflogEntry
 from resync.upstream.find import UpstreamBranch
 from resync.upstream.published import merged_in
 
@@ -32,6 +33,7 @@ _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remot
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
 # Evidence by which somebody says that upstream gave up its old tip.
+_TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
     "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
@@ -292,6 +294,42 @@ def _upstream(
         left=left,
         arrived=arrived,
     )
+
+
+def went_back(
+    repository: Repository, history: History, tracking: RefName | None, head: Oid, upstream: Upstream
+) -> bool:
+    """Whether a rewritten upstream is at what it had been before it came to its old tip, by the reflog of the
+    remote-tracking branch, and ``head`` is not there: so a mirror looks that lags behind.
+    """
+    old_tip, new_tip = upstream.old_tip, upstream.new_tip
+    entries = reversed(_upstreams_own(repository.reflog(tracking))) if tracking is not None else ()
+    tips = [oid for entry in entries for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
+    if old_tip in tips:
+        earlier = tips[tips.index(old_tip) :]
+    else:
+        # That the new tip was fetched already does not make it an earlier one.
+        earlier = list(dropwhile(lambda oid: oid == new_tip, tips))
+    if not earlier or old_tip is None or new_tip is None:
+        return False
+    with suppress(HistoryCut):
+        # Those of the old tip's own line do not lead there.
+        elsewhere = history.reachable(earlier, [old_tip])
+        left = [oid for oid in earlier if oid in elsewhere]
+        if left and not history.is_ancestor(new_tip, head):
+            return new_tip in left or not history.reachable([new_tip], left)
+    return False
+
+
+def _upstreams_own(entries: Iterable[ReflogEntry]) -> list[ReflogEntry]:
+    """The entries without what a run of resync wrote that was taken back: no upstream went there and back."""
+    kept: list[ReflogEntry] = []
+    for entry in entries:
+        if entry.message.startswith(_TAKEN_BACK) and kept and kept[-1].old == entry.new:
+            kept.pop()
+        else:
+            kept.append(entry)
+    return kept
 
 
 def remembered(

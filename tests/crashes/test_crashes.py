@@ -71,8 +71,9 @@ def test_failed_by_the_system(stage: Stage) -> None:
 
 
 @needs_strace
-def test_without_power(stage: Stage) -> None:
-    check(power.sweep(stage, stage.prepare(named("conflicts")), Sample(at_most=3)), 12)
+@pytest.mark.parametrize(("name", "ends"), [("conflicts", 3), ("continue at 35%", 6)])
+def test_without_power(stage: Stage, name: str, ends: int) -> None:
+    check(power.sweep(stage, stage.prepare(named(name)), Sample(at_most=ends)), 3 * ends)
 
 
 @needs_strace

@@ -40,8 +40,10 @@ class Fleet:
         return self.folder / name
 
     def resync(self, *arguments: str) -> Done:
+        """In this folder; by one process, unless it is said otherwise (each takes its time to start)."""
         self.server.asked.clear()
-        return inside(self.world, *arguments, at=self.folder)
+        jobs = () if "--jobs" in arguments or arguments[0] == "forget" else ("--jobs", "1")
+        return inside(self.world, *arguments, *jobs, at=self.folder)
 
     def lines(self, done: Done) -> dict[str, Any]:
         """The JSON objects, by the name of the checkout."""
@@ -98,6 +100,7 @@ def test_each_upstream_is_asked_once_and_no_failure_stops_another(fleet: Fleet) 
     alone = fleet.world.base / "alone"
     shutil.copytree(fleet.checkout("a2"), alone)
     single = inside(fleet.world, "run", "--yes", "--json", at=alone)
+    assert single.code == 0, single
     # One is edited, one amid a rebase, one on another branch, and one no repository.
     (fleet.checkout("a1") / "tool.conf").write_text("ONE\ntwo\nthree\nfour\nfive\nsix\n")
     (fleet.checkout("a3") / ".git" / "rebase-merge").mkdir()
@@ -105,7 +108,7 @@ def test_each_upstream_is_asked_once_and_no_failure_stops_another(fleet: Fleet) 
     shutil.rmtree(fleet.checkout("b4") / ".git" / "refs")
     shutil.rmtree(fleet.checkout("b4") / ".git" / "objects")
 
-    checked = fleet.resync("check", "--all", ".", "--json")
+    checked = fleet.resync("check", "--all", ".", "--json", "--jobs", "2")
     assert fleet.server.asked == {"a.git": 1, "b.git": 1}
     assert {name: each["exit_code"] for name, each in fleet.lines(checked).items()} == {
         **dict.fromkeys(("a1", "a2", "a3", "a4", "b1", "b2", "b3"), 5),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,58 +12,20 @@ from hypothesis import strategies as st
 
 from resync.merge import merge_text
 from resync.merge.options import GIT_DEFAULTS, MergeAttributes, MergeOptions
-from resync.merge.rerere import Recording, normalise, replayed, resolutions
+from resync.merge.recordings import Recording, Recordings
+from resync.merge.rerere import Normalised, normalise, replayed, resolutions
 from resync.merge.trees import merge_trees
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry
-from tests.conftest import environment, needs_git
+from tests.conftest import needs_git
 from tests.history.commits import Files, add_files, new_objects
-
-SIZES = (3, 7, 11)
+from tests.merge.git_rerere import SIZES, GitRerere, Resolved, random_conflicts, random_resolution
 
 # --- the same as git ---------------------------------------------------------------------------------
 
 
-class Oracle:
-    """A repository in which git tells the ids of many texts at once: each stands at an unmerged path."""
-
-    def __init__(self, at: Path) -> None:
-        self._at = at
-        self._env = environment(at)
-        self._git("init", "-q")
-        self._git("config", "rerere.enabled", "true")
-        attributes = (f"size{size}-* conflict-marker-size={size}\n" for size in SIZES)
-        (at / ".gitattributes").write_text("".join(attributes))
-        self._blob = self._git("hash-object", "-w", "--stdin").decode().strip()
-
-    def _git(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self._at, env=self._env, input=stdin, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def images(self, texts: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
-        """For each path that git takes for conflicted: the conflict id and the preimage."""
-        self._git("read-tree", "--empty")
-        (self._at / ".git" / "MERGE_RR").unlink(missing_ok=True)
-        for name, text in texts.items():
-            (self._at / name).write_bytes(text)
-        rows = (f"100644 {self._blob} {stage}\t{name}\n" for name in texts for stage in (2, 3))
-        self._git("update-index", "--index-info", stdin="".join(rows).encode())
-        self._git("rerere")
-        found = {}
-        for record in (self._at / ".git" / "MERGE_RR").read_bytes().split(b"\0")[:-1]:
-            key, _, name = record.decode().partition("\t")
-            conflict, _, variant = key.partition(".")
-            image = "preimage" + (f".{variant}" if variant else "")
-            data = (self._at / ".git" / "rr-cache" / conflict / image).read_bytes()
-            found[name] = conflict, data
-        return found
-
-
 @pytest.fixture(scope="module")
-def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
-    return Oracle(tmp_path_factory.mktemp("oracle"))
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> GitRerere:
+    return GitRerere(tmp_path_factory.mktemp("oracle"))
 
 
 def markers(size: int) -> st.SearchStrategy[bytes]:
@@ -103,7 +64,9 @@ def sized_texts(size: int) -> st.SearchStrategy[tuple[int, bytes]]:
 @needs_git
 @settings(max_examples=60)
 @given(st.lists(st.one_of(*map(sized_texts, SIZES)), min_size=1, max_size=30))
-def test_ids_and_preimages_are_those_that_git_makes(oracle: Oracle, texts: list[tuple[int, bytes]]) -> None:
+def test_ids_and_preimages_are_those_that_git_makes(
+    oracle: GitRerere, texts: list[tuple[int, bytes]]
+) -> None:
     named = {f"size{size}-{number}": (size, text) for number, (size, text) in enumerate(texts)}
     mine = {}
     for name, (size, text) in named.items():
@@ -114,30 +77,37 @@ def test_ids_and_preimages_are_those_that_git_makes(oracle: Oracle, texts: list[
 
 
 @needs_git
-def test_ids_of_real_merges_are_those_that_git_makes(oracle: Oracle) -> None:
+def test_ids_of_merges_are_those_that_git_makes(oracle: GitRerere) -> None:
     """Conflicts as the merge engine writes them, in every style."""
     chance = random.Random(7)
-    texts: dict[str, bytes] = {}
-    for number in range(60):
-        base = [b"line %d\n" % (n // 2) for n in range(chance.randint(1, 20))]
-        sides = [list(base), list(base)]
-        for side in sides:
-            for _ in range(chance.randint(1, 4)):
-                at = chance.randrange(len(side) + 1)
-                side[at : at + chance.randint(0, 2)] = [b"new %d\n" % chance.randrange(5)] * chance.randint(
-                    0, 2
-                )
-        for style in ("merge", "diff3", "zdiff3"):
-            merged = merge_text(b"".join(base), *map(b"".join, sides), style=style)  # type: ignore[arg-type]
-            texts[f"{style}-{number}"] = merged.data
-    mine = {}
-    for name, text in texts.items():
-        known = normalise(text)
-        assert known is not None
-        if known.sides:
-            mine[name] = known.conflict_id(40), known.image
+    found = [text for _ in range(60) for text in random_conflicts(chance, ("merge", "diff3", "zdiff3"))]
+    texts = {str(number): text for number, text in enumerate(found)}
+    mine = {name: known(text) for name, text in texts.items()}
     assert len(mine) > 60
-    assert oracle.images(texts) == mine
+    assert oracle.images(texts) == {name: (each.conflict_id(40), each.image) for name, each in mine.items()}
+
+
+@needs_git
+def test_what_is_replayed_is_what_git_makes_of_it(oracle: GitRerere) -> None:
+    """A hundred recordings, each used where the text around the conflict has changed."""
+    chance = random.Random(11)
+    cases: dict[str, Resolved] = {}
+    while len(cases) < 100:
+        for text in random_conflicts(chance, ("merge",)):
+            case = random_resolution(chance, text)
+            if case is not None:
+                cases[case.conflict] = case
+    texts = {case.conflict: case.text for case in cases.values()}
+    theirs = oracle.replayed(texts, {case.conflict: case.recording for case in cases.values()})
+    mine = {name: replayed(case.text, case.recording) for name, case in cases.items()}
+    assert {name: text for name, text in mine.items() if text is not None} == theirs
+    assert 20 < len(theirs) < 100, "both kinds are among them"
+
+
+def known(text: bytes) -> Normalised:
+    found = normalise(text)
+    assert found is not None
+    return found
 
 
 def test_deep_nesting_is_bounded() -> None:
@@ -226,6 +196,10 @@ MINE = BEFORE.replace(b"line 4\n", b"mine\n")
 THEIRS = BEFORE.replace(b"line 4\n", b"theirs\n")
 
 
+def of(kept: Mapping[str, list[Recording]]) -> Recordings:
+    return Recordings(find=lambda conflict: kept.get(conflict, []))
+
+
 def resolved_file(
     base: Files, ours: Files, theirs: Files, options: MergeOptions = GIT_DEFAULTS, size: int = 7
 ) -> bytes | None:
@@ -236,7 +210,7 @@ def resolved_file(
     known = normalise(text, size)
     assert known is not None
     kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
-    blobs = resolutions(objects, merged.conflicts[0], options, lambda conflict: kept.get(conflict, []))
+    blobs = resolutions(objects, merged.conflicts[0], replace(options, recordings=of(kept)))
     return objects.blob(blobs[0]) if blobs else None
 
 
@@ -260,7 +234,7 @@ def test_the_style_in_which_it_was_recorded_does_not_matter(style: str) -> None:
         assert known is not None
         kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
         conflict = merge_trees(objects, *trees, options).conflicts[0]
-        blobs = resolutions(objects, conflict, options, lambda name, kept=kept: kept.get(name, []))  # type: ignore[misc]
+        blobs = resolutions(objects, conflict, replace(options, recordings=of(kept)))
         assert list(map(objects.blob, blobs)) == [RESOLVED]
 
 
@@ -269,6 +243,23 @@ def test_the_size_of_the_markers_is_the_path_s() -> None:
     files = {"a": BEFORE}, {"a": MINE}, {"a": THEIRS}
     assert resolved_file(*files, wide, size=20) == RESOLVED
     assert resolved_file(*files, wide, size=7) is None, "its markers are no markers here"
+
+
+def test_what_git_recorded_of_other_line_ends_is_found() -> None:
+    """On disk the file has CRLF, which rerere records; git stores LF."""
+    objects = new_objects()
+    trees = [add_files(objects, {"a": text}) for text in (BEFORE, MINE, THEIRS)]
+    on_disk = known(conflicted().replace(b"\n", b"\r\n"))
+    kept = {on_disk.conflict_id(40): [Recording(on_disk.image, RESOLVED.replace(b"\n", b"\r\n"))]}
+    converted = replace(
+        of(kept),
+        on_disk=lambda path, data: data.replace(b"\n", b"\r\n"),
+        stored=lambda path, data: data.replace(b"\r\n", b"\n"),
+    )
+    conflict = merge_trees(objects, *trees).conflicts[0]
+    assert resolutions(objects, conflict, MergeOptions(recordings=of(kept))) == ()
+    (blob,) = resolutions(objects, conflict, MergeOptions(recordings=converted))
+    assert objects.blob(blob) == RESOLVED
 
 
 @pytest.mark.parametrize("kind", ["modify/delete", "link", "mode", "binary"])
@@ -290,5 +281,6 @@ def test_other_conflicts_are_a_person_s(kind: str) -> None:
         return [recording(conflicted(), RESOLVED)]
 
     assert merged.conflicts
-    assert not any(resolutions(objects, each, GIT_DEFAULTS, kept) for each in merged.conflicts)
+    options = MergeOptions(recordings=Recordings(find=kept))
+    assert not any(resolutions(objects, each, options) for each in merged.conflicts)
     assert not asked
