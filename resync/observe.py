@@ -61,7 +61,11 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         repository.refuse_operation()
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
-    fetched = fetch(repository, branch, progress) if request.fetch else None
+    fetched = None
+    if request.fetch:
+        attended = not request.unattended
+        prompt = caller.prompt if attended else None
+        fetched = fetch(repository, branch, progress, attended=attended, prompt=prompt)
     if fetched is not None and fetched.tip is not None:
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None

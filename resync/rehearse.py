@@ -34,6 +34,7 @@ from resync.model import (
 from resync.observe import Observation, observe, unusable
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
+from resync.repository.config import boolean
 from resync.request import Caller, Request
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
@@ -46,7 +47,7 @@ from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
+from resync.worktree.settings import WorktreeSettings, read_merge_settings
 from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000

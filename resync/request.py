@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+Prompt: TypeAlias = Callable[[str, bool], str | None]
+"""Asks a person a question, with a hidden answer or not; None where there is no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +40,15 @@ class Caller:
     """Who runs the command and when: the only knowledge of clock and environment below the command line.
 
     ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
-    ``folder`` the directory in which the caller stands.
+    ``folder`` the directory in which the caller stands. ``prompt`` is how a user name or a password is asked
+    for, None where nobody is there.
     """
 
     now: int
     zone: int
     run: str
     folder: str
+    prompt: Prompt | None = None
 
     def signed(self, identity: bytes) -> bytes:
         """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from resync.errors import Busy, Refused, ResyncError, UsageError
+from resync.errors import Busy, Refused, ResyncError
 from resync.model import Oid, RefName
+from resync.remote.address import without_secrets
+from resync.remote.connect import connect
+from resync.remote.haves import Haves
 from resync.repository import Repository
 from resync.repository.damage import signs_of_damage
-from resync.repository.numbers import repo_class
 from resync.repository.repo import BRANCHES
+from resync.request import Prompt
 from resync.upstream.find import UpstreamBranch
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ ANNOUNCEMENTS = ("*-early-demise", "*-eol")
 
 # Errors that are of the disk here, and not of the way to the remote.
 _OUR_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
-
-_SCHEMES = ("file", "git", "git+ssh", "http", "https", "ssh", "ssh+git")
 
 Progress = Callable[[str], None]
 
@@ -54,17 +53,27 @@ class Fetched:
     announcements: Mapping[RefName, Oid]
 
 
-def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
+def fetch(
+    repository: Repository,
+    upstream: UpstreamBranch,
+    progress: Progress,
+    *,
+    attended: bool = False,
+    prompt: Prompt | None = None,
+) -> Fetched:
     """Fetch the upstream branch and the announcing tags; nothing but objects is written.
 
-    Raises ``Refused("damaged-object")``; ``Busy("upstream-unreachable")`` where the remote cannot be reached
-    or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
+    ``attended`` says that a program may ask somebody for a password, and ``prompt`` is how we do.
+    Raises ``Refused``: ``damaged-object``, ``authentication-failed``; ``Busy("upstream-unreachable")`` where
+    the remote cannot be reached, keeps silent or breaks off; and ``UsageError`` as ``connect`` does.
     """
     patterns = announcement_patterns(repository)
     # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
     damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
-        refs = _exchange(repository, upstream, patterns, progress)
+        client, path = connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
+        with closing(client):
+            refs = _exchange(repository, client, path, upstream, patterns, progress)
     except ResyncError:
         raise
     except damage as error:
@@ -90,11 +99,6 @@ def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) 
     )
 
 
-def without_secrets(url: str) -> str:
-    """The address without a user name and password, for showing."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
-
-
 def announcement_patterns(repository: Repository) -> tuple[str, ...]:
     """The patterns of announcing tags' names: the built-in ones and ``resync.announcement``."""
     return (*ANNOUNCEMENTS, *repository.config_all("resync", "announcement"))
@@ -109,15 +113,20 @@ def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
 
 
 def _exchange(
-    repository: Repository, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
+    repository: Repository,
+    client: GitClient,
+    path: str,
+    upstream: UpstreamBranch,
+    patterns: Sequence[str],
+    progress: Progress,
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from tempfile import SpooledTemporaryFile
 
     from dulwich.refs import check_ref_format
 
-    client, path = _connect(repository, upstream.url)
     store = repository.dulwich.object_store
+    haves = Haves(repository)
 
     def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
         gone = upstream.branch not in refs
@@ -132,6 +141,7 @@ def _exchange(
         missing = sorted(oid for oid in wanted if Oid(oid) not in repository.objects)
         if not missing:
             raise _NothingWanted(refs)
+        haves.named(refs)
         return missing
 
     with SpooledTemporaryFile(max_size=64 << 20, dir=os.fspath(store.path)) as pack:
@@ -139,7 +149,7 @@ def _exchange(
             result: FetchPackResult = client.fetch_pack(
                 path,
                 wants,  # type: ignore[arg-type]
-                _Haves(repository),  # type: ignore[arg-type]
+                haves,  # type: ignore[arg-type]
                 pack.write,
                 progress=lambda message: progress(message.decode("utf-8", "replace")),
                 ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
@@ -160,77 +170,12 @@ def _exchange(
     }
 
 
-class _Haves:
-    """Our commits, as dulwich's transports ask for them to find what both sides have.
-
-    dulwich's own walker (whose methods these are) takes ids of 40 digits only.
-    """
-
-    def __init__(self, repository: Repository) -> None:
-        self.shallow = set(repository.shallow)
-        self._objects = repository.objects
-        self._waiting = deque(sorted(repository.advertised_heads()))
-        self._seen = set(self._waiting)
-        self._parents: dict[Oid, tuple[Oid, ...]] = {}
-        self._common: set[Oid] = set()
-
-    def __next__(self) -> Oid | None:
-        while self._waiting:
-            oid = self._waiting.popleft()
-            parents = () if oid in self.shallow else self._objects.commit(oid).parents
-            self._parents[oid] = parents
-            if oid in self._common:
-                self._common.update(parents)
-            unseen = [parent for parent in parents if parent not in self._seen]
-            self._seen.update(unseen)
-            self._waiting.extend(unseen)
-            if oid not in self._common:
-                return oid
-        return None
-
-    next = __next__
-
-    def ack(self, oid: bytes) -> None:
-        """The other side has this commit, and so all below it."""
-        below = [Oid(oid)]
-        while below:
-            found = below.pop()
-            if found not in self._common:
-                self._common.add(found)
-                below += self._parents.get(found, ())
-
-    def nak(self) -> None:
-        """The other side found nothing in common."""
-
-
 class _NothingWanted(Exception):
     """Ends the conversation after the refs: dulwich would go on to make an empty pack, at some cost."""
 
     def __init__(self, refs: Mapping[bytes, bytes]) -> None:
         super().__init__()
         self.refs = refs
-
-
-def _connect(repository: Repository, url: str) -> tuple[GitClient, str]:
-    from dulwich.client import LocalGitClient, get_transport_and_path
-    from dulwich.config import apply_instead_of
-
-    address = apply_instead_of(repository.config, url)
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)", address)
-    if scheme is not None and scheme[1].lower() not in _SCHEMES:
-        raise UsageError(
-            "unsupported-address",
-            f"resync cannot fetch from {without_secrets(address)}: it does not speak {scheme[1]!r}."
-            " Nothing was changed.",
-            "git fetch, then resync --no-fetch",
-        )
-    client, path = get_transport_and_path(url, config=repository.config, operation="pull", quiet=True)
-    if isinstance(client, LocalGitClient):
-        # git reads a relative address from the top of the working tree.
-        path = os.path.join(repository.root, path)
-        # Its own configuration may have numbers that dulwich does not read.
-        client._open_repo = lambda path: closing(repo_class()(path))  # type: ignore[method-assign]
-    return client, path
 
 
 def _is_transport_error(error: Exception) -> bool:
