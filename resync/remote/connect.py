@@ -1,29 +1,27 @@
-"""From a remote's address to a client of dulwich's that speaks with it, by its own way and its own rules."""
+"""From a remote's address to the way that leads there, by its own rules."""
 
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resync.programs import Programs
 from resync.remote.address import Address, parse_address, refuse_forbidden
 from resync.remote.credentials import Credentials
+from resync.remote.local import Local
 from resync.remote.settings import read_http, read_patience
+from resync.remote.way import Transport, Way
 from resync.repository import Repository
 from resync.repository.config import TIMEOUT, seconds, value_of
-from resync.repository.numbers import repo_class
 from resync.request import Prompt
 
 if TYPE_CHECKING:
     from dulwich.client import GitClient
 
 
-def connect(
-    repository: Repository, remote: str, url: str, *, attended: bool, prompt: Prompt | None
-) -> tuple[GitClient, str]:
-    """A client for the remote of that name at ``url``, and the path to give to it. Nothing is sent yet.
+def connect(repository: Repository, remote: str, url: str, *, attended: bool, prompt: Prompt | None) -> Way:
+    """A way to the remote of that name at ``url``. Nothing is sent yet.
 
     ``attended`` says that a program may ask for a password, and ``prompt`` how we do; without them nobody is
     asked. Raises ``UsageError``: ``unsupported-address``, ``strange-address``, ``protocol-not-allowed``,
@@ -33,8 +31,26 @@ def connect(
 
     address = parse_address(apply_instead_of(repository.config, url))
     refuse_forbidden(repository.config, repository.environment, address)
+    promised = remote in repository.promisors()
+    left_out = value_of(repository.config, (b"remote", os.fsencode(remote)), "partialCloneFilter")
     if address.scheme == "file":
-        return _local(os.path.join(repository.root, address.path))
+        path = os.path.join(repository.root, address.path)
+        bundle = _bundle(path)
+        return Local(repository, path) if bundle is None else Transport(repository, bundle, path)
+    client, path = _client(repository, remote, address, attended=attended, prompt=prompt)
+    return Transport(repository, client, path, left_out if promised else None, promised=promised)
+
+
+def _bundle(path: str) -> GitClient | None:
+    """A client for the bundle at ``path``; None where there is none."""
+    from dulwich.client import BundleClient
+
+    return BundleClient() if os.path.isfile(path) and BundleClient._is_bundle_file(path) else None
+
+
+def _client(
+    repository: Repository, remote: str, address: Address, *, attended: bool, prompt: Prompt | None
+) -> tuple[GitClient, str]:
     patience = read_patience(repository.config)
     programs = Programs(
         folder=repository.root,
@@ -42,10 +58,15 @@ def connect(
         timeout=patience.idle,
         terminal=attended and prompt is not None,
     )
+    # A delta may be against something that a partial clone does not have.
     thin = not repository.promisors()
     match address.scheme:
         case "ssh":
-            return _by_ssh(repository, remote, address, programs, thin=thin), address.path
+            from resync.remote.ssh import read_ssh, ssh_client
+
+            ssh = read_ssh(repository.config, repository.environment, programs, quiet=not programs.terminal)
+            over_there = value_of(repository.config, (b"remote", os.fsencode(remote)), "uploadPack")
+            return ssh_client(ssh, address, over_there, thin_packs=thin), address.path
         case "git":
             from resync.remote.daemon import daemon_client, git_proxy
 
@@ -67,37 +88,3 @@ def connect(
         patience,
     )
     return http_client(web, address.public, thin_packs=thin), ""
-
-
-def _local(path: str) -> tuple[GitClient, str]:
-    """A repository on this machine (a relative path counts from the top of the working tree), or a bundle."""
-    from dulwich.client import BundleClient, LocalGitClient
-
-    if os.path.isfile(path) and BundleClient._is_bundle_file(path):
-        return BundleClient(), path
-    client = LocalGitClient()
-    # Its own configuration may have numbers that dulwich does not read.
-    client._open_repo = lambda path: closing(repo_class()(path))  # type: ignore[method-assign]
-    return client, path
-
-
-def _by_ssh(
-    repository: Repository, remote: str, address: Address, programs: Programs, *, thin: bool
-) -> GitClient:
-    from dulwich.client import SSHGitClient
-
-    from resync.remote.ssh import read_ssh
-
-    vendor = read_ssh(repository.config, repository.environment, programs, quiet=not programs.terminal)
-    client = SSHGitClient(
-        address.host,
-        port=address.port,
-        username=address.user,
-        vendor=vendor,  # type: ignore[arg-type]
-        thin_packs=thin,
-        quiet=True,
-    )
-    over_there = value_of(repository.config, (b"remote", os.fsencode(remote)), "uploadPack")
-    if over_there is not None:
-        client.alternative_paths[b"upload-pack"] = over_there
-    return client

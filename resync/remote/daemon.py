@@ -77,17 +77,21 @@ def daemon_client(
 ) -> GitClient:
     """dulwich's client for git://, over our connection or (``proxy``) a program in its place."""
     from dulwich.client import TraditionalGitClient
-    from dulwich.protocol import Protocol
+
+    from resync.remote.lines import lines
 
     class DaemonClient(TraditionalGitClient):
         """git over a plain connection."""
+
+        def __init__(self) -> None:
+            super().__init__(thin_packs=thin_packs, quiet=True)
+            self.peeled: dict[bytes, bytes] = {}
 
         def _connect(
             self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
         ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
             line = Wire(address, patience) if proxy is None else _by_program(proxy, address, programs)
-            finish = line.no_more if isinstance(line, Wire) else None
-            protocol = Protocol(line.read, line.write, line.close, shutdown_write=finish)
+            protocol = lines(line, self.peeled, line.no_more)
             where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
             # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
             host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
@@ -95,7 +99,7 @@ def daemon_client(
             protocol.send_cmd(b"git-" + cmd, where, host)
             return protocol, line.can_read, None
 
-    return DaemonClient(thin_packs=thin_packs, quiet=True)
+    return DaemonClient()
 
 
 def _by_program(program: str, address: Address, programs: Programs) -> Line:

@@ -359,12 +359,23 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
     from dulwich.client import AbstractHttpGitClient
     from dulwich.errors import GitProtocolError, NotGitRepository
 
+    from resync.remote.lines import with_tags
+
     class HttpClient(AbstractHttpGitClient):
         """git over HTTP."""
 
         def __init__(self, web: Web, url: str, *, thin_packs: bool) -> None:
             super().__init__(url, thin_packs=thin_packs, quiet=True)
             self._web = web
+            self.peeled: dict[bytes, bytes] = {}
+
+        def _discover_references(self, *arguments: Any, **named: Any) -> Any:
+            found = super()._discover_references(*arguments, **named)
+            self.peeled |= found[4]  # type: ignore[arg-type]
+            return found
+
+        def _smart_request(self, service: str, url: str, data: Any) -> Any:
+            return super()._smart_request(service, url, with_tags(data) if isinstance(data, bytes) else data)
 
         def _http_request(
             self,

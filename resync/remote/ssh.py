@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast, get_args
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, Talk, quoted
+from resync.remote.address import Address
 from resync.repository.config import value_of
 
 if TYPE_CHECKING:
+    from dulwich.client import GitClient
     from dulwich.config import StackedConfig
 
 Variant: TypeAlias = Literal["ssh", "plink", "putty", "tortoiseplink", "simple"]
@@ -56,10 +59,19 @@ class Line:
 
     @property
     def stderr(self) -> IO[bytes]:
-        """What the program said of an error, once it has ended."""
-        import io
+        """What the program said of an error, to be read once it has ended."""
+        return _LastWords(self._talk)
 
-        return io.BytesIO(self._talk.said().encode("utf-8", "replace"))
+
+class _LastWords(io.BytesIO):
+    """What dulwich reads of a program's standard error when its output has ended too early."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        return self._talk.said().encode("utf-8", "replace").splitlines(keepends=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +87,10 @@ class Ssh:
     programs: Programs
     quiet: bool
 
-    def run_command(
-        self,
-        host: str,
-        command: bytes,
-        username: str | None = None,
-        port: int | None = None,
-        password: str | None = None,
-        key_filename: str | None = None,
-        ssh_command: str | None = None,
-        protocol_version: int | None = None,
-    ) -> Line:
-        """What dulwich calls to run ``command`` over there. The rest of its arguments it has from us."""
-        who = f"{username}@{host}" if username else host
+    def call(self, address: Address, command: bytes) -> Line:
+        """Run ``command`` over there; raises ``UsageError``: ``no-ssh``, ``no-port``."""
+        port = address.port
+        who = f"{address.user}@{address.host}" if address.user else address.host
         variant = self.variant or self._probe(who)
         arguments = [*_options(variant, port, quiet=self.quiet), who, os.fsdecode(command)]
         env = dict(self.programs.env)
@@ -129,6 +132,30 @@ class Ssh:
                 talk.kill()
         except ProgramFailed:
             return "simple"
+
+
+def ssh_client(ssh: Ssh, address: Address, program: bytes | None, *, thin_packs: bool) -> GitClient:
+    """dulwich's client for ssh, over our connection; ``program`` is what runs over there, if not git's."""
+    from dulwich.client import TraditionalGitClient
+
+    from resync.remote.lines import lines
+
+    class SshClient(TraditionalGitClient):
+        """git over ssh."""
+
+        def __init__(self) -> None:
+            super().__init__(thin_packs=thin_packs, quiet=True)
+            self.peeled: dict[bytes, bytes] = {}
+
+        def _connect(
+            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
+        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
+            where = path if isinstance(path, bytes) else os.fsencode(path)
+            line = ssh.call(address, (program or b"git-" + cmd) + b" " + quoted(where))
+            self.protocol_version = 2
+            return lines(line, self.peeled), line.can_read, line.stderr
+
+    return SshClient()
 
 
 def _options(variant: Variant, port: int | None, *, quiet: bool) -> list[str]:

@@ -167,7 +167,7 @@ class Objects:
     def tree(self, oid: Oid) -> Tree:
         found = self._trees.get(oid)
         if found is None:
-            found = self._trees[oid] = self._parse_tree(oid, self._typed(oid, TREE))
+            found = self._trees[oid] = self.parse_tree(oid, self._typed(oid, TREE))
         return found
 
     def blob(self, oid: Oid) -> bytes:
@@ -203,7 +203,8 @@ class Objects:
             )
         return data
 
-    def _parse_tree(self, oid: Oid, data: bytes) -> Tree:
+    def parse_tree(self, oid: Oid, data: bytes) -> Tree:
+        """A tree out of its raw bytes; raises ``Refused("hostile-tree")``."""
         rows: list[_Row] = self._tree_row.findall(data)
         found = list(map(self._entries.get, rows))
         if None in found:
@@ -404,9 +405,21 @@ class Objects:
         except signs_of_damage():
             return False
 
-    def incoming(self) -> AbstractContextManager[DiskObjectStore]:
-        """A store to fetch into; what it holds when the block ends is here then, durably."""
-        return incoming(self._store, self._keeping)
+    @property
+    def folder(self) -> str:
+        """Where the objects are on the disk."""
+        return os.fspath(self._store.path)
+
+    def incoming(self, *, promised: bool = False) -> AbstractContextManager[DiskObjectStore]:
+        """A store to fetch into; what it holds when the block ends is here then, durably.
+
+        ``promised`` is for what a remote of a partial clone sent, which keeps what that refers to.
+        """
+        return incoming(self._store, self._keeping, promised=promised)
+
+    def take_over(self, objects: Mapping[Oid, Stored]) -> None:
+        """Write objects of another repository to the disk as one pack, durably."""
+        write_pack(self._store, objects, self._keeping)
 
     def let_go(self) -> None:
         """Let git's garbage collection have the packs that were written: by now refs hold what is wanted."""

@@ -8,26 +8,22 @@ collection that deletes stashes, so its lower half is called instead).
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from resync.errors import Busy, Refused, ResyncError
 from resync.model import Oid, RefName
 from resync.remote.address import without_secrets
 from resync.remote.connect import connect
-from resync.remote.haves import Haves
+from resync.remote.way import Progress as Progress
+from resync.remote.way import Way
 from resync.repository import Repository
 from resync.repository.damage import signs_of_damage
 from resync.repository.repo import BRANCHES
 from resync.request import Prompt
 from resync.upstream.find import UpstreamBranch
-
-if TYPE_CHECKING:
-    from dulwich.client import FetchPackResult, GitClient
 
 TAGS = b"refs/tags/"
 
@@ -36,8 +32,6 @@ ANNOUNCEMENTS = ("*-early-demise", "*-eol")
 
 # Errors that are of the disk here, and not of the way to the remote.
 _OUR_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +65,9 @@ def fetch(
     # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
     damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
-        client, path = connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
-        with closing(client):
-            refs = _exchange(repository, client, path, upstream, patterns, progress)
+        way = connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
+        with closing(way):
+            refs = _exchange(repository, way, upstream, patterns, progress)
     except ResyncError:
         raise
     except damage as error:
@@ -113,69 +107,48 @@ def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
 
 
 def _exchange(
-    repository: Repository,
-    client: GitClient,
-    path: str,
-    upstream: UpstreamBranch,
-    patterns: Sequence[str],
-    progress: Progress,
+    repository: Repository, way: Way, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
-    from tempfile import SpooledTemporaryFile
-
     from dulwich.refs import check_ref_format
 
-    store = repository.dulwich.object_store
-    haves = Haves(repository)
+    follow = repository.config_text("remote", upstream.remote, "tagopt")
+    tags_here = repository.refs(TAGS)
 
-    def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+    def wants(refs: Mapping[bytes, bytes | None], peeled: Mapping[bytes, bytes]) -> list[Oid]:
         gone = upstream.branch not in refs
         wanted = {
-            oid
+            Oid(oid)
             for name, oid in refs.items()
-            if name == upstream.branch
-            or is_announcement(RefName(name), patterns)
-            # Where the branch is gone, one of the others may be what became of it.
-            or (gone and name.startswith(BRANCHES))
-        }
-        missing = sorted(oid for oid in wanted if Oid(oid) not in repository.objects)
-        if not missing:
-            raise _NothingWanted(refs)
-        haves.named(refs)
-        return missing
-
-    with SpooledTemporaryFile(max_size=64 << 20, dir=os.fspath(store.path)) as pack:
-        try:
-            result: FetchPackResult = client.fetch_pack(
-                path,
-                wants,  # type: ignore[arg-type]
-                haves,  # type: ignore[arg-type]
-                pack.write,
-                progress=lambda message: progress(message.decode("utf-8", "replace")),
-                ref_prefix=[b"HEAD", b"refs/heads/", TAGS],
+            if oid is not None
+            and (
+                name == upstream.branch
+                or is_announcement(RefName(name), patterns)
+                # Where the branch is gone, one of the others may be what became of it.
+                or (gone and name.startswith(BRANCHES))
+                or (follow == "--tags" and name.startswith(TAGS))
             )
-        except _NothingWanted as answer:
-            refs: Mapping[bytes, bytes | None] = answer.refs
-        else:
-            refs = result.refs  # type: ignore[assignment]
-            if pack.tell():
-                pack.seek(0)
-                with repository.objects.incoming() as made:
-                    made.add_thin_pack(pack.read, None)
+        }
+        if follow != "--no-tags":
+            # git follows tags to what is here already.
+            wanted |= {
+                Oid(oid)
+                for name, oid in refs.items()
+                if oid is not None
+                and name.startswith(TAGS)
+                and name not in tags_here
+                and name in peeled
+                and Oid(peeled[name]) in repository.objects
+            }
+        return sorted(oid for oid in wanted if oid not in repository.objects)
+
+    refs = way.fetch(wants, progress)
     # A name that git would not take for a ref's could lead out of refs/ and be written anywhere.
     return {
         RefName(name): Oid(oid)
         for name, oid in refs.items()
         if oid is not None and check_ref_format(name)  # type: ignore[arg-type]
     }
-
-
-class _NothingWanted(Exception):
-    """Ends the conversation after the refs: dulwich would go on to make an empty pack, at some cost."""
-
-    def __init__(self, refs: Mapping[bytes, bytes]) -> None:
-        super().__init__()
-        self.refs = refs
 
 
 def _is_transport_error(error: Exception) -> bool:

@@ -3,7 +3,7 @@
     scripts/bench/fetch.py [ROUNDS]
 
 The real event's 1,001 new commits, and nothing new, over HTTP (git's http-backend behind Python's server) and
-over a path; a one-commit update over git://, in bytes. Ours is measured as a call (``fetch``, its modules loaded)
+over a path; a one-commit update over git://, in bytes. Ours is measured as a call (``fetch``, modules loaded)
 and as a process of its own that does nothing else, git's as a process: medians by the clock and of processor
 time, and the ratios to git. Leaves with status 1 where a call breaks a bound.
 """

@@ -1,0 +1,102 @@
+"""What a way to a remote repository can do, whichever it is; and the ways that dulwich's transports go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from resync.model import Oid
+from resync.remote.haves import Haves
+from resync.remote.room import Room
+from resync.repository import Repository
+
+if TYPE_CHECKING:
+    from dulwich.client import FetchPackResult, GitClient
+
+Progress: TypeAlias = Callable[[str], None]
+
+Wants: TypeAlias = Callable[[Mapping[bytes, "bytes | None"], Mapping[bytes, bytes]], list[Oid]]
+"""Given the refs over there, and what its annotated tags finally name: the ids to bring over."""
+
+_IN_MEMORY = 64 << 20  # bytes of a pack, before it waits on the disk
+
+
+class Way(Protocol):
+    """A way to a remote repository."""
+
+    def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
+        """Ask for its refs, and bring over what ``wants`` says then, with all that it needs; the refs."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+class Transport:
+    """A way by one of dulwich's clients; ``path`` is what it is given. ``filter_spec`` leaves objects out, as
+    git-rev-list(1) has it (``--filter``), and ``promised`` says that the remote keeps what was left out."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        client: GitClient,
+        path: str,
+        filter_spec: bytes | None = None,
+        *,
+        promised: bool = False,
+    ) -> None:
+        self._repository = repository
+        self._client = client
+        self._path = path
+        self._filter = filter_spec
+        self._promised = promised
+
+    def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
+        """What ``Way.fetch`` promises."""
+        from tempfile import SpooledTemporaryFile
+
+        objects = self._repository.objects
+        haves = Haves(self._repository)
+        room = Room(objects.folder)
+
+        def determine(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+            missing = wants(refs, getattr(self._client, "peeled", {}))
+            if not missing:
+                raise _NothingWanted(refs)
+            haves.named(refs)
+            return list(missing)
+
+        with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=objects.folder) as pack:
+
+            def write(data: bytes) -> int:
+                room.need(len(data))
+                return pack.write(data)
+
+            try:
+                result: FetchPackResult = self._client.fetch_pack(
+                    self._path,
+                    determine,  # type: ignore[arg-type]
+                    haves,  # type: ignore[arg-type]
+                    write,
+                    progress=lambda message: progress(message.decode("utf-8", "replace")),
+                    ref_prefix=[b"HEAD", b"refs/heads/", b"refs/tags/"],
+                    filter_spec=self._filter,
+                )
+            except _NothingWanted as answer:
+                return answer.refs
+            if pack.tell():
+                pack.seek(0)
+                with objects.incoming(promised=self._promised) as made:
+                    made.add_thin_pack(pack.read, None)
+            return result.refs  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+
+class _NothingWanted(Exception):
+    """Ends the conversation after the refs: dulwich would go on to make an empty pack, at some cost."""
+
+    def __init__(self, refs: Mapping[bytes, bytes]) -> None:
+        super().__init__()
+        self.refs = refs
