@@ -6,13 +6,14 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
 from resync.checkout import programs_for, read_checkout
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
 from resync.journal import Journals
@@ -28,6 +29,7 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
+    Switch,
     TreeEntry,
     TreePath,
 )
@@ -305,6 +307,8 @@ def _plan_of_move(
         bystanders = tuple(each for each in untracked if each.path not in known)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
     switch = replace(switch, files=with_access(repository.root, switch.files))
+    if objects.promised is not None:
+        _bring_promised(objects, switch)
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -324,6 +328,14 @@ def _plan_of_move(
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
+
+
+def _bring_promised(objects: Objects, switch: Switch) -> None:
+    """Have everything here that a partial clone left out and that is to stand on disk, before files move."""
+    for change in switch.files:
+        if change.after is not None and change.after.mode != MODE_GITLINK and change.after.oid not in objects:
+            with suppress(LargeBlob):
+                objects.blob(change.after.oid)
 
 
 def _merge_options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:

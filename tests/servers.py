@@ -127,7 +127,7 @@ class Backend(BaseHTTPRequestHandler):
             [self.program],
             input=body,
             capture_output=True,
-            check=True,
+            check=False,  # it may have said why in git's own protocol
             timeout=60,
             env={
                 **self.env,

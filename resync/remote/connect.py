@@ -36,7 +36,11 @@ def connect(repository: Repository, remote: str, url: str, *, attended: bool, pr
     if address.scheme == "file":
         path = os.path.join(repository.root, address.path)
         bundle = _bundle(path)
-        return Local(repository, path) if bundle is None else Transport(repository, bundle, path)
+        return (
+            Local(repository, path, promised=promised)
+            if bundle is None
+            else Transport(repository, bundle, path)
+        )
     client, path = _client(repository, remote, address, attended=attended, prompt=prompt)
     return Transport(repository, client, path, left_out if promised else None, promised=promised)
 

@@ -359,7 +359,7 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
     from dulwich.client import AbstractHttpGitClient
     from dulwich.errors import GitProtocolError, NotGitRepository
 
-    from resync.remote.lines import with_tags
+    from resync.remote.lines import refusal, with_tags
 
     class HttpClient(AbstractHttpGitClient):
         """git over HTTP."""
@@ -375,7 +375,15 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
             return found
 
         def _smart_request(self, service: str, url: str, data: Any) -> Any:
-            return super()._smart_request(service, url, with_tags(data) if isinstance(data, bytes) else data)
+            request = with_tags(data) if isinstance(data, bytes) else data
+            read: Any
+            answer, read = super()._smart_request(service, url, request)
+            # It is the method of a body of ours (see below). Who refuses says so in the first line.
+            refused = refusal(read.__self__.peek(_CHUNK))
+            if refused is not None:
+                answer.close()
+                raise GitProtocolError(refused)
+            return answer, read
 
         def _http_request(
             self,

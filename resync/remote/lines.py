@@ -1,4 +1,4 @@
-"""git's protocol in lines, as dulwich speaks it, with two things more that it does not do by itself.
+"""git's protocol in lines, as dulwich speaks it, with some things more that it does not do by itself.
 
 A server of protocol version 2 (gitprotocol-v2) says of every annotated tag what it finally names, and sends
 the tags of what it sends along if it is asked to.
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dulwich.protocol import Protocol
 
 _PEELED = b"peeled:"
+_REFUSED = b"ERR "
 _INCLUDE_TAG = b"include-tag\n"
 
 
@@ -21,6 +22,7 @@ def lines(connection: Any, peeled: dict[bytes, bytes], no_more: Callable[[], Non
 
     ``peeled`` is filled with what the other side says of its tags; ``no_more`` says that all is written.
     """
+    from dulwich.errors import GitProtocolError
     from dulwich.protocol import Protocol
 
     class Lines(Protocol):
@@ -30,6 +32,8 @@ def lines(connection: Any, peeled: dict[bytes, bytes], no_more: Callable[[], Non
 
         def read_pkt_line(self) -> bytes | None:
             line = super().read_pkt_line()
+            if line is not None and line.startswith(_REFUSED):
+                raise GitProtocolError(_words(line))
             if line is not None and _PEELED in line:
                 note_peeled(line, peeled)
             return line
@@ -51,6 +55,16 @@ def note_peeled(line: bytes, peeled: dict[bytes, bytes]) -> None:
     for word in words[2:]:
         if word.startswith(_PEELED):
             peeled[words[1]] = word.removeprefix(_PEELED)
+
+
+def refusal(answer: bytes) -> str | None:
+    """What a server says in the first line of its answer where it refuses, which dulwich takes for something
+    else; None where it does not."""
+    return _words(answer[4:].split(b"\n", 1)[0]) if answer[4:8] == _REFUSED else None
+
+
+def _words(line: bytes) -> str:
+    return line.removeprefix(_REFUSED).decode("utf-8", "replace").strip()
 
 
 def with_tags(request: bytes) -> bytes:

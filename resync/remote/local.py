@@ -7,7 +7,7 @@ times as long.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 from resync.errors import LargeBlob, Refused
@@ -27,9 +27,12 @@ _AT_A_TIME = 4096  # commits, after which what was parsed of them is forgotten
 class Local:
     """A way to a repository at a path."""
 
-    def __init__(self, repository: Repository, path: str) -> None:
+    def __init__(self, repository: Repository, path: str, *, promised: bool = False) -> None:
+        """``promised`` says that it keeps what a partial clone left out. What is fetched from a path is not
+        filtered, as there is no way to save."""
         self._repository = repository
         self._path = path
+        self._promised = promised
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
         """What ``Way.fetch`` promises."""
@@ -41,8 +44,15 @@ class Local:
             if missing:
                 needed = _Needed(self._repository.objects, lambda: Objects(there.object_store), missing)
                 progress(f"Copying {len(needed)} objects")
-                self._repository.objects.take_over(needed)
+                self._repository.objects.take_over(needed, promised=self._promised)
             return refs
+
+    def bring(self, oids: Sequence[Oid], progress: Progress) -> None:
+        """What ``Way.bring`` promises."""
+        refuse_reftable(self._path, {})
+        with closing(repo_class()(self._path)) as there:
+            needed = _Needed(self._repository.objects, lambda: Objects(there.object_store), list(oids))
+            self._repository.objects.take_over(needed, promised=self._promised)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from resync.errors import Refused
 from resync.model import Oid
 from resync.remote.haves import Haves
 from resync.remote.room import Room
@@ -18,6 +19,7 @@ Progress: TypeAlias = Callable[[str], None]
 Wants: TypeAlias = Callable[[Mapping[bytes, "bytes | None"], Mapping[bytes, bytes]], list[Oid]]
 """Given the refs over there, and what its annotated tags finally name: the ids to bring over."""
 
+_PREFIXES = [b"HEAD", b"refs/heads/", b"refs/tags/"]
 _IN_MEMORY = 64 << 20  # bytes of a pack, before it waits on the disk
 
 
@@ -27,8 +29,28 @@ class Way(Protocol):
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
         """Ask for its refs, and bring over what ``wants`` says then, with all that it needs; the refs."""
 
+    def bring(self, oids: Sequence[Oid], progress: Progress) -> None:
+        """Bring these very objects over; raises ``Refused`` where the other side does not give them."""
+
     def close(self) -> None:
         """Hang up."""
+
+
+class _NoHaves:
+    """Nothing is told to be here: what is asked for may be missing in the middle of what is."""
+
+    shallow: frozenset[Oid] = frozenset()
+
+    def __next__(self) -> None:
+        return None
+
+    next = __next__
+
+    def ack(self, oid: bytes) -> None:
+        """Nothing was told."""
+
+    def nak(self) -> None:
+        """Nothing was told."""
 
 
 class Transport:
@@ -52,11 +74,7 @@ class Transport:
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
         """What ``Way.fetch`` promises."""
-        from tempfile import SpooledTemporaryFile
-
-        objects = self._repository.objects
         haves = Haves(self._repository)
-        room = Room(objects.folder)
 
         def determine(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
             missing = wants(refs, getattr(self._client, "peeled", {}))
@@ -65,24 +83,52 @@ class Transport:
             haves.named(refs)
             return list(missing)
 
+        try:
+            return self._receive(determine, haves, self._filter, _PREFIXES, progress)
+        except _NothingWanted as answer:
+            return answer.refs
+
+    def bring(self, oids: Sequence[Oid], progress: Progress) -> None:
+        """What ``Way.bring`` promises. What is asked for comes, whatever a filter says."""
+        from dulwich.errors import GitProtocolError, HangupException
+
+        def determine(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+            return list(oids)
+
+        try:
+            self._receive(determine, _NoHaves(), b"blob:none", [b"HEAD"], progress)
+        except HangupException:
+            raise
+        except GitProtocolError as error:
+            raise Refused("not-served", f"The remote does not send it ({error}).") from error
+
+    def _receive(
+        self,
+        determine: Callable[..., list[bytes]],
+        haves: Haves | _NoHaves,
+        filter_spec: bytes | None,
+        prefixes: list[bytes],
+        progress: Progress,
+    ) -> Mapping[bytes, bytes | None]:
+        from tempfile import SpooledTemporaryFile
+
+        objects = self._repository.objects
+        room = Room(objects.folder)
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=objects.folder) as pack:
 
             def write(data: bytes) -> int:
                 room.need(len(data))
                 return pack.write(data)
 
-            try:
-                result: FetchPackResult = self._client.fetch_pack(
-                    self._path,
-                    determine,  # type: ignore[arg-type]
-                    haves,  # type: ignore[arg-type]
-                    write,
-                    progress=lambda message: progress(message.decode("utf-8", "replace")),
-                    ref_prefix=[b"HEAD", b"refs/heads/", b"refs/tags/"],
-                    filter_spec=self._filter,
-                )
-            except _NothingWanted as answer:
-                return answer.refs
+            result: FetchPackResult = self._client.fetch_pack(
+                self._path,
+                determine,  # type: ignore[arg-type]
+                haves,  # type: ignore[arg-type]
+                write,
+                progress=lambda message: progress(message.decode("utf-8", "replace")),
+                ref_prefix=prefixes,
+                filter_spec=filter_spec,
+            )
             if pack.tell():
                 pack.seek(0)
                 with objects.incoming(promised=self._promised) as made:

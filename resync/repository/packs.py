@@ -63,14 +63,16 @@ def incoming(
             made.close()
 
 
-def write_pack(store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: list[str]) -> None:
+def write_pack(
+    store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: list[str], *, promised: bool = False
+) -> None:
     """Write objects as one pack that joins ``store``, durably, a piece of them in memory at a time.
 
-    ``keeping`` is as for ``incoming``.
+    ``keeping`` and ``promised`` are as for ``incoming``.
     """
     from dulwich.pack import write_pack_index_v2
 
-    with _folder(store, keeping) as folder:
+    with _folder(store, keeping, promised=promised) as folder:
         new = os.path.join(folder, "pack", "new")
         with _read_only_file(f"{new}.pack") as file:
             rows, checksum = _write_entries(file, objects, store.object_format.hex_length)

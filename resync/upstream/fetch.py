@@ -8,8 +8,8 @@ collection that deletes stashes, so its lower half is called instead).
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -62,18 +62,30 @@ def fetch(
     the remote cannot be reached, keeps silent or breaks off; and ``UsageError`` as ``connect`` does.
     """
     patterns = announcement_patterns(repository)
-    # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
-    damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
-    try:
+    with in_words(upstream.remote, upstream.url):
         way = connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
         with closing(way):
             refs = _exchange(repository, way, upstream, patterns, progress)
+    return Fetched(
+        tip=refs.get(upstream.branch),
+        refs=refs,
+        announcements={name: oid for name, oid in refs.items() if is_announcement(name, patterns)},
+    )
+
+
+@contextmanager
+def in_words(remote: str, url: str) -> Iterator[None]:
+    """Whatever goes wrong with a remote, as a ``ResyncError`` (see ``fetch``)."""
+    # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
+    damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
+    try:
+        yield
     except ResyncError:
         raise
     except damage as error:
         raise Refused(
             "damaged-object",
-            f"Something that was read for fetching is damaged, here or at {without_secrets(upstream.url)}"
+            f"Something that was read for fetching is damaged, here or at {without_secrets(url)}"
             f" ({error or type(error).__name__}). Nothing was changed.",
             "git fsck, here and there",
         ) from error
@@ -82,15 +94,10 @@ def fetch(
             raise
         raise Busy(
             "upstream-unreachable",
-            f"Upstream {upstream.remote} at {without_secrets(upstream.url)} cannot be reached"
-            f" ({_words(error)}). Nothing was changed.",
+            f"Upstream {remote} at {without_secrets(url)} cannot be reached ({_words(error)})."
+            " Nothing was changed.",
             "check the address (git remote -v) and the network, then try again",
         ) from error
-    return Fetched(
-        tip=refs.get(upstream.branch),
-        refs=refs,
-        announcements={name: oid for name, oid in refs.items() if is_announcement(name, patterns)},
-    )
 
 
 def announcement_patterns(repository: Repository) -> tuple[str, ...]:
