@@ -127,7 +127,7 @@ class Programs:
             return subprocess.Popen(
                 [self._shell(), "-c", os.fsdecode(command)] if isinstance(command, bytes) else command,
                 cwd=self.folder,
-                env={**self.env, "GIT_TERMINAL_PROMPT": "0"},
+                env=self.env if self.terminal else {**self.env, "GIT_TERMINAL_PROMPT": "0"},
                 stdin=channel,
                 stdout=channel,
                 stderr=subprocess.PIPE,

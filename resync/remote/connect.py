@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from resync.programs import Programs
 from resync.remote.address import Address, parse_address, refuse_forbidden
 from resync.remote.credentials import Credentials
+from resync.remote.lines import Wish
 from resync.remote.local import Local
 from resync.remote.settings import read_http, read_patience
 from resync.remote.way import Transport, Way
@@ -62,20 +63,23 @@ def _client(
         timeout=patience.idle,
         terminal=attended and prompt is not None,
     )
-    # A delta may be against something that a partial clone does not have.
-    thin = not repository.promisors()
+    wish = Wish(
+        # A delta may be against something that a partial clone does not have.
+        thin=not repository.promisors(),
+        tags=repository.config_text("remote", remote, "tagOpt") != "--no-tags",
+    )
     match address.scheme:
         case "ssh":
             from resync.remote.ssh import read_ssh, ssh_client
 
             ssh = read_ssh(repository.config, repository.environment, programs, quiet=not programs.terminal)
             over_there = value_of(repository.config, (b"remote", os.fsencode(remote)), "uploadPack")
-            return ssh_client(ssh, address, over_there, thin_packs=thin), address.path
+            return ssh_client(ssh, address, over_there, wish), address.path
         case "git":
             from resync.remote.daemon import daemon_client, git_proxy
 
             proxy = git_proxy(repository.config, address.host)
-            return daemon_client(address, proxy, programs, patience, thin_packs=thin), address.path
+            return daemon_client(address, proxy, programs, patience, wish), address.path
     from resync.remote.http import Web, http_client
 
     credentials = Credentials(
@@ -91,4 +95,4 @@ def _client(
         credentials,
         patience,
     )
-    return http_client(web, address.public, thin_packs=thin), ""
+    return http_client(web, address.public, wish), ""

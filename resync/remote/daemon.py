@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, quoted
 from resync.remote.address import DEFAULT_PORTS, Address
+from resync.remote.lines import Wish, lines
 from resync.remote.settings import Patience
 from resync.remote.ssh import Line
 
@@ -73,25 +74,23 @@ def git_proxy(config: StackedConfig, host: str) -> str | None:
 
 
 def daemon_client(
-    address: Address, proxy: str | None, programs: Programs, patience: Patience, *, thin_packs: bool
+    address: Address, proxy: str | None, programs: Programs, patience: Patience, wish: Wish
 ) -> GitClient:
     """dulwich's client for git://, over our connection or (``proxy``) a program in its place."""
     from dulwich.client import TraditionalGitClient
-
-    from resync.remote.lines import lines
 
     class DaemonClient(TraditionalGitClient):
         """git over a plain connection."""
 
         def __init__(self) -> None:
-            super().__init__(thin_packs=thin_packs, quiet=True)
+            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
             self.peeled: dict[bytes, bytes] = {}
 
         def _connect(
             self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
         ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
             line = Wire(address, patience) if proxy is None else _by_program(proxy, address, programs)
-            protocol = lines(line, self.peeled, line.no_more)
+            protocol = lines(line, wish, self.peeled, line.no_more)
             where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
             # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
             host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"

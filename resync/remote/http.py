@@ -18,6 +18,7 @@ from urllib.parse import quote, urljoin
 from resync.errors import Refused, UsageError
 from resync.remote.address import Address, parse_address, without_secrets
 from resync.remote.credentials import Credentials
+from resync.remote.lines import Wish, refusal, with_tags
 from resync.remote.settings import HttpSettings, Patience
 from resync.remote.stored import Credential, from_netrc
 
@@ -354,19 +355,16 @@ def _no_password() -> str:
     raise ValueError("a key with a password is not supported")
 
 
-def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
+def http_client(web: Web, url: str, wish: Wish) -> GitClient:
     """dulwich's client for HTTP, with our requests."""
     from dulwich.client import AbstractHttpGitClient
     from dulwich.errors import GitProtocolError, NotGitRepository
 
-    from resync.remote.lines import refusal, with_tags
-
     class HttpClient(AbstractHttpGitClient):
         """git over HTTP."""
 
-        def __init__(self, web: Web, url: str, *, thin_packs: bool) -> None:
-            super().__init__(url, thin_packs=thin_packs, quiet=True)
-            self._web = web
+        def __init__(self) -> None:
+            super().__init__(url, thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
             self.peeled: dict[bytes, bytes] = {}
 
         def _discover_references(self, *arguments: Any, **named: Any) -> Any:
@@ -375,7 +373,7 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
             return found
 
         def _smart_request(self, service: str, url: str, data: Any) -> Any:
-            request = with_tags(data) if isinstance(data, bytes) else data
+            request = with_tags(data) if wish.tags and isinstance(data, bytes) else data
             read: Any
             answer, read = super()._smart_request(service, url, request)
             # It is the method of a body of ours (see below). Who refuses says so in the first line.
@@ -394,7 +392,7 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
         ) -> tuple[Any, Callable[[int], bytes]]:
             body = data if data is None or isinstance(data, bytes) else b"".join(data)
             answer: Any
-            answer, place = self._web.request(url, headers or {}, body)
+            answer, place = web.request(url, headers or {}, body)
             if raise_for_status and answer.status != 200:
                 answer.close()
                 if answer.status in (404, 410):
@@ -402,9 +400,9 @@ def http_client(web: Web, url: str, *, thin_packs: bool) -> GitClient:
                 raise GitProtocolError(f"it answers with status {answer.status}")
             answer.content_type = answer.headers.get("Content-Type")
             answer.redirect_location = place if place != url else ""
-            return answer, self._web.body(answer, place).read
+            return answer, web.body(answer, place).read
 
         def close(self) -> None:
-            self._web.close()
+            web.close()
 
-    return HttpClient(web, url, thin_packs=thin_packs)
+    return HttpClient()

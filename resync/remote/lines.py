@@ -7,7 +7,7 @@ the tags of what it sends along if it is asked to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from dulwich.protocol import Protocol
@@ -17,7 +17,17 @@ _REFUSED = b"ERR "
 _INCLUDE_TAG = b"include-tag\n"
 
 
-def lines(connection: Any, peeled: dict[bytes, bytes], no_more: Callable[[], None] | None = None) -> Protocol:
+class Wish(NamedTuple):
+    """What a pack is to be like: ``thin``, with deltas against what is here, and with the ``tags`` of what it
+    holds."""
+
+    thin: bool
+    tags: bool
+
+
+def lines(
+    connection: Any, wish: Wish, peeled: dict[bytes, bytes], no_more: Callable[[], None] | None = None
+) -> Protocol:
     """The protocol over a connection (its ``read``, ``write`` and ``close``).
 
     ``peeled`` is filled with what the other side says of its tags; ``no_more`` says that all is written.
@@ -28,7 +38,7 @@ def lines(connection: Any, peeled: dict[bytes, bytes], no_more: Callable[[], Non
     class Lines(Protocol):
         """The protocol, with ears."""
 
-        asked = False
+        asked = not wish.tags
 
         def read_pkt_line(self) -> bytes | None:
             line = super().read_pkt_line()

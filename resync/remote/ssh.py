@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, Talk, quoted
 from resync.remote.address import Address
+from resync.remote.lines import Wish, lines
 from resync.repository.config import value_of
 
 if TYPE_CHECKING:
@@ -134,17 +135,15 @@ class Ssh:
             return "simple"
 
 
-def ssh_client(ssh: Ssh, address: Address, program: bytes | None, *, thin_packs: bool) -> GitClient:
+def ssh_client(ssh: Ssh, address: Address, program: bytes | None, wish: Wish) -> GitClient:
     """dulwich's client for ssh, over our connection; ``program`` is what runs over there, if not git's."""
     from dulwich.client import TraditionalGitClient
-
-    from resync.remote.lines import lines
 
     class SshClient(TraditionalGitClient):
         """git over ssh."""
 
         def __init__(self) -> None:
-            super().__init__(thin_packs=thin_packs, quiet=True)
+            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
             self.peeled: dict[bytes, bytes] = {}
 
         def _connect(
@@ -153,7 +152,7 @@ def ssh_client(ssh: Ssh, address: Address, program: bytes | None, *, thin_packs:
             where = path if isinstance(path, bytes) else os.fsencode(path)
             line = ssh.call(address, (program or b"git-" + cmd) + b" " + quoted(where))
             self.protocol_version = 2
-            return lines(line, self.peeled), line.can_read, line.stderr
+            return lines(line, wish, self.peeled), line.can_read, line.stderr
 
     return SshClient()
 

@@ -11,10 +11,13 @@ import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resync.errors import Busy, ResyncError, UsageError
+from resync.remote import http
+from resync.remote.settings import HttpSettings
 from tests.conftest import World, needs_git
 from tests.servers import Manners, ask, over_tls, packs, serving
 
@@ -180,6 +183,27 @@ def test_a_network_that_stalls_in_the_middle_of_a_pack(rewritten_world: World) -
         world.git("config", "http.lowSpeedLimit", "1000")
         world.git("config", "http.lowSpeedTime", "1")
         assert isinstance(refused(world), Busy)
+
+
+def test_a_trickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """http.lowSpeedLimit, by a clock of our own: 10 bytes a second are borne for as long as is said."""
+    now = [0.0]
+
+    class Slow:
+        def read1(self, size: int, decode_content: bool) -> bytes:
+            now[0] += 1
+            return b"0123456789"
+
+    monkeypatch.setattr(http, "monotonic", lambda: now[0])
+    answer: Any = Slow()
+    patient = http._Body(answer, HttpSettings(low_speed=10, low_speed_time=5))
+    for _ in range(20):
+        assert patient.readinto(bytearray(100)) == 10
+    hasty = http._Body(answer, HttpSettings(low_speed=11, low_speed_time=5))
+    for _ in range(4):
+        assert hasty.readinto(bytearray(100)) == 10
+    with pytest.raises(TimeoutError):
+        hasty.readinto(bytearray(100))
 
 
 @pytest.mark.state(75)

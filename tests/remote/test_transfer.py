@@ -110,22 +110,27 @@ def test_tags_come_along(rewritten_world: World) -> None:
         world.git("tag", f"{name}-light", place, at=up)
     root = world.git("commit-tree", "-m", "Other", world.git("rev-parse", "main^{tree}", at=up), at=up)
     world.git("tag", "-a", "-m", "other", "other", root, at=up)
-    with over_http(world) as url:
-        world.git("config", "remote.origin.url", url)
-        pristine = world.base / "pristine"
+    ids = {world.git("rev-parse", name, at=up): name for name in ("new", "old", "other")}
+    pristine = world.base / "pristine"
+    with over_http(world) as http, over_git(world) as git:
         shutil.copytree(world.clone, pristine)
-        for option, expected in (
-            ("", {"new", "new-light", "old", "old-light"}),
-            ("--no-tags", set()),
-            ("--tags", {"new", "new-light", "old", "old-light", "other"}),
+        for url, option, expected in (
+            (http, "", {"new", "old"}),
+            (git, "", {"new", "old"}),
+            (http, "--no-tags", set()),
+            (git, "--tags", {"new", "old", "other"}),
         ):
             shutil.rmtree(world.clone)
             shutil.copytree(pristine, world.clone)
+            world.git("config", "remote.origin.url", url)
             world.git("config", "remote.origin.tagOpt", option)
-            done = world.resync("run", "--yes", "--dirty", "park", "--json")
-            assert done.code == 3, done
-            assert set(world.git("tag").splitlines()) == expected
-            assert world.git("fsck", "--no-dangling") == ""
+            ask(world)
+            here = world.git("cat-file", "--batch-check", stdin="\n".join(ids).encode()).splitlines()
+            assert {ids[line.split()[0]] for line in here if not line.endswith("missing")} == expected
+        done = world.resync("run", "--yes", "--dirty", "park", "--json")
+    assert done.code == 3, done
+    assert set(world.git("tag").splitlines()) == {"new", "new-light", "old", "old-light", "other"}
+    assert world.git("fsck", "--no-dangling") == ""
 
 
 @pytest.mark.state(70)
