@@ -1,4 +1,4 @@
-"""What is checked out: index and working tree as they were found."""
+"""What is checked out: index and working tree as they were found, and how merges into it are made."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import os
 from dataclasses import dataclass
 
 from resync.errors import Refused
+from resync.journal import Journals
+from resync.merge import MergeOptions
 from resync.model import Head, Oid, PathState
 from resync.programs import Programs
 from resync.repository import Repository
+from resync.repository.durable import fsync
+from resync.worktree.attributes import tree_attributes
+from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
 from resync.worktree.index import Index, index_bytes, read_index
-from resync.worktree.settings import WorktreeSettings
+from resync.worktree.merging import merge_options
+from resync.worktree.settings import WorktreeSettings, read_merge_settings
 from resync.worktree.status import read_status
 
 
@@ -28,6 +34,13 @@ class Checkout:
 def programs_for(repository: Repository, settings: WorktreeSettings) -> Programs:
     """What starts the programs of the user's configuration for this checkout: at its top, as git does."""
     return Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
+
+
+def merge_options_at(repository: Repository, tree: Oid, settings: WorktreeSettings) -> MergeOptions:
+    """How merges onto ``tree`` are made: by its attributes and the user's configuration."""
+    merging = read_merge_settings(repository.config)
+    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
+    return merge_options(tree_attributes(repository.objects, tree, settings), merging, drivers.run)
 
 
 def read_checkout(
@@ -81,5 +94,5 @@ def _keep_copy(repository: Repository, data: bytes) -> str:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     return path

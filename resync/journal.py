@@ -22,7 +22,7 @@ from typing import Any
 from resync.errors import Refused
 from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
 
 VERSION = 1
 _REMOVED = "removed-"
@@ -311,10 +311,10 @@ def _checksum(record: Mapping[str, Any]) -> str:
 def _write_text(path: str, text: str) -> None:
     """Replace a small file durably; a reader sees the old text or the new."""
     partial = path + ".part"
-    with open(partial, "w", encoding="ascii", newline="\n") as file:
+    with open(new_file(partial), "w", encoding="ascii", newline="\n") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     os.replace(partial, path)
 
 

@@ -9,7 +9,7 @@ is made of it only where it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NewType, Protocol, TypeAlias
 
@@ -57,6 +57,9 @@ class ObjectStore(Protocol):
 
     def blob(self, oid: Oid) -> bytes:
         """The bytes of the blob ``oid``."""
+
+    def size(self, oid: Oid) -> int:
+        """The size of the blob ``oid`` in bytes, found without reading it."""
 
     def add_tree(self, entries: Tree) -> Oid:
         """Add a tree to memory (nothing reaches the disk) and return its id."""
@@ -287,13 +290,15 @@ CommitVerdict: TypeAlias = Literal[
 ]
 FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked"]
 PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored", "special"]
+SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
-    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
+    are the paths whose conflicts were resolved as a person had resolved them before.
     """
 
     oid: Oid
@@ -304,6 +309,7 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    resolved: tuple[TreePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,7 +446,8 @@ class Plan:
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
-    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes.
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``signs`` says
+    what the reapplied commits are signed with (None: they are not).
     """
 
     id: str
@@ -457,11 +464,24 @@ class Plan:
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
     elsewhere: tuple[Upstream, ...] = ()
+    signs: SignatureKind | None = None
 
     @property
     def recorded(self) -> bool:
         """Whether it does more than a fetch does: it is backed up, on record, and can be undone."""
         return any(isinstance(step, Backup) for step in self.steps)
+
+    @property
+    def reapplied(self) -> Iterator[tuple[Oid, Oid]]:
+        """Old and new id of each commit that was made anew, those of branches that stay among them."""
+        for commit in (*self.commits, *(each for branch in self.branches for each in branch.commits)):
+            if commit.new_oid is not None and commit.new_oid != commit.oid:
+                yield commit.oid, commit.new_oid
+
+    @property
+    def moved_tips(self) -> tuple[Oid, ...]:
+        """Where the branches that move will stand: the current one, then the others."""
+        return (self.new_tip, *(branch.new_tip for branch in self.branches if branch.moves))
 
     @property
     def file_changes(self) -> tuple[FileChange, ...]:

@@ -74,16 +74,19 @@ class Programs:
     timeout: float
     terminal: bool = False
 
-    def run(self, command: bytes) -> Ended:
-        """Run a shell command to its end, without input; what it prints on standard output goes nowhere.
+    def run(self, command: bytes, data: bytes | None = None) -> Ended:
+        """Run a shell command to its end, without input or with ``data`` to read, of which it need not read
+        all; what it prints on standard output goes nowhere, and what it leaves at work is not waited for.
 
         Raises ``ProgramFailed``, or after a time-out ``ProgramTooSlow``; what it started is killed with it.
         """
         import subprocess
 
-        process = self._start(command, subprocess.DEVNULL)
+        process = self._start(command, subprocess.DEVNULL if data is None else subprocess.PIPE)
         assert process.stderr is not None
         ear = _Ear(process.stderr)
+        if process.stdin is not None:
+            Thread(target=_feed, args=(process.stdin, data), daemon=True).start()
         try:
             status = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
@@ -117,10 +120,12 @@ class Programs:
         """
         import subprocess
 
-        return Talk(self._start(command, subprocess.PIPE), self.timeout)
+        return Talk(self._start(command, subprocess.PIPE, subprocess.PIPE), self.timeout)
 
-    def _start(self, command: bytes | Sequence[str], channel: int) -> subprocess.Popen[bytes]:
-        """Start it, with ``channel`` for its standard input and output."""
+    def _start(
+        self, command: bytes | Sequence[str], stdin: int, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start it, with these for its standard input and output; None: what it prints goes nowhere."""
         import subprocess
 
         try:
@@ -128,8 +133,8 @@ class Programs:
                 [self._shell(), "-c", os.fsdecode(command)] if isinstance(command, bytes) else command,
                 cwd=self.folder,
                 env=self.env if self.terminal else {**self.env, "GIT_TERMINAL_PROMPT": "0"},
-                stdin=channel,
-                stdout=channel,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=subprocess.PIPE,
                 # Of a session of its own it has no terminal, and can be killed with all that it started.
                 start_new_session=os.name != "nt" and not self.terminal,
@@ -318,6 +323,11 @@ class _Ear:
         self._thread.join(_LAST_WORDS)
         lines = [line.strip() for line in self._kept.decode("utf-8", "replace").splitlines()]
         return " / ".join([line for line in lines if line][-_LINES:])
+
+
+def _feed(stream: IO[bytes], data: bytes | None) -> None:
+    with suppress(OSError), stream:
+        stream.write(data or b"")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import Carried, carry
-from resync.checkout import programs_for, read_checkout
+from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import LargeBlob, Refused
 from resync.forest import Topic, branch_moves, topics
 from resync.history import tree_changes
@@ -32,24 +32,25 @@ from resync.model import (
     Switch,
     TreeEntry,
     TreePath,
+    Upstream,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
+from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Objects, Repository
-from resync.repository.config import boolean
 from resync.request import Caller, Request
+from resync.resolutions import Resolutions
+from resync.signing import promised
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.access import with_access
-from resync.worktree.attributes import tree_attributes
-from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
-from resync.worktree.merging import merge_options
 from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, read_merge_settings
+from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked, untracked_in_the_way
 
 _MOST_FILES = 1_000_000
@@ -68,6 +69,7 @@ def rehearse(
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
+    request = settled(repository.config, request)
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
@@ -79,14 +81,15 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
     """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
     if seen.upstream.kind == "up-to-date":
         return False
-    return seen.upstream.kind != "advanced" or request.advance
+    return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
 def _refuse_surprises(
@@ -104,20 +107,18 @@ def _refuse_surprises(
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
         )
-    if upstream.kind == "unrelated" and request.onto is None:
+    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
+    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
+    announced = _announced(repository, seen, request, settings, unsure=unsure)
+    if unsure and announced is None:
+        how = {
+            "unrelated": "has no history in common with what it was",
+            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
+        }[upstream.kind]
         raise Refused(
-            "unrelated-upstream",
-            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
-            "if it is really the new home of your work: resync run --onto REV",
-        )
-    announced = _announced(repository, seen, request, settings)
-    sure = request.expect is not None or request.onto is not None or announced is not None
-    if upstream.kind == "rewound" and request.unattended and not sure:
-        raise Refused(
-            "rewound-upstream",
-            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
-            " Nothing was changed.",
-            "if that is meant: resync run --expect OID",
+            f"{upstream.kind}-upstream",
+            f"{upstream.name} {how}. Nothing was changed.",
+            _if_meant(upstream),
         )
     held = holding(Journals(repository), seen.head.branch)
     if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
@@ -133,30 +134,40 @@ def _refuse_surprises(
     return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
+def _if_meant(upstream: Upstream) -> str:
+    assert upstream.new_tip is not None
+    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+
+
 def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
 ) -> Announcement | None:
     """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced."""
+    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    if wanted is None:
-        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
-    # Otherwise nothing hangs on it but whether a script may follow upstream back.
-    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+    if not wanted and not unsure:
         return None
     tags = seen.fetched.announcements if seen.fetched is not None else {}
     try:
         return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused:
+    except Refused as refusal:
         if wanted:
+            raise
+        if refusal.kind == "untrusted-announcement":
+            refusal.hint = _if_meant(seen.upstream)
             raise
         return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
     return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _whole(expected: str | None, tip: Oid | None) -> bool:
+    """Whether the whole id is expected: of seven digits somebody can make another commit."""
+    return expected is not None and tip is not None and expected.lower().encode() == tip
 
 
 def _refuse_edits(plan: Plan, request: Request) -> None:
@@ -201,7 +212,7 @@ def _plan_of_refs(
     """What is checked out stays; other branches may move, and what a fetch moves."""
     branches: tuple[BranchMove, ...] = ()
     if others:
-        options = _merge_options(repository, seen, settings)
+        options = _options(repository, seen, settings)
         replayed = _replay(repository, seen, request, caller, options, [], others)
         branches = tuple(branch_moves(others, replayed, request, ()))
     updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
@@ -281,7 +292,7 @@ def _plan_of_move(
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    options = _merge_options(repository, seen, settings)
+    options = _options(repository, seen, settings)
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
@@ -338,13 +349,9 @@ def _bring_promised(objects: Objects, switch: Switch) -> None:
                 objects.blob(change.after.oid)
 
 
-def _merge_options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
-    """How merges are made: by the attributes of the new base and the user's configuration."""
-    objects, onto = repository.objects, seen.upstream.new_tip
-    assert onto is not None
-    merging = read_merge_settings(repository.config)
-    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
-    return merge_options(tree_attributes(objects, objects.commit(onto).tree, settings), merging, drivers.run)
+def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
+    assert seen.upstream.new_tip is not None
+    return merge_options_at(repository, repository.objects.commit(seen.upstream.new_tip).tree, settings)
 
 
 def _current(repository: Repository, seen: Observation) -> _Current:
@@ -384,6 +391,7 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        recordings=Resolutions(repository).recordings,
     )
 
 

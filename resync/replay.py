@@ -2,7 +2,7 @@
 
 Oldest first, each commit is merged three ways: its parent as the base, the commit as theirs, what stands
 on the new base so far as ours. One that conflicts is parked and the next is tried. Nothing here moves a
-ref or touches the disk.
+ref or touches the disk. A conflict that a person resolved before is resolved so again.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Oid, TreePath
+from resync.merge.rerere import Recordings, resolutions
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
-_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
 _SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
@@ -54,6 +54,7 @@ def replay(
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
+    recordings: Recordings | None = None,
 ) -> tuple[Replay, ...]:
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
@@ -61,10 +62,11 @@ def replay(
     ``committer`` is the header value of the new commits. What came in through merges of other people's
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. New objects are added to the memory of ``objects``. Raises
+    new base does not have in any form. Where a commit conflicts, ``recordings`` are asked: it is reapplied if
+    they resolve all of that, else parked. New objects are added to the memory of ``objects``. Raises
     ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped)
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped, recordings)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -108,6 +110,7 @@ class _Picker:
         options: MergeOptions,
         merged: Collection[Oid],
         dropped: Callable[[Oid], str],
+        recordings: Recordings | None,
     ) -> None:
         self._objects = objects
         self._history = history
@@ -115,6 +118,7 @@ class _Picker:
         self._committer = committer
         self._options = options
         self._dropped = dropped
+        self._recordings = recordings
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
     def standing(self, oid: Oid) -> Oid:
@@ -154,11 +158,21 @@ class _Picker:
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
             return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
+        resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
-            return _parked(commit, merged)
+            conflicts = merged.conflicts
+            merged = as_recorded(self._objects, merged, options, self._recordings)
+            if not merged.clean:
+                return _parked(commit, merged)
+            resolved = tuple(conflict.path for conflict in conflicts)
         if merged.tree == ours and commit.tree != base:
-            return _verdict(commit, "became-empty", "upstream has all of its changes")
-        return self._made(commit, merged, (on,))
+            why = (
+                "nothing of it is left as it was resolved before"
+                if resolved
+                else "upstream has all of its changes"
+            )
+            return replace(_verdict(commit, "became-empty", why), resolved=resolved)
+        return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
@@ -222,10 +236,37 @@ class _Picker:
             )
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
-        notes = list(map(str, merged.notes))
-        if _is_signed(commit):
-            notes.append("reapplied without its signature, which is of the old commit")
-        return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
+        return replace(_verdict(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
+
+
+def as_recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+) -> MergeResult:
+    """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
+    on those that were resolved in several ways."""
+    found = recorded(objects, merged, options, recordings)
+    edits: dict[TreePath, TreeEntry | None] = {
+        path: entries[0] for path, entries in found.items() if len(entries) == 1
+    }
+    if len(edits) < len(merged.conflicts):
+        doubts = (Note(path, "it was resolved in several ways before") for path in found if path not in edits)
+        return replace(merged, notes=(*merged.notes, *doubts))
+    notes = (Note(path, "a recorded resolution was used") for path in edits)
+    return MergeResult(tree=objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
+
+
+def recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+) -> dict[TreePath, tuple[TreeEntry, ...]]:
+    """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
+    found: dict[TreePath, tuple[TreeEntry, ...]] = {}
+    for conflict in merged.conflicts if recordings is not None else ():
+        assert recordings is not None
+        entry = objects.entry(merged.tree, conflict.path)
+        blobs = resolutions(objects, conflict, options, recordings)
+        if entry is not None and blobs:
+            found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
+    return found
 
 
 def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
@@ -246,11 +287,6 @@ def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: b
         if keeping:
             kept.append(line)
     return b"\n".join(kept) + separator + message
-
-
-def _is_signed(commit: Commit) -> bool:
-    headers = commit.raw.partition(b"\n\n")[0]
-    return any(line.split(b" ", 1)[0] in _SIGNATURES for line in headers.split(b"\n"))
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:

@@ -266,6 +266,7 @@ class _Run:
     def back_up(self) -> None:
         """Make the backup durable and read it back: objects, then the refs that keep them."""
         objects = self._repository.objects
+        objects.sync()
         roots = [update.new for update in (*self._backups, *self._updates) if update.new is not None]
         roots += [change.after.oid for step in self._switches for change in step.files if change.after]
         objects.write_pack(objects.new_from(roots))

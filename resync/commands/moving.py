@@ -20,7 +20,7 @@ from resync.errors import Busy, ExitCode, Refused, ResyncError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
-from resync.report.words import shown
+from resync.report.words import count, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
 from resync.repository.trust import network_file_system
@@ -84,10 +84,13 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
     from resync.backup import pin_autostash
+    from resync.checkout import programs_for
+    from resync.commands import hooks
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
+    from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
@@ -106,6 +109,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished)
             prune(repository, journals, session.caller)
+            console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             except Refused as refusal:
@@ -118,8 +122,21 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result)
+            agreed = signed(repository, rehearsed, session.caller, programs_for(repository, settings))
+            console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
+            for line in _headline(agreed):
+                console.log(f"{repository.root}: {line}")
+            with hooks.around(session, repository, agreed, "run"):
+                result = sequencer.carry_out(agreed)
+            return _report_done(session, repository, "run", agreed, result)
+
+
+def _headline(plan: Plan) -> Iterator[str]:
+    """What upstream did and what will be done about it, for the log."""
+    if plan.upstream is not None:
+        yield next(text.upstream_lines(plan.upstream, lambda line, tone: line))
+    if plan.recorded:
+        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {text.changed(plan)} to change"
 
 
 def _warn(session: Session, repository: Repository) -> None:
@@ -165,8 +182,12 @@ def _asked_for_old_tip(session: Session, repository: Repository, request: Reques
 def _report_done(
     session: Session, repository: Repository, command: str, done: Plan, result: Result
 ) -> ExitCode:
-    """Say what became of everything, and record it with the run."""
+    """Tell the hook, say what became of everything, and record it with the run."""
+    from resync.commands import hooks
+
     console = session.console
+    if done.undoes is None:
+        _run_hook(session, repository, done)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -202,12 +223,31 @@ def _report_done(
     console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
+    if not hooks.after(session, repository, done, document):
+        code = ExitCode.WAITING
+        document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
+        with suppress(OSError):
+            journals.conclude(done.id, document)
+    console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
 
 
+def _run_hook(session: Session, repository: Repository, done: Plan) -> None:
+    """Let the user's hook know of the commits that were made anew; one that fails is warned about."""
+    from resync.checkout import programs_for
+    from resync.hooks import post_rewrite
+    from resync.rewrites import rewrite_lines, rewrites
+
+    lines = rewrite_lines(rewrites(repository.objects, done))
+    failure = post_rewrite(repository, programs_for(repository, session.settings(repository)), lines)
+    if failure:
+        session.console.warn(failure)
+
+
 def resume(session: Session, *, abort: bool) -> ExitCode:
     """``continue`` or ``abort`` an interrupted run."""
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -239,17 +279,20 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
             console.important(text.left_lines(left, console.paint))
-            console.document(
-                data.document(
-                    "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
-                )
+            document = data.document(
+                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
             )
+            if not hooks.after(session, repository, unfinished.plan, document):
+                code = ExitCode.WAITING
+                document["exit_code"] = int(code)
+            console.document(document)
             return code
 
 
 def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:
     """Everything back as it was before a run, as a new run."""
     from resync import undo as undoing
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -267,5 +310,6 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
                 repository, journal, session.caller, settings, discard_newer=discard_newer or not yes
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
-            result = sequencer.carry_out(rehearsed)
+            with hooks.around(session, repository, rehearsed, "undo"):
+                result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "undo", rehearsed, result)

@@ -5,11 +5,13 @@ from resync.history.commit_graph import CommitGraph, read_commit_graph
 from resync.history.graph import History, HistoryCut
 from resync.history.mentions import MentionIndex
 from resync.history.message import change_id, cherry_picked_from, trailers
+from resync.history.numbered import Commits
 from resync.history.opened import open_history
 from resync.history.patches import PatchIndex, patch_id
 
 __all__ = [
     "CommitGraph",
+    "Commits",
     "History",
     "HistoryCut",
     "MentionIndex",

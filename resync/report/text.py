@@ -91,11 +91,14 @@ def _headline(upstream: Upstream) -> str:
     went = "how many commits went and came, this shallow clone cannot tell"
     if upstream.left is not None and upstream.arrived is not None:
         went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
+    back = f"{name} went back by {count(upstream.left or 0, 'commit')}."
+    if upstream.arrived != 0:
+        back = f"{name} went back to what it was before it was rewritten: {went}."
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
         "rewritten": f"{name} was rewritten: {went}.",
-        "rewound": f"{name} went back by {count(upstream.left or 0, 'commit')}.",
+        "rewound": back,
         "unrelated": f"{name} was replaced by an unrelated history: {went}.",
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",
@@ -174,7 +177,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
         moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {_changed(plan)} will change."
+        yield f"{moves}; {changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
 
@@ -182,7 +185,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     """Where everything is after a run."""
     name = shown(plan.head.name)
-    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {_changed(plan)} changed.", "good")
+    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", "good")
     if plan.rescue is not None:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
@@ -191,7 +194,8 @@ def _changes(plan: Plan) -> int:
     return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
 
 
-def _changed(plan: Plan) -> str:
+def changed(plan: Plan) -> str:
+    """How many files of the working tree a plan changes."""
     return f"{count(_changes(plan), 'file')} of the working tree"
 
 
@@ -215,6 +219,9 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
             yield from _file_lines(file, width, paint)
+    if plan.signs is not None:
+        yield ""
+        yield f"What is reapplied is signed anew ({plan.signs}), so it gets other ids than a plan has."
     if plan.notes:
         yield ""
         yield from note_lines(plan.notes, paint)

@@ -6,6 +6,7 @@ dulwich's own look-up of ``[merge "x"]`` goes on to ``[merge]`` where that has n
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resync.errors import UsageError
@@ -80,6 +81,19 @@ def integer(config: StackedConfig, section: tuple[bytes, ...], name: str, defaul
     if number is None:
         raise bad_value(config, section, name, "no whole number", str(default))
     return number
+
+
+def one_of(
+    config: StackedConfig, section: tuple[bytes, ...], name: str, words: Sequence[str], default: str | None
+) -> str | None:
+    """A setting that is one of some words, in any case."""
+    value = value_of(config, section, name)
+    if value is None:
+        return default
+    word = value.decode("utf-8", "replace").strip().lower()
+    if word not in words:
+        raise bad_value(config, section, name, f"none of {', '.join(words)}", words[0])
+    return word
 
 
 def seconds(config: StackedConfig, section: tuple[bytes, ...], name: str, default: float) -> float:

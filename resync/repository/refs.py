@@ -14,8 +14,8 @@ from types import TracebackType
 
 from resync.errors import Refused
 from resync.model import Oid, RefName, RefUpdate
+from resync.repository.durable import fsync, fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof, RunLock
-from resync.repository.packs import fsync_directory, make_folders
 from resync.repository.repo import BRANCHES, Repository
 
 
@@ -140,7 +140,7 @@ class RefTransaction:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             os.write(descriptor, line)
-            os.fsync(descriptor)
+            fsync(descriptor)
         finally:
             os.close(descriptor)
         fsync_directory(os.path.dirname(path))

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
-from tests.crashes import trace
 from tests.crashes.oracle import Lost, check_kept, check_whole, difference, state
-from tests.crashes.stage import Prepared, Stage, switching
+from tests.crashes.sample import Sample, Swept
+from tests.crashes.stage import Prepared, Stage, at, switching
 from tests.crashes.starter import KILLED
 from tests.crashes.trace import Call
 
 
-@dataclass
-class Swept:
-    """What came of one sweep: how many calls there are, how many ends were played, and how many of these were
-    also finished and taken back; ``met`` counts whatever else is worth a count."""
-
-    name: str
-    calls: int = 0
-    ended: int = 0
-    recovered: int = 0
-    met: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-
-def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Kill the scenario's command at every call, or at a sample of them."""
     calls = prepared.calls
-    swept = Swept(prepared.scenario.name, calls=len(calls))
-    for number in sampled(len(calls), at_most or prepared.scenario.sample):
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=sample.size(len(calls)))
+    for number in sample.of(len(calls)):
+        swept.ended += 1
         try:
             kill(stage, prepared, calls[number])
-            swept.ended += 1
             # A call that only syncs changes nothing that the next command could see: it has been there.
             if number == 0 or not calls[number - 1].syncs:
                 stage.save("killed")
@@ -44,13 +30,6 @@ def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Sw
     return swept
 
 
-def sampled(count: int, at_most: int | None) -> Sequence[int]:
-    """Numbers below ``count``: all, or ``at_most`` of them in even steps."""
-    if at_most is None or count <= at_most:
-        return range(count)
-    return sorted({round(number * (count - 1) / (at_most - 1)) for number in range(at_most)})
-
-
 def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
     """Kill the command before the call, and see that nothing is lost."""
     stage.restore("start")
@@ -59,7 +38,7 @@ def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
         scenario,
         *scenario.command,
         number=len(scenario.first),
-        attach=lambda pid: trace.kill_at(pid, call),
+        end=at(call),
     )
     if done.code != KILLED:
         raise AssertionError(f"{scenario.name} was not killed at {call}: {done}")

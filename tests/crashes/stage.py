@@ -11,8 +11,10 @@ from typing import Any
 
 from tests.conftest import Done, World, environment
 from tests.crashes import trace
+from tests.crashes.intercept import End
 from tests.crashes.oracle import Lost, Place, Seeds, State, check_kept, difference, seeds, state
-from tests.crashes.scenarios import Scenario, copy, empty_world, later, place_of
+from tests.crashes.saves import Saves
+from tests.crashes.scenarios import Scenario, empty_world, later, place_of
 from tests.crashes.starter import KILLED, Starter
 from tests.crashes.trace import Call
 
@@ -40,24 +42,19 @@ class Stage:
     """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
 
     def __init__(self, base: Path, starter: Starter) -> None:
-        self._base = base
         self._starter = starter
         self.now = base / "now"
+        self.saves = Saves(self.now)
 
     # --- states of the folder ---
 
     def save(self, name: str) -> None:
         """Keep how everything stands now."""
-        shutil.rmtree(self._base / name, ignore_errors=True)
-        copy(self.now, self._base / name)
+        self.saves.save(name)
 
     def restore(self, name: str) -> None:
         """Have everything as it was saved; what stood here is gone."""
-        self.now.mkdir(exist_ok=True)
-        for old in self.now.iterdir():
-            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        for new in (self._base / name).iterdir():
-            copy(new, self.now / new.name)
+        self.saves.restore(name)
 
     # --- playing ---
 
@@ -67,13 +64,12 @@ class Stage:
         *arguments: str,
         number: int,
         attach: Callable[[int], Any] | None = None,
+        end: End | None = None,
         audit: dict[str, Any] | None = None,
     ) -> Done:
         """Run resync where the scenario is; ``number`` counts the commands, each a minute after the other."""
-        world = world_at(self.now)
-        return self._starter.run(
-            arguments, at=self.now / scenario.at, env=later(world, number), attach=attach, audit=audit
-        )
+        at, env = self.now / scenario.at, later(world_at(self.now), number)
+        return self._starter.run(arguments, at=at, env=env, attach=attach, end=end, audit=audit)
 
     def prepare(self, scenario: Scenario, *, traced: bool = True) -> Prepared:
         """Build the scenario, save it as ``start``, and learn how it ends undisturbed.
@@ -152,10 +148,15 @@ class Stage:
             for which in (1, -1)
         )
         chosen = calls[begun + 1 + int((ended - begun - 1) * scenario.interrupt)]
-        done = self.run(scenario, *arguments, number=number, attach=lambda pid: trace.kill_at(pid, chosen))
+        done = self.run(scenario, *arguments, number=number, end=at(chosen))
         if done.code != KILLED or not switching(self.now):
             raise Lost(f"{scenario.name}: not interrupted at {chosen}: {done}")
         return finished
+
+
+def at(call: Call, error: str | None = None, *, on: bool = False) -> End:
+    """The end at a recorded call: SIGKILL, or an error, ``on`` at every later one of its name too."""
+    return End(name=call.name, nth=call.nth, error=error, on=on)
 
 
 def world_at(base: Path) -> World:
