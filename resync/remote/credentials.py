@@ -18,7 +18,7 @@ from resync.errors import Refused
 from resync.programs import ProgramFailed, Programs, quoted
 from resync.remote.address import Address, without_secrets
 from resync.remote.matching import value_for, values_for
-from resync.remote.stored import Credential, cross_out, from_netrc, look_up, store_files, write_down
+from resync.remote.stored import Credential, cross_out, look_up, store_files, write_down
 from resync.repository.config import truth, value_of
 from resync.request import Prompt
 
@@ -62,9 +62,6 @@ class Credentials:
         """A credential for the address, complete; None where nobody has one. Raises ``Refused``:
         ``strange-address``, and ``credential-helper`` where a helper says that nobody should be asked."""
         asked = self.wanted(address)
-        found = from_netrc(self.programs.env, asked)
-        if found is not None:
-            return found
         for helper in self._helpers(address):
             asked = self._ask_helper(helper, asked, address)
             if asked.complete:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from resync.errors import LargeBlob, Refused
 from resync.model import MODE_GITLINK, MODE_TREE, Oid, Tree
 from resync.remote.room import Room
-from resync.remote.way import Progress, Wants
+from resync.remote.way import Progress, Wants, shallow_over_there
 from resync.repository import Objects, Repository
 from resync.repository.numbers import repo_class
 from resync.repository.objects import BLOB, COMMIT, TAG, TREE
 from resync.repository.pieces import Stored, in_memory
 from resync.repository.trust import refuse_reftable
+
+if TYPE_CHECKING:
+    from dulwich.repo import Repo
 
 _MOST_HELD = 64 << 20  # bytes of trees, between the walk and the writing
 _AT_A_TIME = 4096  # commits, after which what was parsed of them is forgotten
@@ -42,7 +46,7 @@ class Local:
             refs: dict[bytes, bytes | None] = dict(there.get_refs().items())
             missing = wants(refs, {})
             if missing:
-                needed = _Needed(self._repository.objects, lambda: Objects(there.object_store), missing)
+                needed = self._needed(there, missing)
                 progress(f"Copying {len(needed)} objects")
                 self._repository.objects.take_over(needed, promised=self._promised)
             return refs
@@ -51,8 +55,11 @@ class Local:
         """What ``Way.bring`` promises."""
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
-            needed = _Needed(self._repository.objects, lambda: Objects(there.object_store), list(oids))
-            self._repository.objects.take_over(needed, promised=self._promised)
+            self._repository.objects.take_over(self._needed(there, list(oids)), promised=self._promised)
+
+    def _needed(self, there: Repo, wants: list[Oid]) -> _Needed:
+        cut = frozenset[bytes](there.get_shallow())
+        return _Needed(self._repository.objects, lambda: Objects(there.object_store), wants, cut)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -65,8 +72,12 @@ class _Needed(Mapping[Oid, Stored]):
     commit has in common with its parents comes with them.
     """
 
-    def __init__(self, here: Objects, opened: Callable[[], Objects], wants: list[Oid]) -> None:
+    def __init__(
+        self, here: Objects, opened: Callable[[], Objects], wants: list[Oid], cut: frozenset[bytes]
+    ) -> None:
+        """``cut`` are the commits over there whose parents are not there."""
         self._here = here
+        self._cut = cut
         self._opened = opened
         self._there = opened()
         self._room = Room(here.folder)
@@ -136,6 +147,8 @@ class _Needed(Mapping[Oid, Stored]):
             if oid in self._here:
                 trees[oid] = self._here.commit(oid).tree
                 continue
+            if oid in self._cut:
+                raise shallow_over_there()
             commit = self._there.commit(oid)
             trees[oid] = commit.tree
             self._ids[oid] = None

@@ -112,6 +112,8 @@ class Transport:
     ) -> Mapping[bytes, bytes | None]:
         from tempfile import SpooledTemporaryFile
 
+        from dulwich.errors import GitProtocolError
+
         objects = self._repository.objects
         room = Room(objects.folder)
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=objects.folder) as pack:
@@ -120,15 +122,21 @@ class Transport:
                 room.need(len(data))
                 return pack.write(data)
 
-            result: FetchPackResult = self._client.fetch_pack(
-                self._path,
-                determine,  # type: ignore[arg-type]
-                haves,  # type: ignore[arg-type]
-                write,
-                progress=lambda message: progress(message.decode("utf-8", "replace")),
-                ref_prefix=prefixes,
-                filter_spec=filter_spec,
-            )
+            try:
+                result: FetchPackResult = self._client.fetch_pack(
+                    self._path,
+                    determine,  # type: ignore[arg-type]
+                    haves,  # type: ignore[arg-type]
+                    write,
+                    progress=lambda message: progress(message.decode("utf-8", "replace")),
+                    ref_prefix=prefixes,
+                    filter_spec=filter_spec,
+                )
+            except (AssertionError, IndexError, ValueError) as error:
+                # dulwich's words for a line that it did not expect.
+                raise GitProtocolError("it does not speak git's protocol") from error
+            if not set(result.new_shallow or ()) <= self._repository.shallow:
+                raise shallow_over_there()
             if pack.tell():
                 pack.seek(0)
                 with objects.incoming(promised=self._promised) as made:
@@ -138,6 +146,16 @@ class Transport:
     def close(self) -> None:
         """Hang up."""
         self._client.close()
+
+
+def shallow_over_there() -> Refused:
+    """Why nothing is taken from a repository that is cut itself: what lies below would be missing here."""
+    return Refused(
+        "shallow-upstream",
+        "The upstream repository is a shallow clone itself, whose history ends too early."
+        " Nothing was changed.",
+        "git fetch --update-shallow, then resync --no-fetch; or, over there: git fetch --unshallow",
+    )
 
 
 class _NothingWanted(Exception):

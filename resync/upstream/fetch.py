@@ -123,6 +123,13 @@ def _exchange(
     tags_here = repository.refs(TAGS)
 
     def wants(refs: Mapping[bytes, bytes | None], peeled: Mapping[bytes, bytes]) -> list[Oid]:
+        if any(oid is not None and len(oid) != repository.objects.hex_length for oid in refs.values()):
+            raise Refused(
+                "other-object-format",
+                f"The ids of {upstream.remote} are of another kind than those here (SHA-1 and SHA-256)."
+                " Nothing was changed.",
+                "git rev-parse --show-object-format, here and there",
+            )
         gone = upstream.branch not in refs
         wanted = {
             Oid(oid)

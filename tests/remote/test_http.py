@@ -110,6 +110,19 @@ def test_a_wrong_password_is_forgotten(rewritten_world: World) -> None:
     assert "wrong" not in error.message.replace("is wrong", "")
 
 
+def test_after_a_wrong_entry_in_netrc(rewritten_world: World) -> None:
+    """The helpers are asked, as by git."""
+    world = rewritten_world
+    world.git("config", "credential.helper", "store")
+    (Path(world.env["HOME"]) / ".netrc").write_text("machine 127.0.0.1 login me password old\n")
+    with serving(world, Manners(login=("me", "right"))) as here:
+        reach(world, f"{here}/up.git")
+        store = Path(world.env["HOME"]) / ".git-credentials"
+        store.write_text(here.replace("://", "://me:right@") + "\n")
+        ask(world)
+        assert store.read_text() == here.replace("://", "://me:right@") + "\n"
+
+
 def test_where_nobody_knows_a_password(rewritten_world: World) -> None:
     """The reason names the helper that is not there; unattended nobody is asked, whatever could ask."""
     world = rewritten_world

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from resync.errors import Refused
+from resync.errors import Busy, Refused
 from resync.model import Oid, RefName
 from resync.remote import room
 from resync.remote.haves import Haves
@@ -178,6 +180,64 @@ def test_a_fetch_keeps_the_filter(rewritten_world: World) -> None:
         assert world.git("rev-parse", f"{new}:brand-new.txt") in absent(world, new)
     subprocess.run(["git", "gc", "-q"], cwd=world.clone, env=world.env, check=True)
     assert world.git("fsck", "--no-dangling") == ""
+
+
+@pytest.mark.parametrize("way", [over_http, over_file])
+def test_an_upstream_that_is_cut_itself(
+    rewritten_world: World, way: Callable[[World], AbstractContextManager[str]]
+) -> None:
+    """Its history would end here where it ends there, and nothing here would say so."""
+    world = rewritten_world
+    cut = world.git("rev-parse", "main", at=world.upstream)
+    (world.upstream / "shallow").write_text(cut + "\n")
+    with way(world) as url:
+        world.git("config", "remote.origin.url", url)
+        with pytest.raises(Refused) as refused:
+            ask(world)
+    assert refused.value.kind == "shallow-upstream"
+    assert packs(world) == 0
+
+
+def test_ids_of_another_kind(rewritten_world: World) -> None:
+    world = rewritten_world
+    shutil.rmtree(world.upstream)
+    world.git(
+        "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(world.upstream), at=world.base
+    )
+    tree = world.git("mktree", at=world.upstream)
+    commit = world.git("commit-tree", "-m", "x", tree, at=world.upstream)
+    world.git("update-ref", "refs/heads/main", commit, at=world.upstream)
+    with over_http(world) as url:
+        for each in (url, up):
+            world.git("config", "remote.origin.url", each)
+            with pytest.raises(Refused) as refused:
+                ask(world)
+            assert refused.value.kind == "other-object-format"
+
+
+@pytest.mark.state(75)
+@pytest.mark.parametrize(
+    "answer",
+    [b"zzzz", b"000eversion 7\n", b"000eversion 2\n0000" + b"0009hello0000", b"\xff" * 100, b"0003"],
+)
+def test_who_does_not_speak_the_protocol(rewritten_world: World, answer: bytes) -> None:
+    """It is an unreachable upstream, and no bug."""
+    world = rewritten_world
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        world.git("config", "remote.origin.url", f"git://127.0.0.1:{server.getsockname()[1]}/up.git")
+        with pytest.raises(Busy):
+            ask(world)
+        thread.join()
 
 
 @pytest.mark.parametrize("options", [["--depth", "1"], ["--single-branch"], ["--reference", "UP"]])
