@@ -201,9 +201,8 @@ def test_an_upstream_that_is_cut_itself(
 def test_ids_of_another_kind(rewritten_world: World) -> None:
     world = rewritten_world
     shutil.rmtree(world.upstream)
-    world.git(
-        "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(world.upstream), at=world.base
-    )
+    up = str(world.upstream)
+    world.git("init", "-q", "--bare", "-b", "main", "--object-format=sha256", up, at=world.base)
     tree = world.git("mktree", at=world.upstream)
     commit = world.git("commit-tree", "-m", "x", tree, at=world.upstream)
     world.git("update-ref", "refs/heads/main", commit, at=world.upstream)
