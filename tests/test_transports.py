@@ -79,10 +79,9 @@ def test_every_way(rewritten_world: World, way: str) -> None:
     assert world.git("fsck", "--strict", "--no-dangling") == ""
 
 
-@pytest.mark.parametrize("way", ["http", "path"])
-def test_a_whole_story(rewritten_world: World, way: str) -> None:
+def test_a_whole_story(rewritten_world: World) -> None:
     """Rewritten, nothing new, deleted, recreated: by whole runs, with no git on the PATH."""
-    with WAYS[way](rewritten_world) as url:
+    with servers.over_http(rewritten_world) as url:
         rewritten_world.git("config", "remote.origin.url", url)
         _whole_story(rewritten_world)
 
