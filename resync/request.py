@@ -13,7 +13,7 @@ Prompt: TypeAlias = Callable[[str, bool], str | None]
 """Asks a person a question, with a hidden answer or not; None where there is no answer."""
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
-CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park",)
+CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
 
