@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from resync.errors import Refused
 from resync.history import History, HistoryCut, open_history
-from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream
+from resync.model import Evidence, Head, Note, Oid, RefName, RefUpdate, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
@@ -18,6 +18,7 @@ from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
 from resync.upstream.fetch import TAGS, Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
+from resync.upstream.moved import moved
 from resync.upstream.published import published
 from resync.upstream.revision import resolve
 
@@ -33,7 +34,8 @@ class Observation:
     ``tracked`` is where the remote-tracking branch stands; ``local`` are the user's own commits, oldest
     first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``), and
     ``evidence`` all that there is, strongest first.
-    ``elsewhere`` is what became of branches of that name at other remotes, if nothing happened to this one.
+    ``elsewhere`` is what became of branches of that name at other remotes, if nothing happened to this one;
+    ``notes`` are for people.
     ``follows_tags`` is False where the remote is configured with ``--no-tags``.
     """
 
@@ -48,6 +50,7 @@ class Observation:
     gone: AbstractSet[Oid]
     evidence: tuple[Evidence, ...]
     elsewhere: Elsewhere
+    notes: tuple[Note, ...]
     follows_tags: bool
 
 
@@ -125,6 +128,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         gone=judged.gone,
         evidence=evidence,
         elsewhere=elsewhere,
+        notes=(*moved(repository, branch, upstream, fetched), *elsewhere.unknown),
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
     )
 
@@ -189,11 +193,10 @@ def unusable(seen: Observation) -> Refused | None:
     if upstream.kind == "deleted":
         tag = _ended_by(seen)
         announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "" if tag else "wait for it to come back, or "
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}name where to go: resync run --upstream {_likeliest(upstream)}",
+            "wait for it to come back, or name where to go: resync run --upstream " + _likeliest(upstream),
         )
     if upstream.kind == "unknown":
         return Doubt(

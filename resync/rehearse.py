@@ -76,7 +76,7 @@ def rehearse(
         _refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
-    notes += (*seen.elsewhere.unknown, *plan.notes)
+    notes += (*seen.notes, *plan.notes)
     return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
 
 

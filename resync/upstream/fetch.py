@@ -126,8 +126,8 @@ def _exchange(
             for name, oid in refs.items()
             if name == upstream.branch
             or is_announcement(RefName(name), patterns)
-            # Where the branch is gone, one of the others may be what became of it.
-            or (gone and name.startswith(BRANCHES))
+            # Where the branch is gone, one of the others, or a tag, may be what became of it.
+            or (gone and name.startswith((BRANCHES, TAGS)))
         }
         missing = sorted(oid for oid in wanted if Oid(oid) not in repository.objects)
         if not missing:
@@ -156,7 +156,7 @@ def _exchange(
     return {
         RefName(name): Oid(oid)
         for name, oid in refs.items()
-        if oid is not None and check_ref_format(name)  # type: ignore[arg-type]
+        if oid is not None and (name == b"HEAD" or check_ref_format(name))  # type: ignore[arg-type]
     }
 
 
