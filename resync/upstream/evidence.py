@@ -32,6 +32,8 @@ _FROM_CLONE_OR_PULL = re.compile(rb"clone: from |pull(?: -\S+)*: Fast-forward$")
 _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remotes/\S+$")
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
+_TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
+
 # Evidence by which somebody says that upstream gave up its old tip.
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
@@ -303,7 +305,9 @@ def went_back(
     """
     old_tip, new_tip = upstream.old_tip, upstream.new_tip
     entries = reversed(repository.reflog(tracking)) if tracking is not None else ()
-    tips = [oid for entry in entries for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
+    # What was taken back here says nothing of upstream.
+    theirs = (entry for entry in entries if not entry.message.startswith(_TAKEN_BACK))
+    tips = [oid for entry in theirs for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
     if old_tip in tips:
         earlier = tips[tips.index(old_tip) :]
     else:
