@@ -304,10 +304,7 @@ def went_back(
     remote-tracking branch, and ``head`` is not there: so a mirror looks that lags behind.
     """
     old_tip, new_tip = upstream.old_tip, upstream.new_tip
-    entries = reversed(repository.reflog(tracking)) if tracking is not None else ()
-    # What was taken back here says nothing of upstream.
-    theirs = (entry for entry in entries if not entry.message.startswith(_TAKEN_BACK))
-    tips = [oid for entry in theirs for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
+    tips = [oid for oid in reversed(_stood(repository, tracking)) if repository.objects.is_commit(oid)]
     if old_tip in tips:
         earlier = tips[tips.index(old_tip) :]
     else:
@@ -322,6 +319,18 @@ def went_back(
         if left and not history.is_ancestor(new_tip, head):
             return new_tip in left or not history.reachable([new_tip], left)
     return False
+
+
+def _stood(repository: Repository, tracking: RefName | None) -> list[Oid]:
+    """Where the remote-tracking branch stood, oldest first, without what was taken back here by resync: that
+    says nothing of upstream."""
+    stood: list[Oid] = []
+    for entry in repository.reflog(tracking) if tracking is not None else ():
+        if entry.message.startswith(_TAKEN_BACK) and stood[-2:] == [entry.new, entry.old]:
+            stood.pop()
+        else:
+            stood += (entry.old, entry.new) if stood[-1:] != [entry.old] else (entry.new,)
+    return stood
 
 
 def remembered(
