@@ -8,12 +8,22 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
-from resync.errors import ExitCode, Interrupted, Refused, ResyncError, UsageError
+from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
 from resync.interrupts import listen
-from resync.request import Caller, Request
+from resync.request import (
+    CHANGE_ID_POLICIES,
+    CONFLICT_POLICIES,
+    DIRTY_POLICIES,
+    LOG_FORMATS,
+    TARGETS,
+    Caller,
+    LogFormat,
+    Request,
+)
 
 if TYPE_CHECKING:
     from resync.commands.session import Session
@@ -22,8 +32,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
 _EPILOG = """\
 exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 wrong usage; 3 something
-waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
-130 Ctrl-C"""
+waits for you; 4 a run was interrupted or stopped at a conflict; 5 a run is due (check and plan); 70 a bug;
+75 busy or network; 130 Ctrl-C"""
 
 # Options whose value is the next word, so that a value is not taken for a command.
 _WITH_VALUE = (
@@ -36,7 +46,12 @@ _WITH_VALUE = (
     "--dirty",
     "--branch",
     "--on-conflict",
+    "--change-id",
+    "--constraint",
+    "--all",
+    "--jobs",
     "--color",
+    "--log-format",
     "--repo",
     "--to",
     "--from",
@@ -47,148 +62,110 @@ _COMMANDS = {
     "check": "was the upstream branch rewritten?",
     "plan": "what run would do, in full; changes nothing",
     "status": "where an unfinished run or parked work stands",
-    "continue": "finish an interrupted run",
-    "abort": "take an interrupted run back",
+    "continue": "finish an interrupted run; else take the next of what is parked, or go on with it",
+    "skip": "leave the commit that you are resolving parked and go on",
+    "abort": "take back an interrupted run, or all that you have resolved",
     "undo": "everything back as it was before a run",
     "log": "past runs, and what each did",
     "rescue": "rescue branches and what they keep",
+    "forget": "strike a checkout off those that --registered visits",
     "demo": "rewrite a small upstream and resync a clone of it, step by step",
 }
 
 _YES = {"run": "do not ask; refuse whatever is unsure", "undo": "do not ask"}
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Carry out one call of the command line and return its exit status."""
-    from resync.console import Console
+def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
+    """Carry out one call of the command line and return its exit status.
+
+    ``shared`` is a folder for what remotes answer, where it is one of several calls.
+    """
+    from resync.console import open_standard_files
 
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
-    _open_standard_files()
+    open_standard_files()
     listen()
     command = next((word for word in arguments if word in _COMMANDS), "run")
-    console = Console(as_json="--json" in arguments, quiet=False, color="auto", env=os.environ)
+    console = _console("--json" in arguments, log_format=_log_format(arguments))
     try:
         options = _parse(arguments)
         command = options.command
-        console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
-        code = _dispatch(options, arguments, console)
+        console = _console(
+            options.json, quiet=options.quiet, color=options.color, log_format=options.log_format
+        )
+        code = _dispatch(options, arguments, console, shared)
         # Somebody has to look at what could not be told.
         return int(ExitCode.WAITING if console.unsaid and code == ExitCode.OK else code)
     except ResyncError as error:
-        _report(error, command, console)
-        return int(error.exit_code)
+        return _fail(error, command, console)
     except KeyboardInterrupt:
         stopped = Interrupted("cancelled", "Interrupted. Nothing was changed.", "resync status")
-        _report(stopped, command, console)
-        return int(stopped.exit_code)
+        return _fail(stopped, command, console)
     except Exception as error:
-        failure = _refused_by_the_system(error) or _bug(error)
-        _report(failure, command, console)
-        return int(failure.exit_code)
+        from resync.failures import as_said
+
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return _fail(as_said(error, sys.argv, stamp), command, console)
 
 
-def _open_standard_files() -> None:
-    """Where one of them is closed, no file of ours may come to stand in its place: others write to it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
-    # Python has none at all then, and whoever prints expects one.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+def _fail(error: ResyncError, command: str, console: Console) -> int:
+    from resync.failures import report
+
+    report(error, command, console)
+    return int(error.exit_code)
 
 
-def _report(error: ResyncError, command: str, console: Console) -> None:
-    from resync.report import data, text
+def _console(
+    as_json: bool, *, quiet: bool = False, color: str = "auto", log_format: LogFormat | None
+) -> Console:
+    from resync.console import Console
 
-    if error.kind == "declined":
-        console.important([error.message])
-    else:
-        console.error(text.error_lines(error, console.paint))
-    console.document(
-        data.document(
-            command,
-            ExitCode(error.exit_code),
-            checkout=error.checkout,
-            branch=error.branch,
-            error=error,
-        )
+    return Console(
+        as_json=as_json, quiet=quiet, color=color, env=os.environ, log_format=log_format, clock=_clock
     )
 
 
-def _refused_by_the_system(error: Exception) -> ResyncError | None:
-    """A disk that is full or may not be written to is nobody's bug, nor is a lack of memory. A run that fails
-    puts everything back, or says itself that it is half-way."""
-    if isinstance(error, MemoryError):
-        return Refused(
-            "out-of-memory",
-            "There is not enough memory for what upstream holds. Nothing of yours was changed.",
-            "find out what is that large: git fetch, then git diff --stat",
-        )
-    ours = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
-    if not isinstance(error, OSError) or isinstance(error, ours) or error.strerror is None:
-        return None
-    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
-    return Refused(
-        "system-error",
-        f"The system does not let resync go on ({error.strerror}{where}). Nothing of yours was changed.",
-        f"make room or get access, and try again; the details are in {_log(error)}",
-    )
+def _log_format(arguments: Sequence[str]) -> LogFormat | None:
+    """The form of the log, for what is wrong with the arguments themselves."""
+    words = " ".join(arguments).replace("--log-format=", "--log-format ")
+    return next((known for known in LOG_FORMATS if f"--log-format {known}" in words), None)
 
 
-def _bug(error: Exception) -> ResyncError:
-    """A bug as a sentence, with the traceback in a log file."""
-    bug = ResyncError(
-        "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {_log(error)}.",
-        "resync status tells where things stand; please report the log file",
-    )
-    bug.exit_code = ExitCode.BUG
-    return bug
+def _clock() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _log(error: Exception) -> str:
-    """Write the traceback to a log file; returns its path, or why there is none."""
-    import traceback
-
-    import platformdirs
-
-    folder = platformdirs.user_log_dir("resync", appauthor=False)
-    path = os.path.join(folder, time.strftime("%Y%m%dT%H%M%SZ.log", time.gmtime()))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"resync {__version__}, Python {sys.version}\n{sys.argv}\n")
-            traceback.print_exception(error, file=file)
-    except OSError:
-        return "nowhere: the log file cannot be written"
-    return path
-
-
-def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
+def _dispatch(
+    options: argparse.Namespace, arguments: Sequence[str], console: Console, shared: str | None
+) -> ExitCode:
     if options.command == "demo":
         from resync.demo import demo
 
         return demo(options.folder, console)
-    from resync.commands.session import Session
+    if options.command == "forget":
+        from resync.fleet import meant
+
+        return meant.strike_off(options.folder, _state(), console)
+    if len(options.paths) > 1 or options.all is not None or options.registered:
+        return _many(options, arguments, console)
+    from resync.commands.session import Session, meaning
 
     session = Session(
-        path=options.path or options.repo or ".",
+        path=next(iter(options.paths), None) or options.repo or ".",
         env=os.environ,
         caller=_caller(),
         console=console,
         verbose=options.verbose,
-        words=_meaning(arguments),
+        words=meaning(arguments, _WITH_VALUE, _COMMANDS),
+        seen=_register if options.command in ("run", "plan") else lambda root: None,
     )
     match options.command:
         case "check":
             from resync.commands import look
 
-            return look.check(session, _request(options), commit=options.commit)
+            return look.check(session, _request(options, shared), commit=options.commit)
         case "status" | "log":
             return _look_back(session, options)
         case "rescue":
@@ -197,12 +174,51 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
 
     match options.command:
         case "plan":
-            return moving.plan(session, _request(options))
+            return moving.plan(session, _request(options, shared))
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
+        case "skip":
+            from resync.commands import sitting
+
+            return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
-    return moving.run(session, _request(options))
+    return moving.run(session, _request(options, shared))
+
+
+def _many(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
+    """One command for several checkouts."""
+    from resync.fleet import meant
+    from resync.fleet.tour import Ask, default_jobs, tour
+
+    if options.repo is not None or (options.command == "run" and not options.yes):
+        raise meant.nobody_to_ask()
+    meant.refuse_one_repository(os.environ)
+    state = _state() if options.registered else None
+    paths = meant.checkouts(options.paths, options.all, state, console)
+    ask = Ask(
+        command=options.command,
+        options=meant.options_for_each(arguments, _WITH_VALUE),
+        upstream=options.upstream,
+        jobs=max(1, options.jobs or default_jobs()),
+    )
+    return tour(ask, paths, os.environ, console)
+
+
+def _state() -> str:
+    """The folder in which resync notes the checkouts that it has seen."""
+    import platformdirs
+
+    return os.path.join(platformdirs.user_state_dir("resync", appauthor=False), "checkouts")
+
+
+def _register(root: str) -> None:
+    """Note a checkout; where nothing can be noted, nothing is missing but that."""
+    from resync.registry import remember
+
+    if os.name == "nt" or os.environ.get("HOME") or os.environ.get("XDG_STATE_HOME"):
+        with suppress(OSError):
+            remember(_state(), root)
 
 
 def _look_back(session: Session, options: argparse.Namespace) -> ExitCode:
@@ -221,6 +237,10 @@ def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
             return rescue.restore(session, options.file, options.source, options.to)
         case "show":
             return rescue.show(session, options.source)
+        case "export":
+            return rescue.export(session, options.file, options.source)
+        case "import":
+            return rescue.take_in(session, options.file)
         case "drop":
             return rescue.drop(session, options.source, yes=options.yes)
     return rescue.list_all(session)
@@ -250,35 +270,17 @@ def _caller() -> Caller:
     return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder)
 
 
-def _meaning(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The arguments that say what is to be done, without the command and how to talk about it."""
-    kept: list[str] = []
-    words = iter(arguments)
-    command_seen = False
-    for word in words:
-        if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
-            continue
-        if word == "--color":
-            next(words, None)
-        elif word in _WITH_VALUE:
-            kept += (word, next(words, ""))
-        elif word in _COMMANDS and not command_seen:
-            command_seen = True
-        elif not word.startswith("--color="):
-            kept.append(word)
-    return tuple(kept)
-
-
-def _request(options: argparse.Namespace) -> Request:
+def _request(options: argparse.Namespace, shared: str | None) -> Request:
     return Request(
+        shared=shared,
         upstream=options.upstream,
         onto=options.onto,
         old_tip=options.old_tip,
         commit_map=options.commit_map,
         expect=getattr(options, "expect", None),
         fetch=not options.no_fetch,
-        advance=getattr(options, "advance", False),
-        dirty=getattr(options, "dirty", "restore"),
+        advance=getattr(options, "advance", None),
+        dirty=getattr(options, "dirty", None),
         unattended=getattr(options, "yes", False),
         redo=getattr(options, "redo", False),
         keep_dropped=getattr(options, "keep_dropped", False),
@@ -288,6 +290,10 @@ def _request(options: argparse.Namespace) -> Request:
         all_branches=getattr(options, "all_branches", False),
         only_current=getattr(options, "only_current", False),
         on_conflict=getattr(options, "on_conflict", None),
+        change_id=getattr(options, "change_id", None),
+        to=options.aim,
+        pre=options.pre,
+        constraint=options.constraint,
     )
 
 
@@ -331,8 +337,13 @@ def _parser(called: str) -> argparse.ArgumentParser:
     everywhere.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="auto: on a terminal only"
     )
+    everywhere.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="make standard error a log: a line for every step, with the time",
+    )
     everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
-    everywhere.set_defaults(path=None)
+    everywhere.set_defaults(paths=[], all=None, registered=False)
 
     parser = _Parser(
         prog="resync",
@@ -378,6 +389,8 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
         )
     if command == "rescue":
         _add_rescue(parser, everywhere)
+    if command == "forget":
+        parser.add_argument("folder", metavar="PATH", help="where the checkout is, or was")
     if command == "demo":
         parser.add_argument(
             "folder", nargs="?", metavar="DIR", help="a new folder; a temporary one by default"
@@ -385,7 +398,13 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", metavar="PATH", help="the checkout, if not the current folder's")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="the checkouts, if not the current folder's")
+    several = parser.add_argument_group("several checkouts at once")
+    several.add_argument("--all", metavar="DIR", help="every checkout below this folder")
+    several.add_argument(
+        "--registered", action="store_true", help="every one in which resync has run or planned before"
+    )
+    several.add_argument("--jobs", type=int, metavar="N", help="how many to work on at once")
     parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
     parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
     parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")
@@ -394,17 +413,28 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the map of old to new commits that git-filter-repo or the BFG left",
     )
+    parser.add_argument(
+        "--to",
+        dest="aim",
+        choices=TARGETS,
+        help="go to the branch's tip (the default) or to the newest release tag on it",
+    )
+    parser.add_argument("--pre", action="store_true", help="of releases, also pre-releases")
+    parser.add_argument(
+        "--constraint", metavar="SPEC", help="of releases, only those within a specifier such as '>=1.1,<2'"
+    )
     parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--advance", action="store_true", help="also carry your work over when upstream only went on"
+        "--advance",
+        action=argparse.BooleanOptionalAction,
+        help="also carry your work over when upstream only went on",
     )
     parser.add_argument(
         "--dirty",
-        choices=("restore", "park", "refuse"),
-        default="restore",
+        choices=DIRTY_POLICIES,
         help="uncommitted edits: restore (the default) puts back what merges; park also lets --yes park the"
         " rest; refuse stops at any",
     )
@@ -426,6 +456,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="reapply commits of yours that upstream had and left out of its new history",
     )
+    parser.add_argument(
+        "--change-id",
+        choices=CHANGE_ID_POLICIES,
+        help="Gerrit's Change-Ids of what is reapplied: keep (the default), or new ones, where the old"
+        " changes are closed",
+    )
     which = parser.add_argument_group("other branches that stood on the old upstream")
     which.add_argument(
         "--branch",
@@ -438,8 +474,9 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--only-current", action="store_true", help="leave them out of it")
     which.add_argument(
         "--on-conflict",
-        choices=("park",),
-        help="park: move a branch of --branch although some of its commits do not carry over",
+        choices=CONFLICT_POLICIES,
+        help="park (the default): go on with the next commit, and move a branch of --branch although some of"
+        " its commits do not carry over; stop: halt at the first conflict, for you to resolve it",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 
@@ -454,6 +491,15 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
     restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    export = actions.add_parser(
+        "export",
+        help="write how conflicts were resolved to a file, for other checkouts",
+        parents=[everywhere],
+    )
+    export.add_argument("file", metavar="FILE", help="a new file")
+    export.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    take_in = actions.add_parser("import", help="use what such a file holds", parents=[everywhere])
+    take_in.add_argument("file", metavar="FILE", help="what rescue export wrote")
     drop = actions.add_parser("drop", help="remove one for good", parents=[everywhere])
     drop.add_argument("source", metavar="BRANCH", help="which one")
     drop.add_argument("--yes", action="store_true", help="do not ask")

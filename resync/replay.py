@@ -2,7 +2,7 @@
 
 Oldest first, each commit is merged three ways: its parent as the base, the commit as theirs, what stands
 on the new base so far as ours. One that conflicts is parked and the next is tried. Nothing here moves a
-ref or touches the disk.
+ref or touches the disk. A conflict that a person resolved before is resolved so again.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from resync.history import History, MentionIndex, PatchIndex
+from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Oid, TreePath
+from resync.merge.rerere import resolutions
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
+from resync.repository.objects import COMMIT
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
-_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
+_CHANGE_ID_DIGITS = 40  # also where object ids have more
 _SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
 
@@ -54,6 +56,7 @@ def replay(
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
+    renew: bool = False,
 ) -> tuple[Replay, ...]:
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
@@ -61,10 +64,12 @@ def replay(
     ``committer`` is the header value of the new commits. What came in through merges of other people's
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. New objects are added to the memory of ``objects``. Raises
-    ``Refused`` where an object is missing.
+    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
+    is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id
+    of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where
+    an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped)
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped, renew)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -108,6 +113,7 @@ class _Picker:
         options: MergeOptions,
         merged: Collection[Oid],
         dropped: Callable[[Oid], str],
+        renew: bool,
     ) -> None:
         self._objects = objects
         self._history = history
@@ -115,6 +121,7 @@ class _Picker:
         self._committer = committer
         self._options = options
         self._dropped = dropped
+        self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
     def standing(self, oid: Oid) -> Oid:
@@ -129,7 +136,7 @@ class _Picker:
             verdict = self._pick_plain(commit, upstream.twins)
         left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
         if left_out:
-            verdict = _verdict(commit, "dropped-by-upstream", left_out)
+            verdict = verdict_on(commit, "dropped-by-upstream", left_out)
         elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
             said = upstream.mentions.said_of(commit)
@@ -147,18 +154,28 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = twins.find(commit.oid)
-        options = self._options_for(commit)
+        options = options_for(commit, self._options)
         if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
-            return _verdict(commit, "already-upstream", _same_patch(twin))
+            return verdict_on(commit, "already-upstream", _same_patch(twin))
         merged = merge_trees(self._objects, base, ours, commit.tree, options)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
-            return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
+            return verdict_on(commit, "already-upstream", _same_patch(twin) + gone)
+        resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
-            return _parked(commit, merged)
+            conflicts = merged.conflicts
+            merged = as_recorded(self._objects, merged, options)
+            if not merged.clean:
+                return _parked(commit, merged)
+            resolved = tuple(conflict.path for conflict in conflicts)
         if merged.tree == ours and commit.tree != base:
-            return _verdict(commit, "became-empty", "upstream has all of its changes")
-        return self._made(commit, merged, (on,))
+            why = (
+                "nothing of it is left as it was resolved before"
+                if resolved
+                else "upstream has all of its changes"
+            )
+            return replace(verdict_on(commit, "became-empty", why), resolved=resolved)
+        return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
@@ -166,16 +183,18 @@ class _Picker:
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
-            return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
+            return verdict_on(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
             reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
-            return _verdict(commit, "parked", "; ".join(reasons), conflicts=unsettled)
-        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options_for(commit))
+            return verdict_on(commit, "parked", "; ".join(reasons), conflicts=unsettled)
+        merged = merge_trees(
+            self._objects, automatic.tree, ours.tree, commit.tree, options_for(commit, self._options)
+        )
         if not merged.clean:
             return _parked(commit, merged)
         if len(parents) == 1 and merged.tree == ours.tree:
-            return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
+            return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
@@ -209,32 +228,80 @@ class _Picker:
             ).tree
         return tree
 
-    def _options_for(self, commit: Commit) -> MergeOptions:
-        """The options for picking a commit, with git's labels for the sides of a pick."""
-        name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-        base = b"parent of " + name if commit.parents else b"(empty tree)"
-        return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
-
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
             return replace(
-                _verdict(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
+                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
-        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
-        new = self._objects.add_commit(raw)
-        notes = list(map(str, merged.notes))
-        if _is_signed(commit):
-            notes.append("reapplied without its signature, which is of the old commit")
-        return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
+        verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
+        message = None
+        if self._renew and verdict.change_id is not None:
+            new_id = self._new_change_id(commit, merged.tree)
+            message = with_change_id(commit.message, new_id)
+            verdict = replace(verdict, new_change_id=new_id if message is not None else None)
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer, message=message)
+        return replace(verdict, new_oid=self._objects.add_commit(raw))
+
+    def _new_change_id(self, commit: Commit, tree: Oid) -> bytes:
+        """A Change-Id for the new commit, made as Gerrit's commit-msg hook makes one, by hashing the commit.
+
+        Only what a plan and its run have in common goes into it: not the time, and for the parents, whose ids
+        depend on it, the commit that it was and the new base.
+        """
+        lines = (
+            b"tree " + tree,
+            b"parent " + self._onto,
+            b"parent " + commit.oid,
+            b"author " + commit.author,
+            b"committer " + self._committer.rsplit(b" ", 2)[0],
+        )
+        made = self._objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
+        return b"I" + made[:_CHANGE_ID_DIGITS]
 
 
-def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
-    """The raw bytes of ``commit`` with another tree, parents and committer.
+def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
+    """The options for picking a commit, with git's labels for the sides of a pick."""
+    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+    base = b"parent of " + name if commit.parents else b"(empty tree)"
+    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
-    Author, message, encoding and every other header stay byte for byte; signatures go, because they
+
+def as_recorded(objects: Objects, merged: MergeResult, options: MergeOptions) -> MergeResult:
+    """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
+    on those that were resolved in several ways."""
+    found = recorded(objects, merged, options)
+    edits: dict[TreePath, TreeEntry | None] = {
+        path: entries[0] for path, entries in found.items() if len(entries) == 1
+    }
+    if len(edits) < len(merged.conflicts):
+        doubts = (Note(path, "it was resolved in several ways before") for path in found if path not in edits)
+        return replace(merged, notes=(*merged.notes, *doubts))
+    notes = (Note(path, "a recorded resolution was used") for path in edits)
+    return MergeResult(tree=objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
+
+
+def recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions
+) -> dict[TreePath, tuple[TreeEntry, ...]]:
+    """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
+    found: dict[TreePath, tuple[TreeEntry, ...]] = {}
+    for conflict in merged.conflicts if options.recordings is not None else ():
+        entry = objects.entry(merged.tree, conflict.path)
+        blobs = resolutions(objects, conflict, options)
+        if entry is not None and blobs:
+            found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
+    return found
+
+
+def rewritten(
+    commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes, message: bytes | None = None
+) -> bytes:
+    """The raw bytes of ``commit`` with another tree, parents and committer, and ``message`` if there is one.
+
+    Author, encoding and every other header stay byte for byte; signatures go, because they
     are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
     """
-    headers, separator, message = commit.raw.partition(b"\n\n")
+    headers, separator, said = commit.raw.partition(b"\n\n")
     kept: list[bytes] = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
     keeping = False
     for line in headers.split(b"\n"):
@@ -245,12 +312,7 @@ def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: b
                 kept.append(b"committer " + committer)
         if keeping:
             kept.append(line)
-    return b"\n".join(kept) + separator + message
-
-
-def _is_signed(commit: Commit) -> bool:
-    headers = commit.raw.partition(b"\n\n")[0]
-    return any(line.split(b" ", 1)[0] in _SIGNATURES for line in headers.split(b"\n"))
+    return b"\n".join(kept) + separator + (said if message is None else message)
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
@@ -286,12 +348,13 @@ def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
     paths = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
     kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
     reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
-    return _verdict(commit, "parked", "; ".join(reasons), conflicts=paths)
+    return verdict_on(commit, "parked", "; ".join(reasons), conflicts=paths)
 
 
-def _verdict(
+def verdict_on(
     commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
 ) -> LocalCommit:
+    """A commit with what becomes of it and why, for people."""
     return LocalCommit(
         oid=commit.oid,
         subject=commit.subject,
@@ -300,6 +363,7 @@ def _verdict(
         reason=reason,
         conflicts=conflicts,
         merge=len(commit.parents) > 1,
+        change_id=change_id(commit.message),
     )
 
 

@@ -245,3 +245,11 @@ def rewritten_world(_rewritten: Path, tmp_path: Path, hermetic: Path) -> World:
     base = tmp_path / "world"
     shutil.copytree(_rewritten, base, symlinks=True)
     return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(hermetic))
+
+
+@pytest.fixture(scope="session")
+def zipapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zipapp of this tree."""
+    from tests.zipapp import build
+
+    return build(tmp_path_factory.mktemp("zipapp") / "resync.pyz")

@@ -235,14 +235,32 @@ def test_no_upstream(rewritten_world: World) -> None:
 
 def test_no_upstream_of_a_detached_head(rewritten_world: World) -> None:
     rewritten_world.git("checkout", "-q", "--detach")
+    rewritten_world.git("branch", "-q", "-r", "-d", "origin/main")
     refuses(
         rewritten_world,
         RUN,
         1,
         "no-upstream",
-        "A detached HEAD has no upstream configured, and there is no .gitreview that names one."
-        " Nothing was changed.",
+        "A detached HEAD has no upstream, it stands on no branch that is known to be a remote's, and there is"
+        " no .gitreview that names one. Nothing was changed.",
         SET_UPSTREAM,
+    )
+
+
+def test_ambiguous_upstream_of_a_detached_head(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("checkout", "-q", "--detach")
+    (world.clone / ".git/logs/HEAD").unlink()
+    world.git("symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    world.git("update-ref", "refs/remotes/origin/twin", "origin/main")
+    refuses(
+        world,
+        RUN,
+        1,
+        "ambiguous-upstream",
+        "A detached HEAD has no upstream, and what it stands on is on origin/main, origin/twin."
+        " Nothing was changed.",
+        "name one: resync --upstream origin/main",
     )
 
 
@@ -870,8 +888,20 @@ def test_folder_that_may_not_be_written(rewritten_world: World) -> None:
         (("log", "../../x"), 1, "unknown-run", "There is no run ../../x here.", "resync log"),
         (("undo", "--yes", "nope"), 1, "unknown-run", "There is no run nope here.", "resync log"),
         (("undo", "--yes"), 1, "nothing-to-undo", "No run has changed anything here.", "resync log"),
-        (("continue",), 1, "nothing-interrupted", "No run was interrupted here.", "resync status"),
-        (("abort",), 1, "nothing-interrupted", "No run was interrupted here.", "resync status"),
+        (
+            ("continue",),
+            1,
+            "nothing-interrupted",
+            "No run was interrupted here, and nothing that was parked waits for main.",
+            "resync status",
+        ),
+        (
+            ("abort",),
+            1,
+            "nothing-interrupted",
+            "No run was interrupted here, and no conflict is being resolved.",
+            "resync status",
+        ),
         (("rescue", "show"), 1, "no-rescue", "There is no rescue branch here.", ""),
         (("rescue", "restore", "x"), 1, "no-rescue", "There is no rescue branch here.", ""),
     ],

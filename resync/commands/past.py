@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import islice
 
 from resync.commands.session import Session, looked, still_waiting, stopped, waiting_lines
+from resync.commands.sitting import open_sitting, standing, standing_lines
 from resync.errors import ExitCode
 from resync.journal import Journals
-from resync.report import data, text
+from resync.report import data, lookback, text
 
 
 def status(session: Session) -> ExitCode:
@@ -22,9 +23,12 @@ def status(session: Session) -> ExitCode:
         head = repository.head()
         held = holding(journals, head.branch)
         error = stopped(journals)
+        sitting = open_sitting(journals) if unfinished is None else None
         if error is not None:
             console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
+            if sitting is not None:
+                console.important(["", *standing_lines(session, repository, sitting)])
         elif left_over:
             code, hint = ExitCode.WAITING, "resync rescue show"
         else:
@@ -45,6 +49,7 @@ def status(session: Session) -> ExitCode:
                 unfinished=unfinished.plan.id if unfinished is not None else None,
                 held=data.hold(held) if held is not None else None,
                 waiting=[data.waiting(each) for each in left_over],
+                sitting=standing(repository, sitting) if sitting is not None else None,
             )
         )
         return code
@@ -52,20 +57,29 @@ def status(session: Session) -> ExitCode:
 
 def log(session: Session, run: str | None) -> ExitCode:
     """Past runs, and what each did; or one of them in full."""
+    from resync.comparison import compared, places
+
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         if run is not None:
             journal = journals.load(run)
+            done = journal.state == "done"
+            pairs = tuple(compared(repository, journal.plan)) if done else ()
+            graph = places(repository, journal.plan) if done else ()
             console.lines(text.journal_lines(journal, console.paint))
+            console.lines(lookback.range_diff_lines(pairs, console.paint))
+            console.lines(lookback.graph_lines(graph, console.paint))
             code, error = looked(session, journals)
             console.document(
                 data.document(
                     "log",
                     code,
                     plan=journal.plan,
-                    done=journal.state == "done",
+                    done=done,
                     state=journal.state,
+                    range_diff=[data.compared(each) for each in pairs],
+                    graph=[data.place(each) for each in graph],
                     error=error,
                 )
             )

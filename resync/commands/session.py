@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resync.console import Console
 from resync.errors import Busy, ExitCode, ResyncError, Unfinished, UsageError
-from resync.journal import Journal, Journals
+from resync.journal import Entry, Journal, Journals
 from resync.model import Upstream
 from resync.report import text
-from resync.report.words import shown
+from resync.report.words import short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
 from resync.repository.sharing import share
@@ -29,6 +29,7 @@ class Session:
     """One call of a command: where, by whom, how to talk. ``env`` is the environment.
 
     ``words`` are the arguments that say what is to be done, for naming a command that does the same.
+    ``seen`` is told of the checkout when it was opened.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Session:
     console: Console
     verbose: bool
     words: tuple[str, ...] = ()
+    seen: Callable[[str], None] = lambda root: None
 
     def again(self, command: str) -> str:
         """What to type for another command with the same meaning."""
@@ -50,6 +52,7 @@ class Session:
         with Repository.open(os.path.abspath(self.path), self.env) as repository:
             for sentence in repository.warnings():
                 self.console.warn(sentence)
+            self.seen(repository.root)
             try:
                 yield repository
                 # What was done is done: the next command sees to what cannot be shared now.
@@ -70,6 +73,30 @@ class Session:
         return read_settings(
             repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
         )
+
+
+def meaning(
+    arguments: Sequence[str], with_value: Collection[str], commands: Collection[str]
+) -> tuple[str, ...]:
+    """The arguments that say what is to be done, without the command and how to talk about it.
+
+    ``with_value`` are the options whose value may be the next word.
+    """
+    kept: list[str] = []
+    words = iter(arguments)
+    command_seen = False
+    for word in words:
+        if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
+            continue
+        if word in ("--color", "--log-format"):
+            next(words, None)
+        elif word in with_value:
+            kept += (word, next(words, ""))
+        elif word in commands and not command_seen:
+            command_seen = True
+        elif not word.startswith(("--color=", "--log-format=")):
+            kept.append(word)
+    return tuple(kept)
 
 
 def _follows_owner(repository: Repository) -> bool:
@@ -109,22 +136,42 @@ def interrupted(journal: Journal) -> Unfinished:
     )
 
 
+def paused(journals: Journals, entry: Entry) -> Unfinished:
+    """What every command has to say while a person is resolving conflicts."""
+    plan = journals.load(entry.run, steps=False).plan
+    sitting, name = plan.sitting, shown(plan.head.name)
+    if sitting is not None and sitting.blocked:
+        what = f"Edits of yours are in the way of what is still to be taken to {name}."
+    elif sitting is not None and sitting.taken is not None and sitting.taken.commit is not None:
+        what = f"Commit {short(sitting.taken.commit)} waits on {name} for you to resolve its conflicts."
+    else:
+        what = f"Parked edits wait on {name} for you to resolve their conflicts."
+    return Unfinished(
+        "stopped-at-conflict",
+        what,
+        "resync status; then resync continue, resync skip, or resync abort to have all back as it was",
+    )
+
+
 def stopped(journals: Journals) -> Unfinished | None:
-    """What every command has to say where a run was interrupted, or was killed before it changed anything."""
+    """What every command has to say where a run was interrupted, or was killed before it changed anything, or
+    has stopped at a conflict."""
     unfinished = journals.unfinished()
     if unfinished is not None:
         return interrupted(unfinished)
-    if not journals.everywhere("planned"):
-        return None
-    try:
-        with RunLock(journals.folder, patience=0):
-            return Unfinished(
-                "interrupted-run",
-                "A run was killed before it changed anything; the locks that it held may keep git waiting.",
-                "resync abort",
-            )
-    except Busy:
-        return None  # it is at work just now
+    if journals.everywhere("planned"):
+        try:
+            with RunLock(journals.folder, patience=0):
+                return Unfinished(
+                    "interrupted-run",
+                    "A run was killed before it changed anything; the locks that it held may keep git"
+                    " waiting.",
+                    "resync abort",
+                )
+        except Busy:
+            return None  # it is at work just now
+    sitting = journals.sitting()
+    return paused(journals, sitting) if sitting is not None else None
 
 
 def refuse_unfinished(journals: Journals) -> None:

@@ -49,6 +49,7 @@ _FILE_TONES: dict[FileVerdict, Tone] = {
     "kept": "good",
     "adopted": "quiet",
     "parked": "warning",
+    "set-aside": "quiet",
 }
 _EVIDENCE = {
     "given": "you named it with {source}",
@@ -74,8 +75,10 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
     yield paint(_headline(upstream), "strong")
     if upstream.kind in ("rewritten", "rewound", "unrelated", "deleted") and upstream.evidence:
         yield f"  old tip {short(upstream.old_tip)}: {_reasons(upstream, verbose)}"
-        if upstream.new_tip is not None:
+        if upstream.new_tip is not None and upstream.release is None:
             yield f"  new tip {short(upstream.new_tip)}"
+    if upstream.release is not None:
+        yield f"  newest release {shown(_plain(upstream.release))}: {short(upstream.new_tip)}"
     for likely in upstream.successors:
         yield (
             f"  it may live on as {shown(_plain(likely.ref))} ({short(likely.oid)}), which has {likely.held}"
@@ -177,7 +180,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
         moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {_changed(plan)} will change."
+        yield f"{moves}; {changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
 
@@ -185,7 +188,10 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     """Where everything is after a run."""
     name = shown(plan.head.name)
-    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {_changed(plan)} changed.", "good")
+    halted = plan.sitting is not None and plan.sitting.open
+    how = "Stopped at the first conflict." if halted else "Done."
+    tone: Tone = "warning" if halted else "good"
+    yield paint(f"{how} {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", tone)
     if plan.rescue is not None:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
@@ -194,7 +200,8 @@ def _changes(plan: Plan) -> int:
     return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
 
 
-def _changed(plan: Plan) -> str:
+def changed(plan: Plan) -> str:
+    """How many files of the working tree a plan changes."""
     return f"{count(_changes(plan), 'file')} of the working tree"
 
 
@@ -207,7 +214,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.commits:
         yield ""
         yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
-        yield from _commits_lines(plan.commits, paint)
+        yield from commits_lines(plan.commits, paint)
     elif plan.undoes is None and plan.new_tip != plan.head.tip:
         yield ""
         yield f"You have no commits of your own on {name}."
@@ -217,7 +224,12 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield "Your uncommitted files:"
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
-            yield from _file_lines(file, width, paint)
+            yield from file_lines(file, width, paint)
+        if "set-aside" in _verdicts(plan):
+            yield "(set aside: they are merged back when the conflicts are resolved)"
+    if plan.signs is not None:
+        yield ""
+        yield f"What is reapplied is signed anew ({plan.signs}), so it gets other ids than a plan has."
     if plan.notes:
         yield ""
         yield from note_lines(plan.notes, paint)
@@ -252,11 +264,12 @@ def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
         yield paint(f"         {shown(branch.reason)}", "quiet")
     if branch.rescue is not None:
         yield f"         as it was: {shown(branch.rescue.name.removeprefix(b'refs/heads/'))}"
-    for line in _commits_lines(branch.commits, paint):
+    for line in commits_lines(branch.commits, paint):
         yield f"       {line}"
 
 
-def _commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
+def commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
+    """Each commit, what becomes of it, and why."""
     width = max([_VERDICT_WIDTH, *(len(commit.verdict) for commit in commits)])
     for commit in commits:
         yield from _commit_lines(commit, width, paint, f"{_date(commit.author)}  " if dated else "")
@@ -282,12 +295,16 @@ def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> I
     yield f"  {verdict}  {short(commit.oid)}  {date}{shown(commit.subject)}"
     if commit.reason:
         yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
+    if commit.change_id is not None and commit.new_change_id is not None:
+        ids = f"Change-Id {shown(commit.change_id)} -> {shown(commit.new_change_id)}"
+        yield paint(f"{'':{width + 4}}{ids}", "quiet")
     for path in commit.conflicts:
         yield f"{'':{width + 4}}{shown(path)}"
 
 
-def _file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
-    verdict = paint(f"{file.verdict:<8}", _FILE_TONES[file.verdict])
+def file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
+    """One file and what becomes of it; ``width`` is that of the longest word for how it differs."""
+    verdict = paint(f"{file.verdict.replace('-', ' '):<8}", _FILE_TONES[file.verdict])
     yield f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
     if file.reason:
         yield paint(f"{'':{14 + width}}{shown(file.reason)}", "quiet")
@@ -400,7 +417,7 @@ def rescue_lines(
     made = f", saved {shown_date(rescue.when)} UTC" if rescue.when is not None else ""
     yield paint(shown(rescue.short_name), "strong") + made
     yield f"  the branch as it was: {short(rescue.tip)}"
-    yield from _commits_lines(commits, paint, dated=True)
+    yield from commits_lines(commits, paint, dated=True)
     width = max((len(file.state) for file, _ in files), default=0)
     for file, size in files:
         what = "deleted" if size is None else count(size, "byte")

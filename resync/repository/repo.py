@@ -209,8 +209,12 @@ class Repository:
 
     def checked_out(self) -> RefName | None:
         """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None: detached."""
-        name = self._ref_files.chain_end(RefName(b"HEAD"))
+        name = self.chain_end(RefName(b"HEAD"))
         return name if name != b"HEAD" else None
+
+    def chain_end(self, name: RefName) -> RefName:
+        """The ref at the end of a chain of symbolic ones, whether it is there or not."""
+        return self._ref_files.chain_end(name)
 
     def ref(self, name: RefName) -> Oid | None:
         """What the ref finally points at (an annotated tag is not peeled), or None.
@@ -280,17 +284,18 @@ class Repository:
             return []
         return [entry for entry in map(_parse_reflog_line, lines) if entry is not None]
 
-    def operation(self) -> tuple[str, str] | None:
-        """The operation that git has under way here and how to end it, or None."""
+    def operation(self, *, but: str | None = None) -> tuple[str, str] | None:
+        """The operation that git has under way here (``but`` that one) and how to end it, or None."""
         for name, operation in _OPERATIONS.items():
-            if os.path.lexists(os.path.join(self.git_dir, name)):
+            if operation != but and os.path.lexists(os.path.join(self.git_dir, name)):
                 way_out = _WAY_OUT.get(operation, f"git {operation} --continue (or --abort)")
                 return operation, way_out
         return None
 
-    def refuse_operation(self) -> None:
-        """Raise ``Refused("operation-in-progress")`` where git is amid a merge, a rebase or the like."""
-        operation = self.operation()
+    def refuse_operation(self, *, but: str | None = None) -> None:
+        """Raise ``Refused("operation-in-progress")`` where git is amid a merge, a rebase or the like, ``but``
+        that one."""
+        operation = self.operation(but=but)
         if operation is not None:
             name, way_out = operation
             raise Refused(

@@ -17,7 +17,7 @@ from resync.history import Commits, History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, ReflogEntry
 from resync.upstream.find import UpstreamBranch
 from resync.upstream.published import merged_in
 
@@ -304,7 +304,8 @@ def went_back(
     remote-tracking branch, and ``head`` is not there: so a mirror looks that lags behind.
     """
     old_tip, new_tip = upstream.old_tip, upstream.new_tip
-    tips = [oid for oid in reversed(_stood(repository, tracking)) if repository.objects.is_commit(oid)]
+    entries = reversed(_upstreams_own(repository.reflog(tracking))) if tracking is not None else ()
+    tips = [oid for entry in entries for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
     if old_tip in tips:
         earlier = tips[tips.index(old_tip) :]
     else:
@@ -321,16 +322,15 @@ def went_back(
     return False
 
 
-def _stood(repository: Repository, tracking: RefName | None) -> list[Oid]:
-    """Where the remote-tracking branch stood, oldest first, without what was taken back here by resync: that
-    says nothing of upstream."""
-    stood: list[Oid] = []
-    for entry in repository.reflog(tracking) if tracking is not None else ():
-        if entry.message.startswith(_TAKEN_BACK) and stood[-2:] == [entry.new, entry.old]:
-            stood.pop()
+def _upstreams_own(entries: Iterable[ReflogEntry]) -> list[ReflogEntry]:
+    """The entries without what a run of resync wrote that was taken back: no upstream went there and back."""
+    kept: list[ReflogEntry] = []
+    for entry in entries:
+        if entry.message.startswith(_TAKEN_BACK) and kept and kept[-1].old == entry.new:
+            kept.pop()
         else:
-            stood += (entry.old, entry.new) if stood[-1:] != [entry.old] else (entry.new,)
-    return stood
+            kept.append(entry)
+    return kept
 
 
 def remembered(
