@@ -20,6 +20,7 @@ from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
 from resync.upstream.fetch import TAGS, Fetched, Progress
 from resync.upstream.find import DETACHED, UpstreamBranch, find
+from resync.upstream.moved import moved
 from resync.upstream.published import published
 from resync.upstream.releases import Choice, Release, aim, choice, standing_at
 from resync.upstream.revision import resolve
@@ -39,7 +40,7 @@ class Observation:
     ``evidence`` all that there is, strongest first.
     ``elsewhere`` is what became of branches of that name at other remotes, if nothing happened to this one.
     ``follows_tags`` is False where the remote is configured with ``--no-tags``. ``pinned`` is the release
-    that a detached HEAD stands on, and ``notes`` are about what is checked out.
+    that a detached HEAD stands on, and ``notes`` are for people.
     """
 
     history: History
@@ -175,7 +176,10 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         elsewhere=elsewhere,
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
         pinned=pinned if head.branch is None else None,
-        notes=(_detached(branch, pinned),) if head.branch is None else (),
+        notes=(
+            *moved(repository, branch, upstream, fetched),
+            *((_detached(branch, pinned),) if head.branch is None else ()),
+        ),
     )
 
 

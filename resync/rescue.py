@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from resync.backup import RUN_REFS
@@ -13,6 +13,7 @@ from resync.history import tree_changes
 from resync.journal import Entry, Journals
 from resync.model import (
     MODE_GITLINK,
+    LocalFile,
     Oid,
     PathKind,
     RefName,
@@ -119,8 +120,15 @@ def choose(rescues: tuple[RescueBranch, ...], wanted: str | None) -> RescueBranc
     )
 
 
-def files(repository: Repository, rescue: RescueBranch) -> Iterator[KeptFile]:
-    """Every uncommitted file that the rescue branch keeps."""
+def files(
+    repository: Repository, rescue: RescueBranch, planned: Iterable[LocalFile] = ()
+) -> Iterator[KeptFile]:
+    """Every uncommitted file that the rescue branch keeps; ``planned`` are those of its run's plan.
+
+    Files that are pinned and on no branch were ignored, or are untracked ones that a filter would clean: only
+    the plan tells which.
+    """
+    untracked = {each.path for each in planned if each.state == "untracked"}
     objects = repository.objects
     tip = objects.commit(rescue.tip).tree
     raw = {path: entry for path, _, entry in tree_changes(objects, None, rescue.raw)} if rescue.raw else {}
@@ -141,7 +149,7 @@ def files(repository: Repository, rescue: RescueBranch) -> Iterator[KeptFile]:
             yield KeptFile(path=path, state="untracked", entry=entry)
     if rescue.ignored is not None:
         for path, _, entry in tree_changes(objects, None, rescue.ignored):
-            yield KeptFile(path=path, state="ignored", entry=entry)
+            yield KeptFile(path=path, state="untracked" if path in untracked else "ignored", entry=entry)
 
 
 def version(repository: Repository, rescue: RescueBranch, path: TreePath) -> TreeEntry | None:

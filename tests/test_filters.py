@@ -176,7 +176,7 @@ def test_a_secret_is_pinned_and_on_no_branch(world: World) -> None:
         ("a.x", "unstaged"),
         ("same.x", "staged"),
         ("same.x", "unstaged"),
-        ("new.x", "ignored"),
+        ("new.x", "untracked"),
     }
     for name in ("a.x", "new.x"):
         assert world.resync("rescue", "restore", name, "--to", str(world.base / "back")).code == 0

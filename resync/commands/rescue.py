@@ -58,7 +58,8 @@ def show(session: Session, name: str | None) -> ExitCode:
         journals = Journals(repository)
         rescue = rescues.choose(rescues.branches(repository, journals), name)
         plan = journals.load(rescue.run, steps=False).plan if rescue.run is not None else None
-        files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue)]
+        planned = plan.files if plan is not None else ()
+        files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue, planned)]
         commits = plan.commits if plan is not None else _only_there(repository, rescue)
         console.lines(text.rescue_lines(rescue, commits, files, console.paint))
         code, error = looked(session, journals)

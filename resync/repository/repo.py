@@ -249,6 +249,10 @@ class Repository:
         except Refused:
             return False
 
+    def leads_to(self, name: RefName) -> RefName:
+        """The ref at the end of a chain of symbolic ones, born or not; ``name`` itself where it is none."""
+        return self._ref_files.chain_end(name)
+
     def is_symbolic(self, name: RefName) -> bool:
         """Whether the ref is another name of one."""
         found = self._ref_files.read(name)

@@ -32,8 +32,9 @@ _FROM_CLONE_OR_PULL = re.compile(rb"clone: from |pull(?: -\S+)*: Fast-forward$")
 _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remotes/\S+$")
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
-# Evidence by which somebody says that upstream gave up its old tip.
 _TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
+
+# Evidence by which somebody says that upstream gave up its old tip.
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
     "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"

@@ -150,8 +150,8 @@ def _exchange(
             if oid is not None
             and (
                 is_wanted(RefName(name))
-                # Where the branch is gone, one of the others may be what became of it.
-                or (gone and name.startswith(BRANCHES))
+                # Where the branch is gone, one of the others, or a tag, may be what became of it.
+                or (gone and name.startswith((BRANCHES, TAGS)))
                 or (follow == "--tags" and name.startswith(TAGS))
             )
         }
@@ -173,7 +173,7 @@ def _exchange(
     return {
         RefName(name): Oid(oid)
         for name, oid in refs.items()
-        if oid is not None and check_ref_format(name)  # type: ignore[arg-type]
+        if oid is not None and (name == b"HEAD" or check_ref_format(name))  # type: ignore[arg-type]
     }
 
 

@@ -14,6 +14,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from resync.errors import Refused
 from resync.model import TreePath
@@ -127,6 +128,35 @@ def folded(path: bytes, settings: WorktreeSettings) -> bytes:
     if settings.ignore_case:
         text = text.casefold()
     return text.encode("utf-8", "surrogateescape")
+
+
+def respelled(paths: Iterable[TreePath], settings: WorktreeSettings) -> frozenset[TreePath]:
+    """Those of ``paths`` that the disk takes for the same as another of them, or whose folder it does: both
+    names of a rename that changes no more than the case are among them."""
+    if not folds(settings):
+        return frozenset()
+    spellings: dict[bytes, set[bytes]] = {}
+    paths = tuple(paths)
+    for path in paths:
+        for each in (path, *_above(path)):
+            spellings.setdefault(folded(each, settings), set()).add(each)
+    several = {each for spelled in spellings.values() if len(spelled) > 1 for each in spelled}
+    return frozenset(path for path in paths if not several.isdisjoint((path, *_above(path))))
+
+
+def is_spelled(root: bytes, path: TreePath, settings: WorktreeSettings) -> bool:
+    """Whether what stands at ``path`` below ``root`` is called so by its folder, and not in another case."""
+    exact = replace(settings, ignore_case=False)
+    folder = root
+    for name in path.split(b"/"):
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            return False
+        if folded(name, exact) not in (folded(each, exact) for each in names):
+            return False
+        folder = os.path.join(folder, name)
+    return True
 
 
 def check_collisions(

@@ -25,7 +25,7 @@ from resync.repository.durable import sync_file_system
 from resync.worktree.access import take_owner
 from resync.worktree.files import Files
 from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename, same
-from resync.worktree.names import check_paths
+from resync.worktree.names import check_paths, is_spelled, respelled
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.staging import Staging
 
@@ -86,6 +86,7 @@ class FileSwitch:
         removals.sort(key=lambda each: each[1].path, reverse=True)
         installs.sort(key=lambda each: each[1].path)
         self._ordered = tuple(removals + installs)
+        self._respelled = respelled((each.path for each in changes), settings)
 
     @property
     def written(self) -> Mapping[TreePath, tuple[int, int]]:
@@ -113,7 +114,7 @@ class FileSwitch:
         files = Files(self._root)
         for _, change in self._ordered:
             self._check_parent(os.path.dirname(self._root + change.path), device, checked)
-            status = files.lstat(change.path)
+            status = files.lstat(change.path) if self._is_spelled(change.path) else None
             found = look(self._root + change.path, self._objects) if status is not None else None
             if status is not None and self._same(found, change.before):
                 self._seen[change.path] = _signature(status)
@@ -348,7 +349,7 @@ class FileSwitch:
 
     def _found(self, path: TreePath) -> TreeEntry | None:
         """What stands at the path; None also where a link or file stands in place of a parent."""
-        if Files(self._root).lstat(path) is None:
+        if Files(self._root).lstat(path) is None or not self._is_spelled(path):
             return None
         return look(self._root + path, self._objects)
 
@@ -358,11 +359,15 @@ class FileSwitch:
         Should its bytes be others all the same, that shows when they are looked at after the move.
         """
         status = Files(self._root).lstat(change.path)
-        if status is None:
+        if status is None or not self._is_spelled(change.path):
             return None
         if change.before is not None and self._seen.get(change.path) == _signature(status):
             return change.before
         return look(self._root + change.path, self._objects)
+
+    def _is_spelled(self, path: TreePath) -> bool:
+        """Whether what stands at the path has its spelling, and is not the file of that which it replaces."""
+        return path not in self._respelled or is_spelled(self._root, path, self._settings)
 
     def _same(self, found: TreeEntry | None, expected: TreeEntry | None) -> bool:
         return same(found, expected, self._settings)

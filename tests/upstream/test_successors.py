@@ -36,6 +36,18 @@ def test_a_renamed_branch_is_found_at_the_very_tip(world: World) -> None:
     assert "resync run --upstream origin/also" in done.err
 
 
+def test_a_tag_at_its_end(world: World) -> None:
+    """Whatever it is called, and also where it came after the last fetch."""
+    rewritten.start(world)
+    at = rewritten.work(world)
+    world.commit("Last", {"last.txt": "last\n"}, at=at)
+    world.git("tag", "-a", "-m", "Final", "liberty-final", at=at)
+    world.git("tag", "v1", at=at)
+    world.git("push", "-q", "origin", "liberty-final", "v1", at=at)
+    _delete(world)
+    assert _named(world) == [("refs/tags/liberty-final", 2, 2), ("refs/tags/v1", 2, 2)]
+
+
 def test_a_branch_with_the_same_changes_is_found_by_their_content(world: World) -> None:
     rewritten.start(world)
     at = rewritten.work(world)
