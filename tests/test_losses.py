@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Done, World, needs_git
-from tests.meanwhile import PARK, meanwhile
+from tests.meanwhile import PARK, meanwhile, without_backup
 from tests.rewritten import CONFIG, start
 from tests.states.play import rewrite
 
@@ -27,9 +27,7 @@ def killed(world: World, place: str = SWITCHED, *arguments: str) -> None:
 
 def theirs(world: World) -> Mapping[str, Any]:
     """How everything stands, without what resync keeps for itself."""
-    found = world.state()
-    refs = [row for row in found["refs"] if "refs/resync/" not in row and "/rescue/" not in row]
-    return {**found, "refs": refs}
+    return without_backup(world.state())
 
 
 def locks(world: World) -> list[str]:
@@ -235,3 +233,26 @@ def test_paths_that_are_left_out_of_a_sparse_checkout(world: World) -> None:
     assert "S etc/tool.conf" in world.git("ls-files", "-t").splitlines()
     assert world.resync("undo", "--yes", env=LATER).code == 0
     assert theirs(world) == before
+
+
+# --- who works here -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_user_whom_the_system_does_not_know(rewritten_world: World, configured: bool) -> None:
+    """As in a container that runs under any number: with a name in the configuration all goes as ever."""
+    world = rewritten_world
+    env = {name: value for name, value in world.env.items() if "_COMMITTER_" not in name or "DATE" in name}
+    if configured:
+        world.git("config", "user.name", "C O Nfigured")
+        world.git("config", "user.email", "configured@example.com")
+    nobody = World(base=world.base, upstream=world.upstream, clone=world.clone, env=env)
+    before = theirs(world)
+    unknown = "import pwd; pwd.getpwuid = {}.__getitem__"
+    done = meanwhile(nobody, "resync.plan:record", "pass", *PARK, "--json", nth=0, first=unknown)
+    if configured:
+        assert done.code == 3, done
+        assert "C O Nfigured <configured@example.com>" in world.git("log", "-1", "--format=%cn <%ce>")
+    else:
+        assert (done.code, done.json["error"]["kind"]) == (1, "no-identity"), done
+        assert theirs(world) == before
