@@ -10,7 +10,7 @@ ConflictPolicy: TypeAlias = Literal["park", "stop"]
 LogFormat: TypeAlias = Literal["text", "json"]
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
-CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park",)
+CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
 
