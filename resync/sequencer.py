@@ -7,6 +7,7 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from resync.repository import Repository
 from resync.repository.locks import LockFile, Proof
 from resync.repository.merge_message import put_message, read_message
 from resync.repository.refs import RefTransaction, clear_locks, write_now
+from resync.repository.trust import still_stands
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
 from resync.worktree.files import Files, git_mode
@@ -186,7 +188,7 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         locks = ExitStack()
         with _held(locks):
-            self._lock_again(run, locks, f"git checkout {_name(journal.plan)}, then resync continue")
+            self._lock_again(run, locks, journal.plan, "continue")
             if run.moved:
                 raise _moved_since(run.moved)
             try:
@@ -201,7 +203,7 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         locks = ExitStack()
         with _held(locks):
-            self._lock_again(run, locks, f"git checkout {_name(journal.plan)}, then resync abort")
+            self._lock_again(run, locks, journal.plan, "abort")
             try:
                 left = run.revert()
                 self._journals.advance(journal.plan.id, "aborted")
@@ -210,9 +212,19 @@ class Sequencer:
                     self._leave(run, journal.plan, error)
         return Result(left=left, moved=run.moved)
 
-    @staticmethod
-    def _lock_again(run: _Run, locks: ExitStack, hint: str) -> None:
+    def _lock_again(self, run: _Run, locks: ExitStack, plan: Plan, command: str) -> None:
         """Lock what a run that is half-way goes on with; refs that somebody moved since are ``run.moved``."""
+        here, there = self._repository.root, plan.checkout
+        if os.path.realpath(here) != os.path.realpath(there) and still_stands(
+            there, self._repository.git_dir
+        ):
+            raise Unfinished(
+                "other-worktree",
+                f"Run {plan.id} was interrupted in {there}, and {here} is another working tree of the same"
+                " repository. Nothing was changed.",
+                f"cd {there}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they were, if you set"
+                " them); if the repository was moved from there, move away what is there now",
+            )
         try:
             run.lock(locks, lenient=True)
         except Refused as refused:
@@ -220,7 +232,7 @@ class Sequencer:
                 raise Unfinished(
                     "ref-moved",
                     "Something else is checked out than when the run was interrupted. Nothing was changed.",
-                    hint,
+                    f"git checkout {_name(plan)}, then resync {command}",
                 ) from None
             raise
 

@@ -170,6 +170,24 @@ def test_a_repository_that_was_moved(rewritten_world: World, command: str) -> No
         assert theirs(moved) == before
 
 
+def test_a_half_way_run_is_not_carried_out_in_another_working_tree(rewritten_world: World) -> None:
+    """``GIT_WORK_TREE`` makes another folder that of the same git directory."""
+    world = rewritten_world
+    before = theirs(world)
+    killed(world)
+    half_way = theirs(world)
+    other = world.base / "other"
+    shutil.copytree(world.clone, other, ignore=shutil.ignore_patterns(".git"))
+    env = {"GIT_DIR": str(world.clone / ".git"), "GIT_WORK_TREE": str(other)}
+    for command in ("continue", "abort"):
+        done = world.resync(command, "--json", env=env)
+        assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), done
+        assert done.json["hint"].startswith(f"cd {world.clone}, then resync {command}")
+        assert theirs(world) == half_way
+    assert world.resync("abort").code == 0
+    assert theirs(world) == before
+
+
 def test_refs_that_git_packed(rewritten_world: World) -> None:
     """Undone, collected, dropped: whether a ref has a file of its own is no matter."""
     world = rewritten_world
