@@ -138,7 +138,7 @@ class Total:
             ended=swept.ended,
             recovered=swept.recovered,
             failed=len(swept.failures),
-            whole=swept.ended == swept.meant,
+            whole=int(swept.ended == swept.meant),
         )
 
     @property
