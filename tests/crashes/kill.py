@@ -15,7 +15,7 @@ from tests.crashes.trace import Call
 def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Kill the scenario's command at every call, or at a sample of them."""
     calls = prepared.calls
-    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=sample.size(len(calls)))
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=len(calls))
     for number in sample.of(len(calls)):
         swept.ended += 1
         try:

@@ -148,7 +148,7 @@ class Total:
 
     @property
     def missing(self) -> int:
-        """How many ends there was no time for."""
+        """How many ends were not played."""
         return self._count["meant"] - self._count["ended"]
 
     def line(self) -> str:
