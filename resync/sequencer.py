@@ -8,7 +8,7 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -81,14 +81,14 @@ class Sequencer:
         if not plan.recorded:
             # A plan that only moves refs needs no backup and leaves no record.
             updates = [each for step in plan.steps if isinstance(step, MoveRefs) for each in step.updates]
-            with self._knowing_whose():
+            with self._knowing_whose(self._repository.ref_path(update.name) for update in updates):
                 write_now(self._repository, updates, self._who())
             return Result()
         journal = self._journals.begin(plan, self._caller.now)
         try:
             run = _Run(self._repository, journal, self._caller, self._settings)
             with ExitStack() as taken:
-                with self._knowing_whose():
+                with self._knowing_whose(run.locked):
                     run.lock(taken)
                 run.check()
                 run.back_up()
@@ -108,13 +108,14 @@ class Sequencer:
         return result
 
     @contextmanager
-    def _knowing_whose(self) -> Iterator[None]:
-        """Say so where a lock is that of a run which stands half-way in another working tree."""
+    def _knowing_whose(self, files: Iterable[str]) -> Iterator[None]:
+        """Say so where the lock of a file is that of a run which is half-way in another working tree."""
         try:
             yield
         except Busy:
+            wanted = tuple(files)
             for other in self._journals.unfinished_elsewhere():
-                if Proof(other.proof).holds_any():
+                if any(Proof(other.proof).proves(file + ".lock") for file in wanted):
                     raise Busy("locked", *_half_way_elsewhere(other)) from None
             raise
 
@@ -295,6 +296,11 @@ class _Run:
         self.moved_refs = False
 
     @property
+    def locked(self) -> tuple[str, ...]:
+        """The files that it may lock."""
+        return (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
+
+    @property
     def moved(self) -> tuple[RefUpdate, ...]:
         """The updates of refs that somebody else has moved since; they are known with a lenient ``lock``."""
         return self._refs.left
@@ -302,8 +308,7 @@ class _Run:
     def lock(self, stack: ExitStack, *, lenient: bool = False) -> None:
         """Take the locks of index, HEAD and refs until the stack is left."""
         self._refs.lenient = lenient
-        locked = (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
-        stack.enter_context(self._proof.written(locked))
+        stack.enter_context(self._proof.written(self.locked))
         self._index_lock.acquire()
         stack.callback(self._index_lock.release)
         if self._plan.head.branch is not None:
@@ -459,6 +464,9 @@ def _originals(journals: Journals, plan: Plan) -> Mapping[TreePath, bytes]:
 
 
 def _name(plan: Plan) -> str:
+    """What git checkout is told to have again what was checked out."""
+    if plan.head.branch is None:
+        return f"--detach {plan.head.tip.decode()}"
     return plan.head.name.decode("utf-8", "replace")
 
 

@@ -65,10 +65,6 @@ class Proof:
         except (OSError, ValueError):
             return False
 
-    def holds_any(self) -> bool:
-        """Whether there is a lock of ours."""
-        return any(map(self.proves, self._locks()))
-
     def release_left(self) -> None:
         """Remove the locks that are left of it. Call it where no live process holds them."""
         for lock in self._locks():
