@@ -213,6 +213,15 @@ class Journals:
         names = [entry.run for entry in self.entries() if entry.state == "switching"]
         return self.load(names[-1]) if names else None
 
+    def stands(self, entry: Entry) -> bool:
+        """Whether the working tree is still there in which a run was made (git worktree remove, prune)."""
+        return os.path.isdir(os.path.join(os.path.dirname(self.folder), entry.worktree))
+
+    def unfinished_elsewhere(self) -> list[Journal]:
+        """The runs that stand half-way in other working trees than this one, without their steps."""
+        found = [entry for entry in self.everywhere("switching") if entry.worktree != self._worktree]
+        return [self.load(entry.run, steps=False) for entry in found]
+
     def everywhere(self, *states: str) -> list[Entry]:
         """The runs in any of the states (none named: in every one), of every working tree, oldest first."""
         try:

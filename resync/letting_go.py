@@ -109,7 +109,11 @@ class Drop:
 
 
 def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) -> Drop:
-    """What ``drop`` would do. Raises ``Refused("checked-out")`` for a branch that somebody stands on."""
+    """What ``drop`` would do.
+
+    Raises ``Refused``: ``checked-out`` for a branch that somebody stands on, ``interrupted-run`` for that of
+    a run that stands half-way in another working tree.
+    """
     name = rescue.short_name.decode("utf-8", "backslashreplace")
     here = repository.checked_out() == rescue.name
     where = repository.root if here else repository.other_checkout(rescue.name)
@@ -123,6 +127,14 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
     journal = None
     if rescue.run is not None:
         journal = journals.load(rescue.run)
+        if journal.state == "switching":
+            place = journal.plan.checkout
+            raise Refused(
+                "interrupted-run",
+                f"{name} belongs to run {rescue.run}, which was interrupted half-way in {place} and needs it."
+                " Nothing was changed.",
+                f"cd {place}, then resync continue or resync abort",
+            )
         refs.update(refs_of(repository.refs(), rescue.run))
     return Drop(rescue=rescue, refs=refs, loss=loss(repository, refs, journal))
 

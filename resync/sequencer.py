@@ -7,13 +7,14 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from resync.backup import RUN_REFS
-from resync.errors import Interrupted, Refused, ResyncError, Unfinished
+from resync.errors import Busy, Interrupted, Refused, ResyncError, Unfinished
 from resync.interrupts import uninterrupted
 from resync.journal import Journal, Journals
 from resync.model import (
@@ -33,6 +34,7 @@ from resync.repository import Repository
 from resync.repository.locks import LockFile, Proof
 from resync.repository.merge_message import put_message, read_message
 from resync.repository.refs import RefTransaction, clear_locks, write_now
+from resync.repository.trust import still_stands
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
 from resync.worktree.files import Files, git_mode
@@ -46,12 +48,16 @@ _A_DAY = 24 * 60 * 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run met: paths that somebody else changed in between and that were left as they are, and
-    those (``bared``) whose extended attributes the system did not let it put on the new file. ``interrupted``
-    says that a signal came too late to stop it."""
+    """What a run met.
+
+    ``left`` are paths that somebody else changed in between and that were left as they are, ``bared`` those
+    whose extended attributes the system did not let it put on the new file. ``moved`` are updates of refs
+    that were not taken back, because somebody else had moved them. ``interrupted``: a signal came too late.
+    """
 
     left: tuple[TreePath, ...] = ()
     bared: tuple[TreePath, ...] = ()
+    moved: tuple[RefUpdate, ...] = ()
     interrupted: bool = False
 
 
@@ -75,13 +81,15 @@ class Sequencer:
         if not plan.recorded:
             # A plan that only moves refs needs no backup and leaves no record.
             updates = [each for step in plan.steps if isinstance(step, MoveRefs) for each in step.updates]
-            write_now(self._repository, updates, self._who())
+            with self._knowing_whose(self._repository.ref_path(update.name) for update in updates):
+                write_now(self._repository, updates, self._who())
             return Result()
         journal = self._journals.begin(plan, self._caller.now)
         try:
             run = _Run(self._repository, journal, self._caller, self._settings)
             with ExitStack() as taken:
-                run.lock(taken)
+                with self._knowing_whose(run.locked):
+                    run.lock(taken)
                 run.check()
                 run.back_up()
                 self._journals.advance(plan.id, "switching")
@@ -98,6 +106,18 @@ class Sequencer:
                     self._give_up(run, plan, error)
                 raise
         return result
+
+    @contextmanager
+    def _knowing_whose(self, files: Iterable[str]) -> Iterator[None]:
+        """Say so where the lock of a file is that of a run which is half-way in another working tree."""
+        try:
+            yield
+        except Busy:
+            wanted = tuple(files)
+            for other in self._journals.unfinished_elsewhere():
+                if any(Proof(other.proof).proves(file + ".lock") for file in wanted):
+                    raise Busy("locked", *_half_way_elsewhere(other)) from None
+            raise
 
     def _forget(self, run: str) -> None:
         """Remove the record of a run that changed nothing, but not while it proves whose a lock is."""
@@ -150,10 +170,15 @@ class Sequencer:
 
         Call it with the lock of runs held: nobody else can be planning then.
         """
-        for entry in self._journals.everywhere("planned", "done", "aborted"):
+        for entry in self._journals.everywhere():
+            if entry.state == "switching" and self._journals.stands(entry):
+                continue
             Proof(self._journals.proof(entry.run)).release_left()
             if entry.state == "planned":
                 self._journals.forget(entry.run)
+            elif entry.state == "switching":
+                # Its working tree is gone, and nobody can finish it: what it kept stays.
+                self._journals.advance(entry.run, "aborted", entry.left)
         self._journals.clear_removed()
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)
@@ -164,7 +189,9 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         locks = ExitStack()
         with _held(locks):
-            run.lock(locks)
+            self._lock_again(run, locks, journal.plan, "continue")
+            if run.moved:
+                raise _moved_since(run.moved)
             try:
                 result = self._switch(run, journal.plan)
             except BaseException as error:
@@ -177,14 +204,38 @@ class Sequencer:
         run = _Run(self._repository, journal, self._caller, self._settings)
         locks = ExitStack()
         with _held(locks):
-            run.lock(locks)
+            self._lock_again(run, locks, journal.plan, "abort")
             try:
                 left = run.revert()
                 self._journals.advance(journal.plan.id, "aborted")
             except BaseException as error:
                 with uninterrupted():
                     self._leave(run, journal.plan, error)
-        return Result(left=left)
+        return Result(left=left, moved=run.moved)
+
+    def _lock_again(self, run: _Run, locks: ExitStack, plan: Plan, command: str) -> None:
+        """Lock what a run that is half-way goes on with; refs that somebody moved since are ``run.moved``."""
+        here, there = self._repository.root, plan.checkout
+        if os.path.realpath(here) != os.path.realpath(there) and still_stands(
+            there, self._repository.git_dir
+        ):
+            raise Unfinished(
+                "other-worktree",
+                f"Run {plan.id} was interrupted in {there}, and {here} is another working tree of the same"
+                " repository. Nothing was changed.",
+                f"cd {there}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they were, if you set"
+                " them); if the repository was moved from there, move away what is there now",
+            )
+        try:
+            run.lock(locks, lenient=True)
+        except Refused as refused:
+            if refused.kind == "ref-moved":
+                raise Unfinished(
+                    "ref-moved",
+                    "Something else is checked out than when the run was interrupted. Nothing was changed.",
+                    f"git checkout {_name(plan)}, then resync {command}",
+                ) from None
+            raise
 
     def _who(self) -> bytes:
         return self._caller.signed(self._repository.identity())
@@ -244,10 +295,20 @@ class _Run:
         self._backup_refs = RefTransaction(repository, self._backups, self._proof)
         self.moved_refs = False
 
-    def lock(self, stack: ExitStack) -> None:
+    @property
+    def locked(self) -> tuple[str, ...]:
+        """The files that it may lock."""
+        return (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
+
+    @property
+    def moved(self) -> tuple[RefUpdate, ...]:
+        """The updates of refs that somebody else has moved since; they are known with a lenient ``lock``."""
+        return self._refs.left
+
+    def lock(self, stack: ExitStack, *, lenient: bool = False) -> None:
         """Take the locks of index, HEAD and refs until the stack is left."""
-        locked = (self._index_lock.path, self._head_lock.path, *self._refs.files, *self._backup_refs.files)
-        stack.enter_context(self._proof.written(locked))
+        self._refs.lenient = lenient
+        stack.enter_context(self._proof.written(self.locked))
         self._index_lock.acquire()
         stack.callback(self._index_lock.release)
         if self._plan.head.branch is not None:
@@ -369,8 +430,8 @@ class _Run:
         self._files.sync()
         for message in self._messages:
             self._put_message(message.after, message.before)
-        moved = [update for update in self._updates if self._repository.ref(update.name) != update.old]
-        if moved:
+        ours = [update for update in self._updates if update not in self.moved]
+        if any(self._repository.ref(update.name) != update.old for update in ours):
             self._refs.take_back(self._who, "resync: aborted")
             left += self._write_index([change.inverse() for change in self._index_changes])
         return tuple(dict.fromkeys(left))
@@ -400,6 +461,33 @@ def _originals(journals: Journals, plan: Plan) -> Mapping[TreePath, bytes]:
     except Refused:
         return {}  # its record was damaged since; the backup has the bytes
     return quarantined(undone.folder, undone.plan.file_changes)
+
+
+def _name(plan: Plan) -> str:
+    """What git checkout is told to have again what was checked out."""
+    if plan.head.branch is None:
+        return f"--detach {plan.head.tip.decode()}"
+    return plan.head.name.decode("utf-8", "replace")
+
+
+def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
+    """What to say, and what helps, where a run of another working tree is in the way."""
+    place = other.plan.checkout
+    return (
+        f"Run {other.plan.id} was interrupted half-way in {place}, another working tree of this repository,"
+        " and holds locks of what both need. Nothing was changed.",
+        f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+    )
+
+
+def _moved_since(moved: Sequence[RefUpdate]) -> Unfinished:
+    names = ", ".join(update.name.decode("utf-8", "replace") for update in moved)
+    return Unfinished(
+        "ref-moved",
+        f"The run that was interrupted cannot be finished, because somebody else has moved {names} since."
+        " Nothing was changed.",
+        "resync abort, which brings the files back and leaves what was moved where it is",
+    )
 
 
 def _branch(update: RefUpdate | None) -> str:

@@ -274,11 +274,14 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             if not abort:
                 result = sequencer.finish(unfinished)
                 return _report_done(session, repository, "continue", unfinished.plan, result)
-            left = sequencer.abort(unfinished).left
-            code = ExitCode.WAITING if left else ExitCode.OK
-            name = shown(unfinished.plan.head.name)
-            console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
+            result = sequencer.abort(unfinished)
+            left = result.left
+            code = ExitCode.WAITING if left or result.moved else ExitCode.OK
+            what = "your files" if result.moved else f"{shown(unfinished.plan.head.name)} and your files"
+            console.lines([f"Run {unfinished.plan.id} was taken back; {what} are as before."])
             console.important(text.left_lines(left, console.paint))
+            for update in result.moved:
+                console.warn(text.moved_sentence(update))
             document = data.document(
                 "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
             )

@@ -20,6 +20,7 @@ from resync.model import (
     LocalFile,
     Note,
     Plan,
+    RefUpdate,
     Switch,
     TreePath,
     Upstream,
@@ -317,6 +318,15 @@ def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
         yield paint("Somebody changed these while resync was at work; they were left as they are:", "warning")
         for path in left:
             yield f"  {shown(path)}"
+
+
+def moved_sentence(update: RefUpdate) -> str:
+    """What is said of a ref that somebody else moved while a run stood half-way."""
+    before = f"it stood at {short(update.old)}" if update.old is not None else "it was not there"
+    return (
+        f"{shown(update.name)} was moved by somebody else since the run was interrupted, and is left where it"
+        f" is; before the run {before}."
+    )
 
 
 def bared_lines(bared: Sequence[TreePath], paint: Paint) -> Iterator[str]:

@@ -45,6 +45,10 @@ class RefFiles:
         if not _is_name(name):
             return None
         try:
+            # A symbolic ref may be a symbolic link: git made them so once (core.preferSymlinkRefs).
+            link = os.readlink(os.fsencode(self.path(name))) if os.path.islink(self.path(name)) else b""
+            if link.startswith(b"refs/"):
+                return b"ref: " + link
             with open(self.path(name), "rb") as file:
                 found = file.readline().strip()
         except _ABSENT:

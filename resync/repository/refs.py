@@ -27,12 +27,20 @@ class RefTransaction:
     An update whose new value already stands is no update (an interrupted run is taken up again so).
     """
 
-    def __init__(self, repository: Repository, updates: Sequence[RefUpdate], proof: Proof) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        updates: Sequence[RefUpdate],
+        proof: Proof,
+    ) -> None:
         """``proof`` is written with ``files`` among what it lists before the block is entered.
 
         Raises ``Refused("bad-ref-name")``.
         """
         self._repository = repository
+        self.lenient = False
+        """Whether a ref that somebody else has moved stays where it is and is ``left``."""
+        self.left: tuple[RefUpdate, ...] = ()
         self._updates = tuple(updates)
         self._packed = LockFile(os.path.join(repository.common_dir, "packed-refs"), proof)
         self._locks: dict[RefName, LockFile] = {}
@@ -47,13 +55,16 @@ class RefTransaction:
 
     def __enter__(self) -> RefTransaction:
         """Raises ``Busy("locked")``, and ``Refused("ref-moved")`` where a ref has another value by now."""
+        self.left = ()
         try:
             for update in self._updates:
                 self._make_room(update)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
                 if current not in (update.old, update.new):
-                    raise _moved(update)
+                    if not self.lenient:
+                        raise _moved(update)
+                    self.left += (update,)
         except BaseException:
             self._release()
             raise
@@ -73,7 +84,8 @@ class RefTransaction:
 
     def take_back(self, who: bytes, message: str) -> None:
         """Move every ref back to its old value, with ``message`` in the reflogs."""
-        self._move([update.inverse(message) for update in reversed(self._updates)], who)
+        ours = [update for update in reversed(self._updates) if update not in self.left]
+        self._move([update.inverse(message) for update in ours], who)
 
     def _move(self, updates: Sequence[RefUpdate], who: bytes) -> None:
         checked_out = self._repository.checked_out()

@@ -408,10 +408,26 @@ class Repository:
         )
 
     def identity(self) -> bytes:
-        """``Name <mail>`` of the committer, from the environment and the configuration, as git has it."""
-        from dulwich.repo import get_user_identity
+        """``Name <mail>`` of the committer, by the environment and the configuration, as git has it.
 
-        return get_user_identity(self.config, "COMMITTER")
+        What neither says comes from the system. Raises ``Refused("no-identity")`` where that does not know,
+        as in a container whose user has no name.
+        """
+        from dulwich.repo import DefaultIdentityNotFound, get_user_identity
+
+        name = self._env.get("GIT_COMMITTER_NAME") or self.config_text("user", "name")
+        mail = self._env.get("GIT_COMMITTER_EMAIL") or self.config_text("user", "email")
+        if name and mail:
+            bare = mail.removeprefix("<").removesuffix(">")
+            return f"{name} <{bare}>".encode("utf-8", "surrogateescape")
+        try:
+            return get_user_identity(self.config, "COMMITTER")
+        except DefaultIdentityNotFound:
+            raise Refused(
+                "no-identity",
+                "Neither git's configuration nor the system knows who you are. Nothing was changed.",
+                'git config --global user.name "Your Name" && git config --global user.email you@example.com',
+            ) from None
 
     def advertised_heads(self) -> Iterator[Oid]:
         """The commits that every ref here stands for: what a fetch need not send again."""

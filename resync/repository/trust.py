@@ -60,6 +60,20 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
         folder = above
 
 
+def still_stands(folder: str, git_dir: str) -> bool:
+    """Whether a folder in which this git directory once had its files may still be that working tree.
+
+    It is where its ``.git`` leads here, or where it has none and is not empty (``GIT_WORK_TREE`` names such).
+    One with a repository of its own is not: ours was moved or copied from there.
+    """
+    found = os.path.join(folder, ".git")
+    if not os.path.lexists(found):
+        return os.path.isdir(folder) and bool(os.listdir(folder))
+    if os.path.isfile(found):
+        found = os.path.join(folder, os.fsdecode((_first_line(found) or b"").removeprefix(_GITFILE)))
+    return os.path.realpath(found) == os.path.realpath(git_dir)
+
+
 def _top(git_dir: str) -> str:
     return os.path.dirname(git_dir) if os.path.basename(git_dir) == ".git" else git_dir
 

@@ -69,7 +69,7 @@ def sweep(stage: Stage, prepared: Prepared, kind: Kind, sample: Sample, *, seed:
     goal = remains(prepared.place)
     stage.restore("start")
     paths = sorted(path for path in kind.files(git) if path.is_file() and path.stat().st_size)
-    swept = Swept(name="", calls=len(paths), meant=sample.size(ROUNDS))
+    swept = Swept(name="", calls=len(paths), meant=ROUNDS)
     for number in sample.of(ROUNDS):
         swept.ended += 1
         chance = random.Random(seed * 1_000_003 + number)

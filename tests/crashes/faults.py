@@ -28,7 +28,7 @@ _CARRIED_OUT, _UNFINISHED, _BUG = (0, 3), 4, 70
 def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Fail every call (or a sample) with an error of its turn, once and for good."""
     calls = prepared.calls
-    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=2 * sample.size(len(calls)))
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=2 * len(calls))
     for call, error, on in _turns(calls[number] for number in sample.of(len(calls))):
         swept.ended += 1
         try:

@@ -26,7 +26,7 @@ def unusable() -> str:
 
 def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Play the scenario's command on disks of all the sizes."""
-    swept = Swept(name=prepared.scenario.name, meant=sample.size(len(SIZES)))
+    swept = Swept(name=prepared.scenario.name, meant=len(SIZES))
     for free in (SIZES[number] for number in sample.of(len(SIZES))):
         swept.ended += 1
         try:

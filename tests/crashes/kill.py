@@ -15,7 +15,7 @@ from tests.crashes.trace import Call
 def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Kill the scenario's command at every call, or at a sample of them."""
     calls = prepared.calls
-    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=sample.size(len(calls)))
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=len(calls))
     for number in sample.of(len(calls)):
         swept.ended += 1
         try:
@@ -56,22 +56,25 @@ def recover(stage: Stage, prepared: Prepared) -> None:
 def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
     sat, killed = sitting(stage.now), state(prepared.place)
-    if sat and not half_way and scenario.command != ("continue",):
+    sits = scenario.command == ("continue",) and scenario.interrupt is None
+    if sat and not half_way and not sits:
         return  # continue goes on with what the person is at, which another scenario is about
     # What begins only now has to begin when it did the first time.
-    again = scenario.command == ("continue",) and not half_way
+    again = sits and not half_way
     done = stage.run(scenario, "continue", "--json", number=number - again)
     check_seeds(prepared)
     found = state(prepared.place)
     if half_way and not carried_out(done, ("continue",)):
         raise Lost(f"continue: {done}")
-    if sitting(stage.now) and not sat and not half_way and scenario.command != ("continue",):
+    given_up = sitting(stage.now) and not sat and not half_way and not sits
+    if given_up:
         # Nothing was interrupted, so it began to take up what is parked: giving that up changes nothing.
         done = stage.run(scenario, "abort", "--json", number=number + 1)
         check_seeds(prepared)
         found = state(prepared.place)
         if done.code or found != killed:
             raise Lost(f"given up: {done}; {difference(killed, found)}")
+        check_whole(prepared.place)
         stage.restore("killed")
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
@@ -80,9 +83,11 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
         found = state(prepared.place)
         if done.code not in (0, 3):
             raise Lost(f"once more: {done}")
+        given_up = False
     if found != prepared.after and (half_way or found != prepared.before):
         raise Lost(f"continue: {difference(prepared.after, found)}")
-    check_whole(prepared.place)
+    if not given_up:  # else it is as it was left, locks and all
+        check_whole(prepared.place)
 
 
 def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:

@@ -31,7 +31,7 @@ def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     changing = [number for number, call in enumerate(calls) if call.changes]
     first = first_change(prepared, calls)
     swept, seen = Swept(name=prepared.scenario.name, calls=len(changing)), set[bytes]()
-    swept.meant = len(FORGETS) * (sample.size(len(changing)) + 1)
+    swept.meant = len(FORGETS) * (len(changing) + 1)
     for numbers in chain([iter([changing.index(first)])], sample.rounds(len(changing))):
         stage.restore("start")
         disk, at = Disk(stage.now), 0

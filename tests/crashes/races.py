@@ -128,7 +128,7 @@ def between(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     The run stands still there because it was killed; its locks and files are as they are while it is at work.
     """
     count = len(prepared.calls)
-    swept = Swept(name=prepared.scenario.name, calls=count, meant=sample.size(count))
+    swept = Swept(name=prepared.scenario.name, calls=count, meant=count)
     trees = {_committed_tree(stage, prepared, name) for name in ("start", "done")}
     for number in sample.of(count):
         call = prepared.calls[number]
@@ -188,7 +188,7 @@ RACES: dict[str, Callable[[Stage, Prepared, random.Random], str]] = {
 def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
     """Race 200 times, or as often as the sample has it."""
     prepared = stage.prepare(named("conflicts"))
-    swept = Swept(name=what, meant=sample.size(ROUNDS))
+    swept = Swept(name=what, meant=ROUNDS)
     for number in sample.of(ROUNDS):
         swept.ended += 1
         try:

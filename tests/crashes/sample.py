@@ -50,8 +50,9 @@ class Sample:
 class Swept:
     """What came of one sweep over one scenario.
 
-    ``calls`` are those found, ``meant`` how many ends there are to play, ``ended`` how many were played, and
-    ``recovered`` how many of these were also finished and taken back; ``met`` counts what else is worth it.
+    ``calls`` are those found, ``meant`` how many ends there are, sampled or not, ``ended`` how many were
+    played, and ``recovered`` how many of these were also finished and taken back; ``met`` counts what else is
+    worth it.
     """
 
     name: str

@@ -138,7 +138,7 @@ class Total:
             ended=swept.ended,
             recovered=swept.recovered,
             failed=len(swept.failures),
-            whole=swept.ended == swept.meant,
+            whole=int(swept.ended == swept.meant),
         )
 
     @property
@@ -148,7 +148,7 @@ class Total:
 
     @property
     def missing(self) -> int:
-        """How many ends there was no time for."""
+        """How many ends were not played."""
         return self._count["meant"] - self._count["ended"]
 
     def line(self) -> str:

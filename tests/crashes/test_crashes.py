@@ -159,7 +159,9 @@ def test_a_run_ends_at_the_very_call(stage: Stage) -> None:
 def _sizes(top: Path) -> dict[str, int]:
     """The size of every file; what is random in the names of runs and of folders is left out."""
     files = [path for path in top.rglob("*") if path.is_file()]
-    names = (re.sub("(incoming-resync-|Z-)[a-z0-9_]+", r"\1", str(path.relative_to(top))) for path in files)
+    names = (
+        re.sub("(incoming-resync-|Z-|json[.])[a-z0-9_]+", r"\1", str(path.relative_to(top))) for path in files
+    )
     return {name: path.stat().st_size for name, path in zip(names, files, strict=True)}
 
 
