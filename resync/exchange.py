@@ -76,7 +76,7 @@ def collect(
             f"{_shown(rescue)} keeps no commit that conflicted. Nothing was written.",
             "resync rescue list",
         )
-    collector = _Collector(repository, plan, settings)
+    collector = _Collector(repository, journals, plan, settings)
     found: dict[Resolution, int] = {}
     passed, commits = [], []
     for each in wanted:
@@ -97,7 +97,7 @@ def collect(
         raise Refused(
             "nothing-resolved",
             f"Nothing that {_shown(rescue)} keeps has been resolved yet. Nothing was written.",
-            "resync status says what waits; resolve it and commit it, then export it",
+            "resync continue takes what waits to your working tree; resolve it, then export it",
         )
     content = ResolutionFile(commits=tuple(commits), resolutions=tuple(found))
     return Export(content=content, commits=tuple(passed))
@@ -130,13 +130,16 @@ def _met_conflicts(commit: LocalCommit) -> bool:
 class _Collector:
     """Finds how the conflicts of one run's commits were resolved."""
 
-    def __init__(self, repository: Repository, plan: Plan, settings: WorktreeSettings) -> None:
+    def __init__(
+        self, repository: Repository, journals: Journals, plan: Plan, settings: WorktreeSettings
+    ) -> None:
         self._repository = repository
         self._objects = repository.objects
         self._settings = settings
         base = plan.upstream.new_tip if plan.upstream is not None else None
         self._base = base or plan.new_tip
         self._standing = _standing(repository, plan, self._base)
+        self._settled = _settled(repository, journals)
         self._made = _made_since(repository, plan, self._base)
 
     def resolutions(self, parked: LocalCommit) -> tuple[dict[TreePath, Resolution], dict[TreePath, str]]:
@@ -144,10 +147,10 @@ class _Collector:
         if parked.merge:
             return {}, dict.fromkeys(parked.conflicts, "it is a merge, which is resolved in other ways")
         commit = self._objects.commit(parked.oid)
-        made = parked.new_oid or self._made.get(authorship(commit))
+        made = parked.new_oid or self._settled.get(commit.oid) or self._made.get(authorship(commit))
         if made is not None:
             new = self._objects.commit(made)
-            merged, options = self._merge(commit, new.parents[0])
+            merged, options = self._merge(commit, new.parents[0] if new.parents else self._base)
             if not merged.clean:
                 found, left = self._each(merged, options, lambda conflict: self._as_made(new, conflict))
                 left.update(self._beyond(merged, new))
@@ -220,6 +223,17 @@ def _standing(repository: Repository, plan: Plan, base: Oid) -> dict[Oid, Oid]:
         picked_on[each.oid] = on
         stands_for[each.oid] = each.new_oid or on
     return picked_on
+
+
+def _settled(repository: Repository, journals: Journals) -> Mapping[Oid, Oid]:
+    """What people made of parked commits in sittings, whatever message they gave it, by the parked one."""
+    sittings = [entry.run for entry, stands in journals.finished() if stands and entry.sitting is not None]
+    return {
+        commit.oid: commit.new_oid
+        for run in reversed(sittings)
+        for commit in journals.load(run, steps=False).plan.commits
+        if commit.new_oid is not None and commit.new_oid in repository.objects
+    }
 
 
 def _made_since(repository: Repository, plan: Plan, base: Oid) -> Mapping[tuple[bytes, bytes], Oid]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from resync.request import Caller
 from resync.rescue import branches, choose
 from tests import rewritten
 from tests.conftest import CLOCK, World, needs_git
+from tests.inside import inside
 from tests.rewritten import LINES
 
 pytestmark = needs_git
@@ -81,6 +83,21 @@ def test_one_person_resolves_and_another_checkout_follows(two: tuple[World, Path
     assert world.git("status", "--porcelain", at=second) == ""
 
 
+def test_what_was_parked_before_the_import_is_finished_by_continue(two: tuple[World, Path]) -> None:
+    world, second = two
+    late = replace(world, clone=second)
+    for each in (world, late):
+        inside(each, "run", "--yes", "--quiet")
+    pick_parked(world, {"numbers.txt": BOTH})
+    assert inside(world, "rescue", "export", "../resolved").code == 0
+    assert inside(late, "rescue", "import", "../resolved").code == 0
+    done = inside(late, "continue", "--json")
+    assert done.code == 0, done
+    assert [each["resolved"] for each in done.json["commits"]] == [["numbers.txt"]]
+    assert (second / "numbers.txt").read_text() == BOTH
+    assert inside(late, "status").code == 0
+
+
 # --- what goes into a file -----------------------------------------------------------------------------
 
 
@@ -126,6 +143,20 @@ def test_a_recording_of_git_s_is_handed_on_too(two: tuple[World, Path]) -> None:
     world.git("reset", "-q", "--hard", "HEAD~1")
     content = export(world).content
     assert [each.recording.postimage for each in content.resolutions] == [BOTH.encode()]
+
+
+def test_what_was_resolved_in_a_sitting_is_handed_on_whatever_its_message(two: tuple[World, Path]) -> None:
+    world, _ = two
+    inside(world, "run", "--yes", "--quiet")
+    assert inside(world, "continue").code == 4
+    world.write("numbers.txt", BOTH)
+    world.git("add", "numbers.txt")
+    world.write(".git/MERGE_MSG", "Count in another way\n")
+    assert inside(world, "continue").code == 0
+    assert world.git("log", "-1", "--format=%s") == "Count in another way"
+    found = export(world)
+    assert found.complete
+    assert [each.recording.postimage for each in found.content.resolutions] == [BOTH.encode()]
 
 
 def test_what_was_changed_besides_the_conflict_is_said(two: tuple[World, Path]) -> None:

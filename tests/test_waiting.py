@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests import rewritten
 from tests.conftest import World, needs_git
 
@@ -34,8 +36,9 @@ def test_a_commit_waits_until_the_branch_has_it(rewritten_world: World) -> None:
     assert waiting(world)[0]["commits"] == []
 
 
-def test_a_pick_that_git_wrote_in_its_own_way_ends_the_waiting(world: World) -> None:
-    """git writes the time zone -0000 as +0000."""
+@pytest.mark.parametrize("sitting", [False, True])
+def test_a_pick_that_git_wrote_in_its_own_way_ends_the_waiting(world: World, sitting: bool) -> None:
+    """git writes the time zone -0000 as +0000; the pick may be one that a sitting has taken."""
     rewritten.start(world)
     at_two = (world.clone / "numbers.txt").read_text().replace("two, the old way", "two, my way")
     world.commit("Count my way", {"numbers.txt": at_two})
@@ -44,10 +47,16 @@ def test_a_pick_that_git_wrote_in_its_own_way_ends_the_waiting(world: World) -> 
     world.git("reset", "-q", world.git("hash-object", "-w", "-t", "commit", "--stdin", stdin=data))
     rewritten.rewrite(world)
     (parked,) = run(world)["commits"]
-    world.git("cherry-pick", parked["oid"], check=False)
+    if sitting:
+        assert world.resync("continue").code == 4
+    else:
+        world.git("cherry-pick", parked["oid"], check=False)
     world.git("checkout", "--theirs", "numbers.txt")
     world.git("commit", "-q", "-a", "--no-edit")
     assert "+0000" in world.git("cat-file", "commit", "HEAD").splitlines()[2]
+    if sitting:
+        done = world.resync("continue", "--json")
+        assert (done.code, done.json["commits"][0]["reason"]) == (0, "you committed it")
     assert waiting(world) == []
 
 

@@ -45,4 +45,5 @@ def import_lines(
     for commit, oid in zip(content.commits, here, strict=True):
         where = short(oid) if oid is not None else "not here  "
         yield f"  {where}  {shown(commit.subject)}  ({count(len(commit.resolutions), 'resolution')})"
-    yield "They are used from now on when your commits conflict like this: resync plan"
+    yield "They are used from now on where your commits conflict so: resync plan"
+    yield "For what was parked before and waits: resync continue"
