@@ -333,6 +333,9 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
         yield f"  look at {shown(path)}    # a FIFO, socket or device was there; it is now {shown(place)}"
     for path in waiting.left:
         yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
+    edits = [file for file in waiting.files if file.state in ("staged", "unstaged")]
+    if edits or any(commit.verdict == "parked" for commit in waiting.commits):
+        yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
         yield f"  {_pick(commit)}    # {shown(commit.subject)}"
     for other, commit in waiting.others:
