@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync.errors import Refused
 from resync.journal import Journals
@@ -12,6 +12,7 @@ from resync.model import Head, Oid, PathState, Sitting, TreePath
 from resync.programs import Programs
 from resync.repository import Repository
 from resync.repository.durable import fsync
+from resync.resolutions import Resolutions
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
@@ -37,10 +38,13 @@ def programs_for(repository: Repository, settings: WorktreeSettings) -> Programs
 
 
 def merge_options_at(repository: Repository, tree: Oid, settings: WorktreeSettings) -> MergeOptions:
-    """How merges onto ``tree`` are made: by its attributes and the user's configuration."""
+    """How merges onto ``tree`` are made: by its attributes, the user's configuration, and how conflicts were
+    resolved before."""
     merging = read_merge_settings(repository.config)
     drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
-    return merge_options(tree_attributes(repository.objects, tree, settings), merging, drivers.run)
+    attributes = tree_attributes(repository.objects, tree, settings)
+    recordings = Resolutions(repository).recordings(attributes, settings)
+    return replace(merge_options(attributes, merging, drivers.run), recordings=recordings)
 
 
 def read_checkout(

@@ -35,7 +35,6 @@ from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
 from resync.request import Caller, Request
-from resync.resolutions import Resolutions
 from resync.signing import promised
 from resync.stopping import stop_at
 from resync.undo import holding
@@ -372,7 +371,6 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
-        recordings=Resolutions(repository).recordings,
     )
 
 

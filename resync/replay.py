@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.merge.rerere import Recordings, resolutions
+from resync.merge.rerere import resolutions
 from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
 
@@ -54,7 +54,6 @@ def replay(
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
-    recordings: Recordings | None = None,
 ) -> tuple[Replay, ...]:
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
@@ -62,11 +61,11 @@ def replay(
     ``committer`` is the header value of the new commits. What came in through merges of other people's
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. Where a commit conflicts, ``recordings`` are asked: it is reapplied if
-    they resolve all of that, else parked. New objects are added to the memory of ``objects``. Raises
-    ``Refused`` where an object is missing.
+    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
+    is reapplied if they resolve all of that, else parked. New objects are added to the memory of ``objects``.
+    Raises ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped, recordings)
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -110,7 +109,6 @@ class _Picker:
         options: MergeOptions,
         merged: Collection[Oid],
         dropped: Callable[[Oid], str],
-        recordings: Recordings | None,
     ) -> None:
         self._objects = objects
         self._history = history
@@ -118,7 +116,6 @@ class _Picker:
         self._committer = committer
         self._options = options
         self._dropped = dropped
-        self._recordings = recordings
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
     def standing(self, oid: Oid) -> Oid:
@@ -161,7 +158,7 @@ class _Picker:
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
             conflicts = merged.conflicts
-            merged = as_recorded(self._objects, merged, options, self._recordings)
+            merged = as_recorded(self._objects, merged, options)
             if not merged.clean:
                 return _parked(commit, merged)
             resolved = tuple(conflict.path for conflict in conflicts)
@@ -242,12 +239,10 @@ def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
     return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
 
 
-def as_recorded(
-    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
-) -> MergeResult:
+def as_recorded(objects: Objects, merged: MergeResult, options: MergeOptions) -> MergeResult:
     """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
     on those that were resolved in several ways."""
-    found = recorded(objects, merged, options, recordings)
+    found = recorded(objects, merged, options)
     edits: dict[TreePath, TreeEntry | None] = {
         path: entries[0] for path, entries in found.items() if len(entries) == 1
     }
@@ -259,14 +254,13 @@ def as_recorded(
 
 
 def recorded(
-    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+    objects: Objects, merged: MergeResult, options: MergeOptions
 ) -> dict[TreePath, tuple[TreeEntry, ...]]:
     """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
     found: dict[TreePath, tuple[TreeEntry, ...]] = {}
-    for conflict in merged.conflicts if recordings is not None else ():
-        assert recordings is not None
+    for conflict in merged.conflicts if options.recordings is not None else ():
         entry = objects.entry(merged.tree, conflict.path)
-        blobs = resolutions(objects, conflict, options, recordings)
+        blobs = resolutions(objects, conflict, options)
         if entry is not None and blobs:
             found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
     return found

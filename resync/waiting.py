@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resync import rescue as rescues
-from resync.history import open_history
+from resync.history import authorship, open_history
 from resync.journal import Journal, Journals
 from resync.model import BranchMove, Head, LocalCommit, LocalFile, Oid, ParkedEdits, Plan, RefName, TreePath
 from resync.repository import Repository
@@ -160,9 +160,9 @@ def _missing(
     objects = repository.objects
     history = open_history(repository)
     since = history.reachable([tip], [new_base], ignore_cut=True)
-    present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}
+    present = set(map(authorship, map(objects.commit, since)))
     for each in parked:
-        if (each.author, each.subject) not in present:
+        if each.oid not in objects or authorship(objects.commit(each.oid)) not in present:
             yield each
 
 
