@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from resync.commit_message import cleaned, message_rules, proposed
 from resync.errors import LargeBlob, Unfinished
-from resync.history import open_history
+from resync.history import authorship, open_history
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
 from resync.picking import made
 from resync.replay import verdict_on
@@ -64,9 +64,10 @@ def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | Non
     if taken.commit is None or table.head.tip == sitting.tip:
         return None
     wanted = table.objects.commit(taken.commit)
+    author, _ = authorship(wanted)
     history = open_history(table.repository)
     for oid in sorted(history.reachable([table.head.tip], [sitting.tip], ignore_cut=True)):
-        if table.objects.commit(oid).author == wanted.author:
+        if authorship(table.objects.commit(oid))[0] == author:
             return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid, by_hand=True)
     return None
 
