@@ -315,6 +315,20 @@ def test_resolved_to_nothing(parked: World) -> None:
     assert [each["subject"] for each in waiting["commits"]] == ["Set one"]
 
 
+def test_what_is_parked_again_waits_again(parked: World) -> None:
+    """A commit that was finished once, and taken back with the run that had parked it."""
+    world = parked
+    (first,) = step(world, "status", code=3).json["waiting"]
+    step(world, code=4)
+    resolve(world, "numbers.txt", MINE)
+    step(world, code=4)
+    step(world, "skip", code=3)
+    step(world, "undo", first["run"], "--yes", "--discard-newer", code=3)
+    again = step(world, "run", "--yes", "--redo", "--dirty", "park", code=3).json["run"]
+    waiting = {each["run"]: each["commits"] for each in step(world, "status", code=3).json["waiting"]}
+    assert waiting[again] == first["commits"]
+
+
 def test_elsewhere_meanwhile(parked: World) -> None:
     world = parked
     step(world, code=4)

@@ -388,6 +388,8 @@ def journal_headline(journal: Journal, paint: Paint) -> str:
         if plan.undoes is not None
         else f"{count(len(plan.commits), 'commit')} of yours"
     )
+    if plan.sitting is not None and plan.upstream is None:
+        what = f"{count(len(plan.commits), 'commit')} finished, of what was parked"
     moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
     state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
     return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"
