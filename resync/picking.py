@@ -52,9 +52,9 @@ def pick(
     """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
 
     A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
-    commits. Where one conflicts, recorded resolutions are asked: what is recorded for all of its conflicts
-    is committed, what is for some of them is in the files that the person finds. New objects are added to
-    memory. Raises ``Refused`` where an object is missing.
+    commits. Where one conflicts, the recordings of ``options`` are asked: what is recorded for all of its
+    conflicts is committed, what is for some of them is in the files that the person finds. New objects are
+    added to memory. Raises ``Refused`` where an object is missing.
     """
     done: list[LocalCommit] = []
     for number, oid in enumerate(commits):
@@ -124,7 +124,13 @@ def stop_at_conflict(
     left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
     picked = pick(objects, tip, left, options, committer)
     waits = [
-        replace(each, verdict="parked", new_oid=None, reason=each.reason or "the run stops before it")
+        replace(
+            each,
+            verdict="parked",
+            new_oid=None,
+            new_change_id=None,
+            reason=each.reason or "the run stops before it",
+        )
         if each.oid in left
         else each
         for each in rest
