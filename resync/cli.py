@@ -170,7 +170,7 @@ def _dispatch(
             return _look_back(session, options)
         case "rescue":
             return _rescue(session, options)
-    from resync.commands import moving
+    from resync.commands import moving, sitting
 
     match options.command:
         case "plan":
@@ -178,7 +178,7 @@ def _dispatch(
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
         case "skip":
-            return moving.resolving.skip(session)
+            return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
     return moving.run(session, _request(options, shared))
