@@ -376,6 +376,8 @@ def hold_lines(held: Plan) -> Iterator[str]:
 
 def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
+    if plan.sitting is not None and plan.sitting.open:
+        return  # abort is the word then
     if plan.undoes is not None:
         yield "To take this undo back: resync undo"
     elif plan.recorded:
