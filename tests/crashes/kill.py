@@ -72,7 +72,10 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
         found = state(prepared.place)
         if done.code or found != killed:
             raise Lost(f"given up: {done}; {difference(killed, found)}")
+        check_whole(prepared.place)
         stage.restore("killed")
+        if found != prepared.before or scenario.command == ("abort",):
+            return  # it was done, or had changed nothing: nothing but its locks is left of it
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
         done = stage.run(scenario, *scenario.command, number=len(scenario.first))
@@ -93,9 +96,10 @@ def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     found = state(prepared.place)
     if half_way and done.code:
         raise Lost(f"abort: {done}")
+    after = prepared.after
     if gives_up:  # a run of its own, which leaves word of where the branch stood
-        before, found = without(before, b"ORIG_HEAD"), without(found, b"ORIG_HEAD")
-    if found != before and (half_way or found != prepared.after):
+        before, after, found = (without(each, b"ORIG_HEAD") for each in (before, after, found))
+    if found != before and (half_way or found != after):
         raise Lost(f"abort: {difference(before, found)}")
     check_whole(prepared.place)
 
