@@ -74,7 +74,7 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
             raise Lost(f"given up: {done}; {difference(killed, found)}")
         check_whole(prepared.place)
         stage.restore("killed")
-        if found != prepared.before or scenario.command == ("abort",):
+        if found == prepared.after or (found == prepared.before and scenario.command == ("abort",)):
             return  # it was done, or had changed nothing: nothing but its locks is left of it
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
