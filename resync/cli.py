@@ -155,7 +155,7 @@ def _dispatch(
     session = Session(
         path=next(iter(options.paths), None) or options.repo or ".",
         env=os.environ,
-        caller=_caller(),
+        caller=_caller(console),
         console=console,
         verbose=options.verbose,
         words=meaning(arguments, _WITH_VALUE, _COMMANDS),
@@ -242,7 +242,7 @@ def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
     return rescue.list_all(session)
 
 
-def _caller() -> Caller:
+def _caller(console: Console) -> Caller:
     """Who calls, and when; ``GIT_COMMITTER_DATE`` is honoured, as by git."""
     now, zone = int(time.time()), -(time.altzone if time.localtime().tm_isdst else time.timezone) // 60
     given = os.environ.get("GIT_COMMITTER_DATE", "")
@@ -263,7 +263,8 @@ def _caller() -> Caller:
         folder = os.getcwd()
     except FileNotFoundError:
         folder = ""
-    return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder)
+    prompt = console.prompt if console.interactive else None
+    return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder, prompt=prompt)
 
 
 def _request(options: argparse.Namespace, shared: str | None) -> Request:

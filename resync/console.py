@@ -179,6 +179,19 @@ class Console:
             sys.stdout.write("\n")
         return answer.strip().lower() in ("y", "yes")
 
+    def prompt(self, question: str, hidden: bool) -> str | None:
+        """Ask for a user name, or (``hidden``) a password that is not shown; None for no answer."""
+        self.end_progress()
+        try:
+            if hidden:
+                import getpass
+
+                return getpass.getpass(question)
+            self._say(question)
+            return None if self._unheard else sys.stdin.readline().rstrip("\r\n") or None
+        except EOFError:
+            return None
+
     def choose(self, question: str, count: int) -> int | None:
         """Ask for a number from 1 to ``count``; returns it less one, None for any other answer."""
         self._say(f"{question} [1-{count}, anything else for none] ")

@@ -7,12 +7,13 @@ there, and what git does not have and stands in the way is found.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.carry import Carried
 from resync.checkout import Checkout
-from resync.errors import Refused
+from resync.errors import LargeBlob, Refused
 from resync.history import tree_changes
 from resync.model import MODE_GITLINK, InTheWay, Switch, TreeEntry, TreePath
 from resync.repository import Objects, Repository
@@ -65,7 +66,17 @@ def jump(
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
     switch = replace(switch, files=with_access(repository.root, switch.files))
+    if objects.promised is not None:
+        _bring_promised(objects, switch)
     return Jump(switch=switch, in_the_way=in_the_way, to_disk=form.after)
+
+
+def _bring_promised(objects: Objects, switch: Switch) -> None:
+    """Have everything here that a partial clone left out and that is to stand on disk, before files move."""
+    for change in switch.files:
+        if change.after is not None and change.after.mode != MODE_GITLINK and change.after.oid not in objects:
+            with suppress(LargeBlob):
+                objects.blob(change.after.oid)
 
 
 def _check_names(

@@ -16,10 +16,10 @@ from resync.holdings import Loss, loss, refs_of
 from resync.journal import Entry, Journals
 from resync.model import Oid, RefName, RefUpdate
 from resync.repository import Repository
+from resync.repository.config import integer
 from resync.repository.refs import write_now
 from resync.request import Caller
 from resync.rescue import RescueBranch
-from resync.worktree.settings import integer
 
 KEEP_RUNS = 50
 KEEP_DAYS = 90

@@ -32,8 +32,8 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects, Repository
+from resync.repository.config import boolean
 from resync.rewrites import rewrites
-from resync.worktree.settings import boolean
 
 NOTES = b"refs/notes/"
 

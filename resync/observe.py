@@ -72,11 +72,30 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     wanted = _release_wanted(repository, request, head)
     also = wanted.wants if wanted is not None else lambda name: False
-    fetched = ask(repository, branch, progress, also, folder=request.shared) if request.fetch else None
+    fetched = None
+    attended = not request.unattended
+    prompt = caller.prompt if attended else None
+    if request.fetch:
+        fetched = ask(
+            repository,
+            branch,
+            progress,
+            also,
+            folder=request.shared,
+            attended=attended,
+            prompt=prompt,
+        )
     if fetched is not None and fetched.tip is not None:
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
     history = open_history(repository)
+    if fetched is not None and fetched.tip is not None and repository.promisors():
+        from resync.upstream.promised import Promised
+
+        tips = [head.tip, fetched.tip, *([tracked] if tracked is not None else [])]
+        repository.objects.promised = Promised(
+            repository, branch, history, tips, progress, attended=attended, prompt=prompt
+        )
     mapped: tuple[Oid, ...] = ()
     if request.commit_map is not None:
         mapped = tips_of(history, head.tip, read_map(request.commit_map))

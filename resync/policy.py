@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from resync.repository.config import boolean, one_of
 from resync.request import (
     CHANGE_ID_POLICIES,
     CONFLICT_POLICIES,
@@ -19,7 +20,6 @@ from resync.request import (
     DirtyPolicy,
     Request,
 )
-from resync.worktree.settings import boolean, one_of
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig

@@ -2,13 +2,14 @@
 
 Nothing else in resync starts a program, and nothing that a repository contains says which one: a command
 comes from git's configuration, which only its owner writes. A program gets no input but what it is given,
-no terminal to ask on, and only so much time.
+no terminal to ask on (unless its user is there and it is one that asks, as ssh does), and only so much time.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue, SimpleQueue
@@ -63,11 +64,15 @@ class Piped(Ended):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
-    """Where and how programs run: in ``folder``, with the environment ``env``, for ``timeout`` seconds."""
+    """Where and how programs run: in ``folder``, with the environment ``env``, for ``timeout`` seconds.
+
+    With ``terminal`` they keep the terminal, so that they can ask who sits there.
+    """
 
     folder: str
     env: Mapping[str, str]
     timeout: float
+    terminal: bool = False
 
     def run(self, command: bytes, data: bytes | None = None) -> Ended:
         """Run a shell command to its end, without input or with ``data`` to read, of which it need not read
@@ -108,26 +113,31 @@ class Programs:
             raise
         return Piped(status=ended.status, said=ended.said, output=output)
 
-    def talk(self, command: bytes) -> Talk:
-        """Start a shell command that is spoken with; raises ``ProgramFailed`` where it cannot be started."""
+    def talk(self, command: bytes | Sequence[str]) -> Talk:
+        """Start a shell command, or a program with its arguments, that is spoken with.
+
+        Raises ``ProgramFailed`` where it cannot be started.
+        """
         import subprocess
 
         return Talk(self._start(command, subprocess.PIPE, subprocess.PIPE), self.timeout)
 
-    def _start(self, command: bytes, stdin: int, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: bytes | Sequence[str], stdin: int, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start it, with these for its standard input and output; None: what it prints goes nowhere."""
         import subprocess
 
         try:
             return subprocess.Popen(
-                [self._shell(), "-c", os.fsdecode(command)],
+                [self._shell(), "-c", os.fsdecode(command)] if isinstance(command, bytes) else command,
                 cwd=self.folder,
-                env={**self.env, "GIT_TERMINAL_PROMPT": "0"},
+                env=self.env if self.terminal else {**self.env, "GIT_TERMINAL_PROMPT": "0"},
                 stdin=stdin,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=subprocess.PIPE,
                 # Of a session of its own it has no terminal, and can be killed with all that it started.
-                start_new_session=os.name != "nt",
+                start_new_session=os.name != "nt" and not self.terminal,
                 creationflags=_WITHOUT_WINDOW if os.name == "nt" else 0,
             )
         except (OSError, ValueError) as error:
@@ -168,6 +178,7 @@ class Talk:
         self._to_say: SimpleQueue[bytes | None] = SimpleQueue()
         self._heard: Queue[bytes] = Queue(_CHUNKS_AHEAD)
         self._rest = b""
+        self._silent = False
         self._over = False
         Thread(target=self._speak, args=(process.stdin,), daemon=True).start()
         Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
@@ -203,6 +214,21 @@ class Talk:
                 raise too_much(limit)
         return b"".join(parts)
 
+    def output(self) -> IO[bytes]:
+        """What it prints, as a file to read; it may be silent for its time between any two bytes, and reading
+        raises ``TimeoutError`` where it is for longer."""
+        return io.BufferedReader(_Output(self._next), _CHUNK)
+
+    def _next(self) -> bytes:
+        """The next of what it prints, empty at the end of it."""
+        self._until = monotonic() + self._timeout
+        chunk, self._rest = self._rest or self._chunk(), b""
+        return chunk
+
+    def said(self) -> str:
+        """The last lines of its standard error, once it has ended."""
+        return self._ear.said()
+
     def ended(self) -> Ended:
         """How it ended, which is waited for; raises ``ProgramFailed`` for a signal, or if it is too slow."""
         import subprocess
@@ -235,10 +261,14 @@ class Talk:
                 self._heard.get_nowait()
 
     def _chunk(self) -> bytes:
+        if self._silent:
+            return b""
         try:
-            return self._heard.get(timeout=max(0.0, self._until - monotonic()))
+            chunk = self._heard.get(timeout=max(0.0, self._until - monotonic()))
         except Empty:
             raise _too_slow(self._timeout, self._ear.said()) from None
+        self._silent = not chunk
+        return chunk
 
     def _speak(self, stream: IO[bytes]) -> None:
         # One that does not want to read to the end may close its input.
@@ -252,6 +282,26 @@ class Talk:
             while not self._over and (chunk := os.read(stream.fileno(), _CHUNK)):
                 self._heard.put(chunk)
         self._heard.put(b"")
+
+
+class _Output(io.RawIOBase):
+    """What a program prints, as a file without a buffer."""
+
+    def __init__(self, more: Callable[[], bytes]) -> None:
+        self._more = more
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            chunk = self._rest or self._more()
+        except ProgramTooSlow as error:
+            raise TimeoutError(f"the program {error}") from None
+        size = min(len(into), len(chunk))
+        into[:size], self._rest = chunk[:size], chunk[size:]
+        return size
 
 
 class _Ear:
@@ -287,7 +337,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         import signal
 
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+            if os.getpgid(process.pid) == process.pid:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
     process.wait()
 
 

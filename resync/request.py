@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,8 @@ ConflictPolicy: TypeAlias = Literal["park", "stop"]
 ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
 Target: TypeAlias = Literal["tip", "release"]
 LogFormat: TypeAlias = Literal["text", "json"]
+Prompt: TypeAlias = Callable[[str, bool], str | None]
+"""Asks a person a question, with a hidden answer or not; None where there is no answer."""
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
@@ -56,13 +59,15 @@ class Caller:
     """Who runs the command and when: the only knowledge of clock and environment below the command line.
 
     ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
-    ``folder`` the directory in which the caller stands.
+    ``folder`` the directory in which the caller stands. ``prompt`` is how a user name or a password is asked
+    for, None where nobody is there.
     """
 
     now: int
     zone: int
     run: str
     folder: str
+    prompt: Prompt | None = None
 
     def signed(self, identity: bytes) -> bytes:
         """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""

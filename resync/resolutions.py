@@ -22,11 +22,12 @@ from resync.merge.recordings import Recording, Recordings
 from resync.merge.rerere import Normalised, normalise
 from resync.model import TreePath
 from resync.repository import Repository
+from resync.repository.config import boolean
 from resync.repository.rr_cache import LARGEST, Conflicts, MergeRr, RrCache, Standing
 from resync.worktree.attributes import Attributes
 from resync.worktree.convert import to_git, to_worktree
 from resync.worktree.files import Files
-from resync.worktree.settings import WorktreeSettings, boolean
+from resync.worktree.settings import WorktreeSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,10 @@ from resync.notes import with_notes
 from resync.programs import Programs
 from resync.replay import rewritten
 from resync.repository import Objects, Repository
+from resync.repository.config import boolean
 from resync.request import Caller
 from resync.rewrites import moved_tips, parents_first, reapplied
 from resync.signers import NotSigned, Signer, scheme
-from resync.worktree.settings import boolean
 
 _HEADERS = (b"gpgsig", b"gpgsig-sha256")
 """In the order of their hashes: SHA-1, SHA-256 (git's gitformat-signature(5))."""

@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
-    ("history", "worktree", "journal", "signers", "rewrites", "hooks"),
+    ("history", "worktree", "journal", "remote", "signers", "rewrites", "hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
     ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole"),
     ("observe", "plan", "rescue", "notes", "picking"),
@@ -40,10 +40,14 @@ FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floo
 CLOCKS = {
     "console": {"monotonic"},
     "programs": {"monotonic"},
+    "remote.http": {"monotonic"},
     "repository.locks": {"monotonic", "sleep", "time"},
     "repository.refs": {"time_ns"},
     "worktree.moves": {"sleep"},
 }
+# What else tells of time and place, where it is used for something else: dates that are given, a password
+# that is typed, a connection that is made.
+ASKS_NOTHING = {"dates": {"datetime"}, "console": {"getpass"}, "remote.daemon": {"socket"}}
 # Who starts programs, and how: those that the user's own configuration names; and resync itself, for many
 # checkouts.
 STARTS_PROGRAMS = {"programs": {"subprocess"}, "fleet.crew": {"subprocess"}}
@@ -191,8 +195,9 @@ def test_only_the_command_line_reads_clock_and_environment(module: str) -> None:
     tree = MODULES[module]
     assert not attributes(tree, "os") & ENVIRONMENT
     assert attributes(tree, "time") <= CLOCKS.get(module, set())
-    reads_dates = {"datetime"} if module == "dates" else set()  # it is given them, and asks no clock
-    assert not ({"datetime", "getpass", "pwd", "socket"} - reads_dates) & imported_modules(tree)
+    assert not (
+        {"datetime", "getpass", "pwd", "socket"} - ASKS_NOTHING.get(module, set())
+    ) & imported_modules(tree)
     assert not {"now", "utcnow", "today"} & {
         node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and module == "dates"
     }

@@ -1,4 +1,4 @@
-"""The upstream over every way that it is fetched: HTTP, git://, file://, plain and relative paths."""
+"""The upstream over every way that it is fetched: HTTP, git://, ssh, file://, plain and relative paths."""
 
 from __future__ import annotations
 
@@ -8,182 +8,86 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests import rewritten
+from resync.model import RefName
+from tests import rewritten, servers
 from tests.conftest import CLOCK, World, needs_git
+from tests.servers import ask, packs
 
 pytestmark = needs_git
 
 PARK = ("run", "--yes", "--dirty", "park")
 
 
-def helper(name: str) -> str:
-    """git's own program of that name; skips where it is not installed."""
-    folder = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-class Backend(BaseHTTPRequestHandler):
-    """Hands every request to git http-backend, as CGI (RFC 3875) has it."""
-
-    program: str
-    root: Path
-    env: dict[str, str]
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self._serve(b"")
-
-    def do_POST(self) -> None:
-        self._serve(self._body())
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _serve(self, body: bytes) -> None:
-        url = urlsplit(self.path)
-        self.asked.append(self.path)
-        done = subprocess.run(
-            [self.program],
-            input=body,
-            capture_output=True,
-            check=True,
-            env={
-                **self.env,
-                "GIT_PROJECT_ROOT": str(self.root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "REQUEST_METHOD": self.command,
-                "PATH_INFO": url.path,
-                "QUERY_STRING": url.query,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "REMOTE_ADDR": "127.0.0.1",
-            },
-        )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = [line.split(": ", 1) for line in head.decode("ascii").split("\r\n")]
-        status = next((value for name, value in headers if name == "Status"), "200")
-        self.send_response(int(status[:3]))
-        for name, value in headers:
-            if name != "Status":
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def over_http(world: World) -> Iterator[str]:
-    handler = type(
-        "Handler",
-        (Backend,),
-        {"program": helper("git-http-backend"), "root": world.base, "env": world.env, "asked": []},
-    )
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/up.git"
-            assert any("git-upload-pack" in path for path in handler.asked)  # type: ignore[attr-defined]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def over_git(world: World) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    daemon = subprocess.Popen(
-        [
-            helper("git-daemon"),
-            "--listen=127.0.0.1",
-            f"--port={port}",
-            "--export-all",
-            f"--base-path={world.base}",
-            str(world.base),
-        ],
-        env=world.env,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"git://127.0.0.1:{port}/up.git"
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
-@contextmanager
-def over_file(world: World) -> Iterator[str]:
-    yield world.upstream.as_uri()
-
-
-@contextmanager
-def over_path(world: World) -> Iterator[str]:
-    yield str(world.upstream)
-
-
-@contextmanager
-def over_relative_path(world: World) -> Iterator[str]:
-    yield "../up.git"
-
-
-WAYS: dict[str, Callable[..., object]] = {
-    "http": over_http,
-    "git": over_git,
-    "file": over_file,
-    "path": over_path,
-    "relative path": over_relative_path,
+WAYS: dict[str, Callable[[World], AbstractContextManager[str]]] = {
+    "http": servers.over_http,
+    "http with a password": servers.over_http_with_a_password,
+    "http that sends on": servers.over_http_sent_on,
+    "git": servers.over_git,
+    "dulwich": servers.over_dulwich,
+    "ssh": servers.over_ssh,
+    "file": servers.over_file,
+    "path": servers.over_path,
+    "relative path": servers.over_relative_path,
 }
 
 
-@pytest.fixture(params=WAYS)
-def reached(request: pytest.FixtureRequest, rewritten_world: World) -> Iterator[World]:
-    """The rewritten world with its upstream reached in each way, and no git on resync's PATH."""
-    empty = rewritten_world.base / "empty"
-    empty.mkdir()
-    with WAYS[request.param](rewritten_world) as url:  # type: ignore[attr-defined]
-        rewritten_world.git("config", "remote.origin.url", url)
-        yield rewritten_world
-
-
 def without_git(world: World) -> dict[str, str]:
-    """The environment for resync: a PATH without git."""
-    assert shutil.which("git", path=str(world.base / "empty")) is None
-    return {"PATH": str(world.base / "empty")}
+    """The environment for resync: a PATH without git, but with the shell that starts programs."""
+    folder = world.base / "programs"
+    folder.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        os.symlink(servers.program("sh"), folder / "sh")
+    assert shutil.which("git", path=str(folder)) is None
+    return {"PATH": str(folder)}
 
 
-def test_every_state_of_upstream(reached: World) -> None:
-    world, no_git = reached, without_git(reached)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way(rewritten_world: World, way: str) -> None:
+    """What the remote says is known, and all of its objects are here, which are not asked for twice."""
+    world = rewritten_world
+    with WAYS[way](world) as url:
+        world.git("config", "remote.origin.url", url)
+        env = without_git(world)
+        before = packs(world)
+        tip = world.git("rev-parse", "main", at=world.upstream).encode()
+        assert ask(world, env).tip == tip
+        assert packs(world) == before + 1
+        world.git("rev-list", "--objects", tip)
+
+        assert (ask(world, env).tip, packs(world)) == (tip, before + 1)
+
+        world.git("branch", "-q", "-m", "main", "elsewhere", at=world.upstream)
+        gone = ask(world, env)
+        assert (gone.tip, gone.refs[RefName(b"refs/heads/elsewhere")]) == (None, tip)
+        assert packs(world) == before + 1
+
+        at = rewritten.work(world)
+        world.git("tag", "-a", "-m", "The end", "main-early-demise", tip, at=at)
+        world.git("reset", "-q", "--hard", "main~2", at=at)
+        new = world.commit("Begin again", {"again.txt": "again\n"}, at=at)
+        world.git("push", "-q", "origin", "main", "main-early-demise", at=at)
+        again = ask(world, env)
+        assert again.tip == new.encode()
+        assert list(again.announcements) == [b"refs/tags/main-early-demise"]
+        world.git("rev-list", "--objects", new, again.announcements[RefName(b"refs/tags/main-early-demise")])
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_a_whole_story(rewritten_world: World) -> None:
+    """Rewritten, nothing new, deleted, recreated: by whole runs, with no git on the PATH."""
+    with servers.over_http(rewritten_world) as url:
+        rewritten_world.git("config", "remote.origin.url", url)
+        _whole_story(rewritten_world)
+
+
+def _whole_story(world: World) -> None:
+    no_git = without_git(world)
     deep = world.clone / "etc"
     old_tracking = world.git("rev-parse", "origin/main")
     tip = world.git("rev-parse", "main", at=world.upstream)

@@ -28,6 +28,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
+from resync.repository.commits import parse_commit
 from resync.repository.config import BIG_FILE
 from resync.repository.damage import damaged, missing, signs_of_damage
 from resync.repository.packs import clear_dead, incoming, sync_loose, write_pack
@@ -63,6 +64,8 @@ class Objects:
         self._commits: dict[Oid, Commit] = {}
         self.hex_length = store.object_format.hex_length
         self._hash = hashlib.sha1 if self.hex_length == 40 else hashlib.sha256
+        self.promised: Callable[[Oid], bool] | None = None
+        """Brings a missing object from a remote that promised it (a partial clone's); whether it did."""
         self._packs: list[Pack] = []
         self._keeping: list[str] = []
         self._entries: dict[_Row, tuple[bytes, TreeEntry]] = {}
@@ -81,8 +84,14 @@ class Objects:
             return found
         if oid in self._new_large:
             raise _large(oid, self._new_large[oid].size)
-        with _reading(oid):
-            found = self._from_disk(oid, largest)
+        try:
+            with _reading(oid):
+                found = self._from_disk(oid, largest)
+        except Refused as refused:
+            if refused.kind != "missing-object" or self.promised is None or not self.promised(oid):
+                raise
+            with _reading(oid):
+                found = self._from_disk(oid, largest)
         if found[0] == COMMIT:
             if len(self._recent) >= _MOST_RECENT:
                 self._recent.clear()
@@ -173,7 +182,7 @@ class Objects:
     def tree(self, oid: Oid) -> Tree:
         found = self._trees.get(oid)
         if found is None:
-            found = self._trees[oid] = self._parse_tree(oid, self._typed(oid, TREE))
+            found = self._trees[oid] = self.parse_tree(oid, self._typed(oid, TREE))
         return found
 
     def blob(self, oid: Oid) -> bytes:
@@ -209,7 +218,8 @@ class Objects:
             )
         return data
 
-    def _parse_tree(self, oid: Oid, data: bytes) -> Tree:
+    def parse_tree(self, oid: Oid, data: bytes) -> Tree:
+        """A tree out of its raw bytes; raises ``Refused("hostile-tree")``."""
         rows: list[_Row] = self._tree_row.findall(data)
         found = list(map(self._entries.get, rows))
         if None in found:
@@ -414,9 +424,21 @@ class Objects:
         except signs_of_damage():
             return False
 
-    def incoming(self) -> AbstractContextManager[DiskObjectStore]:
-        """A store to fetch into; what it holds when the block ends is here then, durably."""
-        return incoming(self._store, self._keeping)
+    @property
+    def folder(self) -> str:
+        """Where the objects are on the disk."""
+        return os.fspath(self._store.path)
+
+    def incoming(self, *, promised: bool = False) -> AbstractContextManager[DiskObjectStore]:
+        """A store to fetch into; what it holds when the block ends is here then, durably.
+
+        ``promised`` is for what a remote of a partial clone sent, which keeps what that refers to.
+        """
+        return incoming(self._store, self._keeping, promised=promised)
+
+    def take_over(self, objects: Mapping[Oid, Stored], *, promised: bool = False) -> None:
+        """Write objects of another repository to the disk as one pack, durably; see ``incoming``."""
+        write_pack(self._store, objects, self._keeping, promised=promised)
 
     def let_go(self) -> None:
         """Let git's garbage collection have the packs that were written: by now refs hold what is wanted."""
@@ -457,32 +479,6 @@ def _large(oid: Oid, size: int) -> LargeBlob:
         f"A file of {size >> 20} MiB (blob {oid.decode()}) would have to be held in memory."
         " Nothing was changed.",
         "if there is memory for it: git config core.bigFileThreshold 2g",
-    )
-
-
-def parse_commit(oid: Oid, raw: bytes) -> Commit:
-    """Parse the raw bytes of a commit; only the headers that resync needs are looked at."""
-    headers, _, message = raw.partition(b"\n\n")
-    tree = author = committer = b""
-    parents: list[Oid] = []
-    for line in headers.split(b"\n"):
-        key, _, value = line.partition(b" ")
-        if key == b"parent":
-            parents.append(Oid(value))
-        elif key == b"tree":
-            tree = value
-        elif key == b"author":
-            author = value
-        elif key == b"committer":
-            committer = value
-    return Commit(
-        oid=oid,
-        tree=Oid(tree),
-        parents=tuple(parents),
-        author=author,
-        committer=committer,
-        message=message,
-        raw=raw,
     )
 
 

@@ -32,20 +32,26 @@ if TYPE_CHECKING:
 _PREFIX = "incoming-resync-"
 
 _KEEP = b"resync: until a ref holds it\n"
+_SMALL = 8192  # bytes: twice the window of small tables
 _FAST = 1
 """zlib's quickest level, which git takes for loose objects: what is made here waits for the next repack."""
 
 
 @contextmanager
-def incoming(store: DiskObjectStore, keeping: list[str]) -> Iterator[DiskObjectStore]:
+def incoming(
+    store: DiskObjectStore, keeping: list[str], *, promised: bool = False
+) -> Iterator[DiskObjectStore]:
     """A store to fetch packs into; what it holds when the block ends joins ``store``, durably.
+
+    ``promised`` marks the packs, as git does for what a partial clone gets (gitrepository-layout(5)): git
+    takes what they refer to and is not here for promised, and not for damage.
 
     The paths of the ``.keep`` files, which are the caller's to remove, go into ``keeping``. Nothing joins
     where the block raises; what a process leaves that dies here is ``clear_dead``'s to remove.
     """
     from dulwich.object_store import DiskObjectStore
 
-    with _folder(store, keeping) as folder:
+    with _folder(store, keeping, promised=promised) as folder:
         made = DiskObjectStore(
             folder,
             fsync_object_files=True,
@@ -58,14 +64,16 @@ def incoming(store: DiskObjectStore, keeping: list[str]) -> Iterator[DiskObjectS
             made.close()
 
 
-def write_pack(store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: list[str]) -> None:
+def write_pack(
+    store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: list[str], *, promised: bool = False
+) -> None:
     """Write objects as one pack that joins ``store``, durably, a piece of them in memory at a time.
 
-    ``keeping`` is as for ``incoming``.
+    ``keeping`` and ``promised`` are as for ``incoming``.
     """
     from dulwich.pack import write_pack_index_v2
 
-    with _folder(store, keeping) as folder:
+    with _folder(store, keeping, promised=promised) as folder:
         new = os.path.join(folder, "pack", "new")
         with _read_only_file(f"{new}.pack") as file:
             rows, checksum = _write_entries(file, objects, store.object_format.hex_length)
@@ -99,7 +107,7 @@ def _write_entries(
 
     write(struct.pack(">4sII", b"PACK", 2, len(objects)))
     for oid, stored in objects.items():
-        start, deflate = place, zlib.compressobj(_FAST)
+        start, deflate = place, _deflater(stored.size)
         head = write_head(stored.kind, stored.size)
         checksum = zlib.crc32(head)
         write(head)
@@ -114,6 +122,12 @@ def _write_entries(
     return sorted(rows), digest.digest()
 
 
+def _deflater(size: int) -> zlib._Compress:
+    """What deflates an object of ``size`` bytes: to set the tables up for large ones takes longer than to
+    deflate a small one with small tables, and most objects are small."""
+    return zlib.compressobj(_FAST, zlib.DEFLATED, 12, 5) if size <= _SMALL else zlib.compressobj(_FAST)
+
+
 @contextmanager
 def _read_only_file(path: str) -> Iterator[IO[bytes]]:
     """A new file to write, durable when the block ends; nobody may write to it afterwards, as git has it."""
@@ -126,7 +140,7 @@ def _read_only_file(path: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _folder(store: DiskObjectStore, keeping: list[str]) -> Iterator[str]:
+def _folder(store: DiskObjectStore, keeping: list[str], *, promised: bool = False) -> Iterator[str]:
     """A folder for the files of a store; what is in its ``pack`` when the block ends moves to ``store``."""
     import shutil
     import tempfile
@@ -136,12 +150,12 @@ def _folder(store: DiskObjectStore, keeping: list[str]) -> Iterator[str]:
         os.mkdir(os.path.join(folder, "pack"))
         yield folder
         made, packs = os.path.join(folder, "pack"), os.fspath(store.pack_dir)
-        _move_in(made, packs, store.object_format.hex_length // 2, keeping)
+        _move_in(made, packs, store.object_format.hex_length // 2, keeping, promised=promised)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move_in(made: str, packs: str, width: int, keeping: list[str]) -> None:
+def _move_in(made: str, packs: str, width: int, keeping: list[str], *, promised: bool) -> None:
     """Move finished packs in, the index last: a pack without its index is not looked at.
 
     ``width`` is the length of a checksum in bytes, ``keeping`` gets the paths of the ``.keep`` files.
@@ -159,6 +173,9 @@ def _move_in(made: str, packs: str, width: int, keeping: list[str]) -> None:
         with suppress(FileExistsError), open(keep, "xb") as file:  # one that is there is not ours to remove
             keeping.append(keep)
             file.write(_KEEP)
+        if promised:
+            with open(os.path.join(packs, f"pack-{checksum}.promisor"), "wb"):
+                pass
     for name in names:
         stem, suffix = os.path.splitext(name)
         os.replace(os.path.join(made, name), os.path.join(packs, f"pack-{checksums[stem]}{suffix}"))

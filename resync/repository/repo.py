@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
-from resync.repository.config import BIG_FILE, big_file_threshold, value_of, values_of
+from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_of, values_of
 from resync.repository.numbers import repo_class
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
@@ -330,14 +330,17 @@ class Repository:
     def hint(self, error: ResyncError) -> str:
         """What helps against an error in this repository: an object that a partial clone left out is not
         lost, its remote has promised it."""
-        promisors = [
-            remote
-            for remote in self.remotes()
-            if (self.config_text("remote", remote, "promisor") or "").lower() == "true"
-        ]
-        if error.kind == "missing-object" and promisors:
+        if error.kind == "missing-object" and (promisors := self.promisors()):
             return f"git fetch --refetch --no-filter {promisors[0]}"
         return error.hint
+
+    def promisors(self) -> list[str]:
+        """The remotes of a partial clone that promise what was left out."""
+        return [
+            remote
+            for remote in self.remotes()
+            if truth((self.config_text("remote", remote, "promisor") or "").encode("utf-8", "replace"))
+        ]
 
     def other_checkout(self, branch: RefName) -> str | None:
         """Another working tree of this repository that has ``branch`` checked out, or None."""

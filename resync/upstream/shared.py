@@ -17,18 +17,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName
+from resync.remote.local import Local
 from resync.repository import Repository
-from resync.repository.numbers import repo_class
+from resync.request import Prompt
 from resync.upstream.fetch import Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch
-
-if TYPE_CHECKING:
-    from dulwich.client import GitClient
 
 # Settings of a remote that say what is done with its answer, and not how it is asked.
 _OWN = {b"fetch", b"push", b"pushurl", b"url", b"prune", b"prunetags", b"tagopt", b"skipfetchall", b"mirror"}
@@ -86,11 +84,13 @@ def ask(
     also: Callable[[RefName], bool] = lambda name: False,
     *,
     folder: str | None,
+    attended: bool = False,
+    prompt: Prompt | None = None,
 ) -> Fetched:
     """Fetch as ``fetch`` does, or take the answer that somebody left in ``folder``; without one, leave it."""
     key = key_of(repository, upstream) if folder is not None else None
     if folder is None or key is None:
-        return fetch(repository, upstream, progress, also)
+        return fetch(repository, upstream, progress, also, attended=attended, prompt=prompt)
     answer = _read(_path(folder, key, "answer"))
     if answer is not None:
         if "unreachable" in answer:
@@ -100,7 +100,14 @@ def ask(
             return taken
     wanted = set(_read(_path(folder, key, "wanted")) or ())
     try:
-        fetched = fetch(repository, upstream, progress, lambda name: also(name) or _text(name) in wanted)
+        fetched = fetch(
+            repository,
+            upstream,
+            progress,
+            lambda name: also(name) or _text(name) in wanted,
+            attended=attended,
+            prompt=prompt,
+        )
     except Busy as error:
         # It is as far away for the others; each would wait for as long to learn that.
         if answer is None and error.kind == "upstream-unreachable":
@@ -122,29 +129,9 @@ def _take(
     """What the remote said to another checkout, with the objects from there; None where that will not do."""
     refs = {_bytes(name): Oid(oid.encode()) for name, oid in answer["refs"].items()}
     with suppress(Refused, Busy, OSError):
-        return fetch(
-            repository, upstream, progress, also, through=lambda: (_relay(refs), answer["repository"])
-        )
+        here = Local(repository, answer["repository"], advertised=refs)
+        return fetch(repository, upstream, progress, also, stand_in=here)
     return None
-
-
-def _relay(refs: Mapping[bytes, bytes]) -> GitClient:
-    """Reads another repository here as if it were the remote, which advertised ``refs``."""
-    from dulwich.client import FetchPackResult, LocalGitClient
-
-    class Relay(LocalGitClient):
-        def fetch_pack(
-            self, path: Any, determine_wants: Any, *others: Any, **options: Any
-        ) -> FetchPackResult:
-            result = super().fetch_pack(
-                path, lambda here, depth=None: determine_wants(dict(refs)), *others, **options
-            )
-            result.refs = dict(refs)  # type: ignore[arg-type]
-            return result
-
-    client = Relay()
-    client._open_repo = lambda path: closing(repo_class()(path))  # type: ignore[method-assign]
-    return client
 
 
 def _leave(folder: str, key: str, answer: Mapping[str, Any]) -> None:

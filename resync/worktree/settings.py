@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
-from resync.errors import UsageError
 from resync.merge.lines import Style
-from resync.repository.config import BIG_FILE, value_of, whole_number
+from resync.repository.config import BIG_FILE, TIMEOUT, bad_value, boolean, integer, seconds, truth, value_of
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -21,7 +20,6 @@ DirectoryRenames: TypeAlias = Literal["conflict", "apply", "ignore"]
 _Section: TypeAlias = tuple[bytes, ...]
 
 SYSTEM_ATTRIBUTES = "/etc/gitattributes"
-TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ def read_settings(config: StackedConfig, *, common_dir: str, user_dir: str) -> W
         attribute_files=(SYSTEM_ATTRIBUTES, attributes),
         info_attributes=os.path.join(info, "attributes"),
         exclude_files=(excludes, os.path.join(info, "exclude")),
-        timeout=_seconds(config, (b"resync",), "timeout", TIMEOUT),
+        timeout=seconds(config, (b"resync",), "timeout", TIMEOUT),
     )
 
 
@@ -142,69 +140,6 @@ def read_merge_settings(config: StackedConfig) -> MergeSettings:
 def follow_owner(config: StackedConfig) -> bool:
     """Whether what root makes in somebody's folder belongs to them (``resync.followOwner``)."""
     return boolean(config, (b"resync",), "followOwner", True)
-
-
-# --- values ---
-
-
-def boolean(config: StackedConfig, section: _Section, name: str, default: bool) -> bool:
-    """A boolean in any of the spellings of git-config(1), numbers included."""
-    value = value_of(config, section, name)
-    known = default if value is None else _truth(value)
-    if known is None:
-        raise _bad(config, section, name, "neither true nor false", "true")
-    return known
-
-
-def _truth(value: bytes) -> bool | None:
-    """Whether a value says yes or no; None where it says neither."""
-    word = value.strip().lower()
-    if word in (b"true", b"yes", b"on"):
-        return True
-    if word in (b"false", b"no", b"off", b""):
-        return False
-    number = whole_number(word)
-    return None if number is None else number != 0
-
-
-def integer(config: StackedConfig, section: _Section, name: str, default: int) -> int:
-    """A whole number, with git's k, m or g behind it."""
-    value = value_of(config, section, name)
-    number = default if value is None else whole_number(value)
-    if number is None:
-        raise _bad(config, section, name, "no whole number", str(default))
-    return number
-
-
-def one_of(
-    config: StackedConfig, section: _Section, name: str, words: Sequence[str], default: str | None
-) -> str | None:
-    """A setting that is one of some words, in any case."""
-    value = value_of(config, section, name)
-    if value is None:
-        return default
-    word = value.decode("utf-8", "replace").strip().lower()
-    if word not in words:
-        raise _bad(config, section, name, f"none of {', '.join(words)}", words[0])
-    return word
-
-
-def _seconds(config: StackedConfig, section: _Section, name: str, default: float) -> float:
-    value = value_of(config, section, name)
-    number = default if value is None else whole_number(value)
-    if number is None or number <= 0:
-        raise _bad(config, section, name, "no number of seconds above 0", f"{default:g}")
-    return number
-
-
-def _bad(config: StackedConfig, section: _Section, name: str, what: str, better: str) -> UsageError:
-    where = b".".join(section).decode("utf-8", "replace")
-    value = (value_of(config, section, name) or b"").decode("utf-8", "backslashreplace")
-    return UsageError(
-        "bad-config",
-        f"{where}.{name} is {value!r}, which is {what}. Nothing was changed.",
-        f"git config {where}.{name} {better}",
-    )
 
 
 def _sections(config: StackedConfig, kind: bytes) -> list[_Section]:
@@ -257,7 +192,7 @@ def _style(config: StackedConfig) -> Style:
     for style in get_args(Style):
         if value == style.encode():
             return cast(Style, style)
-    raise _bad(config, (b"merge",), "conflictStyle", "no style that git knows", "merge")
+    raise bad_value(config, (b"merge",), "conflictStyle", "no style that git knows", "merge")
 
 
 def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
@@ -271,5 +206,5 @@ def _renames(config: StackedConfig, section: _Section, default: bool) -> bool:
 def _directory_renames(config: StackedConfig) -> DirectoryRenames:
     """git leaves a value that it does not know for a newer git."""
     value = value_of(config, (b"merge",), "directoryRenames")
-    known = _truth(value) if value is not None else None
+    known = truth(value) if value is not None else None
     return "conflict" if known is None else "apply" if known else "ignore"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from resync.errors import ResyncError
+from resync.repository import Repository
 from tests.conftest import World, needs_git
 from tests.states.play import RUN, rewrite, run
 
@@ -75,6 +80,75 @@ def test_root_for_the_user_who_called_sudo(clone: World) -> None:
     assert clone.resync("check", env={"SUDO_UID": str(SOMEBODY)}).code == 5
     assert clone.resync("check", env={"SUDO_UID": "54321"}).code == 1
     assert clone.resync("check", env={"GIT_DIR": str(clone.clone / ".git")}).code == 5
+
+
+@pytest.mark.state(95)
+def test_an_unprivileged_user_on_a_repository_of_roots(clone: World) -> None:
+    """As git, whatever the environment says of sudo; with safe.directory in the user's own configuration, or
+    where GIT_DIR names it, it is opened."""
+    rewrite(clone)
+    # pytest's own folders are root's alone.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        place = Path(folder) / "clone"
+        shutil.copytree(clone.clone, place, symlinks=True)
+        env = {**clone.env, "HOME": folder, "GIT_CONFIG_GLOBAL": f"{folder}/gitconfig"}
+        assert opened_by(SOMEBODY, place, env) == git_by(SOMEBODY, place, env) == "not-yours"
+        sudo = {**env, "SUDO_UID": "0"}
+        assert opened_by(SOMEBODY, place, sudo) == git_by(SOMEBODY, place, sudo) == "not-yours"
+        named = {**env, "GIT_DIR": str(place / ".git"), "GIT_WORK_TREE": str(place)}
+        assert opened_by(SOMEBODY, place, named) == git_by(SOMEBODY, place, named) == "opened"
+        Path(folder, "gitconfig").write_text(f"[safe]\n\tdirectory = {place}\n")
+        assert opened_by(SOMEBODY, place, env) == git_by(SOMEBODY, place, env) == "opened"
+
+
+def opened_by(user: int, place: Path, env: dict[str, str]) -> str:
+    """What becomes of opening the repository as that user: ``opened``, or the kind of the refusal.
+
+    In a process that is split off: Python may lie where that user cannot read it.
+    """
+    import dulwich.config
+    import dulwich.repo
+
+    assert dulwich.repo
+    assert dulwich.config
+    end, start = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.environ.update(env)
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+            try:
+                Repository.open(str(place), env).close()
+                word = "opened"
+            except ResyncError as error:
+                word = error.kind
+            os.write(start, word.encode())
+        finally:
+            os._exit(0)
+    os.close(start)
+    with open(end, "rb") as answer:
+        word = answer.read().decode()
+    os.waitpid(child, 0)
+    return word
+
+
+def git_by(user: int, place: Path, env: dict[str, str]) -> str:
+    """The same of git."""
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=place,
+        env=env,
+        user=user,
+        group=user,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "opened" if done.returncode == 0 else "not-yours" if "dubious" in done.stderr else done.stderr
 
 
 @pytest.mark.state(96)

@@ -6,12 +6,15 @@ import os
 import shutil
 import stat
 import struct
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from hashlib import sha1
 
 import pytest
 
+from tests import servers
 from tests.conftest import World, needs_git
-from tests.rewritten import CONFIG
+from tests.rewritten import CONFIG, LINES
 from tests.states.play import RUN, refused, rewrite, run, state, undone
 
 pytestmark = needs_git
@@ -127,6 +130,59 @@ def test_a_partial_clone(clone: World) -> None:
     done = clone.resync(*RUN, "--no-fetch")
     assert done.code == 3, done
     assert [each["verdict"] for each in done.json["commits"]] == ["parked"]
+
+
+@pytest.mark.state(49)
+@pytest.mark.parametrize("way", [servers.over_http, servers.over_file])
+def test_a_partial_clone_gets_what_it_needs(
+    clone: World, way: Callable[[World], AbstractContextManager[str]]
+) -> None:
+    """All that is needed, in one request, before anything moves; the run then comes to the end that it comes
+    to in a whole clone, and git finds the clone sound."""
+    clone.git("config", "uploadpack.allowFilter", "true", at=clone.upstream)
+    mine = {"numbers.txt": LINES.replace("line 9\n", "line nine, mine\n"), "dir/one.txt": "mine\n"}
+    with way(clone) as url:
+        shutil.rmtree(clone.clone)
+        clone.git("clone", "-q", "--filter=blob:none", url, str(clone.clone), at=clone.base)
+        clone.commit("Mine", mine)
+        whole = clone.base / "whole"
+        clone.git("clone", "-q", str(clone.upstream), str(whole), at=clone.base)
+        clone.commit("Mine", mine, at=whole)
+        rewrite(clone, {"dir/one.txt": "upstream's\n", "dir/three.txt": "3\n", "dir/two.txt": None})
+        expected = clone.resync(*RUN, at=whole)
+        promised = clone.clone / ".git" / "objects" / "pack"
+        packs = len(list(promised.glob("*.promisor")))
+        planned = clone.resync("plan", "--json")
+        # One for the commits, one for all else; from a path everything comes at once.
+        assert len(list(promised.glob("*.promisor"))) <= packs + 2
+        done = clone.resync(*RUN)
+    verdicts = [(each["subject"], each["verdict"]) for each in expected.json["commits"]]
+    for each in (planned, done):
+        assert [(one["subject"], one["verdict"]) for one in each.json["commits"]] == verdicts, each
+    assert (done.code, clone.git("rev-parse", "HEAD^{tree}")) == (
+        expected.code,
+        clone.git("rev-parse", "HEAD^{tree}", at=whole),
+    )
+    assert clone.git("status", "--porcelain") == ""
+    assert clone.git("fsck", "--no-dangling") == ""
+
+
+@pytest.mark.state(49)
+def test_what_a_remote_does_not_serve(clone: World) -> None:
+    """It promised it once and has it no more: the words that say what to type, and nothing has changed."""
+    clone.git("config", "uploadpack.allowFilter", "true", at=clone.upstream)
+    with servers.over_http(clone) as url:
+        shutil.rmtree(clone.clone)
+        clone.git("clone", "-q", "--filter=blob:none", url, str(clone.clone), at=clone.base)
+        clone.commit("Mine", {"numbers.txt": "mine\n"})
+        rewrite(clone)
+        lost = clone.git("rev-parse", "main:numbers.txt", at=clone.upstream)
+        (clone.upstream / "objects" / lost[:2] / lost[2:]).unlink()
+        before = state(clone)
+        done = clone.resync(*RUN)
+    assert (done.code, done.json["error"]["kind"]) == (1, "missing-object"), done
+    assert done.json["hint"] == "git fetch --refetch --no-filter origin"
+    assert state(clone) == before
 
 
 @pytest.mark.state(50)

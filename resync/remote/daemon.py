@@ -1,0 +1,114 @@
+"""git:// with time-outs, and through the program that ``core.gitProxy`` names (git-config(1))."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from resync.errors import UsageError
+from resync.programs import ProgramFailed, Programs, quoted
+from resync.remote.address import DEFAULT_PORTS, Address
+from resync.remote.lines import Wish, lines
+from resync.remote.settings import Patience
+from resync.remote.ssh import Line
+
+if TYPE_CHECKING:
+    from dulwich.client import GitClient
+    from dulwich.config import StackedConfig
+
+
+class Wire:
+    """A connection to a daemon, as dulwich takes one."""
+
+    def __init__(self, address: Address, patience: Patience) -> None:
+        place = address.host, address.port or DEFAULT_PORTS["git"]
+        self._socket = socket.create_connection(place, patience.connect)
+        self._socket.settimeout(patience.idle)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+        self._unsaid = bytearray()
+
+    def read(self, size: int) -> bytes:
+        self._say()
+        return self._file.read(size)
+
+    def write(self, data: bytes) -> int:
+        self._unsaid += data
+        return len(data)
+
+    def _say(self) -> None:
+        """Say what was written: many small lines at once."""
+        if self._unsaid:
+            self._socket.sendall(self._unsaid)
+            self._unsaid.clear()
+
+    def can_read(self) -> bool:
+        """See ``Line.can_read``."""
+        return False
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._say()
+        self._file.close()
+        self._socket.close()
+
+    def no_more(self) -> None:
+        """Say that nothing more will be written."""
+        with suppress(OSError):
+            self._say()
+            self._socket.shutdown(socket.SHUT_WR)
+
+
+def git_proxy(config: StackedConfig, host: str) -> str | None:
+    """The program that ``core.gitProxy`` names for a host (``PROGRAM for DOMAIN``), None where none does."""
+    from resync.repository.config import values_of
+
+    for value in values_of(config, (b"core",), "gitProxy"):
+        program, found, domain = value.decode("utf-8", "surrogateescape").partition(" for ")
+        if not found or host == domain or host.endswith("." + domain):
+            return None if program == "none" else program
+    return None
+
+
+def daemon_client(
+    address: Address, proxy: str | None, programs: Programs, patience: Patience, wish: Wish
+) -> GitClient:
+    """dulwich's client for git://, over our connection or (``proxy``) a program in its place."""
+    from dulwich.client import TraditionalGitClient
+
+    class DaemonClient(TraditionalGitClient):
+        """git over a plain connection."""
+
+        def __init__(self) -> None:
+            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
+            self.peeled: dict[bytes, bytes] = {}
+
+        def _connect(
+            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
+        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
+            line = Wire(address, patience) if proxy is None else _by_program(proxy, address, programs)
+            protocol = lines(line, wish, self.peeled, line.no_more)
+            where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
+            # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
+            host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
+            self.protocol_version = 2
+            protocol.send_cmd(b"git-" + cmd, where, host)
+            return protocol, line.can_read, None
+
+    return DaemonClient()
+
+
+def _by_program(program: str, address: Address, programs: Programs) -> Line:
+    port = str(address.port or DEFAULT_PORTS["git"])
+    words = [os.fsencode(program), quoted(os.fsencode(address.host)), port.encode()]
+    try:
+        return Line(programs.talk(b" ".join(words)))
+    except ProgramFailed as failed:
+        raise UsageError(
+            "no-proxy-command",
+            f"The program of core.gitProxy, {program}, {failed}. Nothing was changed.",
+            "git config --show-origin --get-all core.gitProxy",
+        ) from None

@@ -1,0 +1,408 @@
+"""git's HTTP, spoken by dulwich over requests that are made and guarded here.
+
+dulwich's own client follows redirects anywhere, knows no credential helpers, reads the environment itself and
+waits as long as it takes. It leaves one method to whoever brings other requests, ``_http_request``.
+"""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urljoin
+
+from resync.errors import Refused, UsageError
+from resync.remote.address import Address, parse_address, without_secrets
+from resync.remote.credentials import Credentials
+from resync.remote.lines import Wish, refusal, with_tags
+from resync.remote.settings import HttpSettings, Patience
+from resync.remote.stored import Credential, from_netrc
+
+if TYPE_CHECKING:
+    import ssl
+
+    from dulwich.client import GitClient
+    from urllib3 import BaseHTTPResponse, PoolManager
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 20  # as many as git follows
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Login:
+    """A credential in use; ``found`` says that the helpers are to hear what became of it."""
+
+    credential: Credential
+    found: bool
+
+
+class Web:
+    """Requests to one remote: the connections, and who we are to whom.
+
+    A credential is of one origin (scheme, host and port) and goes nowhere else, wherever one is sent; nor do
+    the headers of ``http.extraHeader``, which are for the host that the remote is configured with.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        settings_for: Callable[[Address], HttpSettings],
+        credentials: Credentials,
+        patience: Patience,
+    ) -> None:
+        self._home = address
+        self._settings_for = settings_for
+        self._credentials = credentials
+        self._patience = patience
+        self._pools: dict[tuple[HttpSettings, Credential | None], PoolManager] = {}
+        self._logins: dict[tuple[str, str, int | None], _Login] = {}
+        self._proxy_logins: dict[str, Credential] = {}
+        self._follows = True
+        if address.password is not None:
+            self._logins[address.origin] = _Login(
+                credential=Credential(
+                    protocol=address.scheme,
+                    host=address.place,
+                    username=address.user or "",
+                    password=address.password,
+                ),
+                found=False,
+            )
+
+    def request(
+        self, url: str, headers: Mapping[str, str], data: bytes | None
+    ) -> tuple[BaseHTTPResponse, str]:
+        """Ask for ``url`` (with ``data``: a POST); the answer, whatever its status, and where it came from.
+
+        Credentials that are asked for are found, and redirects followed as ``http.followRedirects`` has it.
+        Raises ``Refused("authentication-failed")``, ``UsageError`` and urllib3's ``HTTPError``.
+        """
+        wanted = self._settings_for(self._named(url)).redirects
+        follows = wanted == "true" or (wanted == "initial" and self._follows)
+        self._follows = False
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._with_access(self._named(url), headers, data)
+            target = answer.headers.get("Location")
+            if answer.status not in _REDIRECTS or target is None or not follows:
+                return answer, url
+            answer.close()
+            # Where we are sent says nothing of who we are.
+            url = without_secrets(urljoin(url, target))
+            if parse_address(url).scheme not in ("http", "https"):
+                raise _wrong_way(f"{self._home.public} sends on to {url}, which is not HTTP")
+            if answer.status == 303:
+                data = None
+        raise _wrong_way(f"{self._home.public} sends on more than {_MOST_REDIRECTS} times")
+
+    def _named(self, url: str) -> Address:
+        """The address of a request; where it is at home, with the user's name that home was given with."""
+        found = parse_address(url)
+        if found.origin != self._home.origin or self._home.user is None:
+            return found
+        return parse_address(url.replace("://", f"://{quote(self._home.user, safe='')}@", 1))
+
+    # --- who we are -------------------------------------------------------------------------------------
+
+    def _with_access(
+        self, address: Address, headers: Mapping[str, str], data: bytes | None
+    ) -> BaseHTTPResponse:
+        """The answer to a request, made again with a credential for as long as there is another to try."""
+        while True:
+            login = self._logins.get(address.origin)
+            answer = self._by_proxy(address, headers, data)
+            if answer.status != 401:
+                if login is not None and login.found and answer.status < 400:
+                    self._credentials.approve(address, login.credential)
+                    self._logins[address.origin] = _Login(credential=login.credential, found=False)
+                return answer
+            schemes = [each.split(" ", 1)[0].lower() for each in answer.headers.getlist("WWW-Authenticate")]
+            answer.close()
+            self._logins[address.origin] = self._another(address, login, schemes)
+
+    def _another(self, address: Address, refused: _Login | None, schemes: list[str]) -> _Login:
+        """The next credential to try, where that which was tried (None: none) was refused."""
+        if schemes and not any("basic" in each for each in schemes):
+            raise Refused(
+                "authentication-failed",
+                f"{address.public} asks for a login by {', '.join(schemes)}, and resync knows only names and"
+                " passwords (basic). Nothing was changed.",
+                "git fetch, then resync --no-fetch",
+            )
+        if refused is None:
+            known = from_netrc(self._credentials.programs.env, self._credentials.wanted(address))
+            if known is not None:
+                return _Login(credential=known, found=False)
+        elif refused.found:
+            self._credentials.reject(address, refused.credential)
+        if refused is None or (
+            not refused.found and address.password is None and self._home.password is None
+        ):
+            found = self._credentials.find(address)
+            if found is not None:
+                return _Login(credential=found, found=True)
+        raise self._no_access(address.public, refused is not None)
+
+    def _by_proxy(self, address: Address, headers: Mapping[str, str], data: bytes | None) -> BaseHTTPResponse:
+        """The answer to a request, with a credential for the proxy if that asks for one."""
+        from urllib3.exceptions import ProxyError
+
+        proxy = self._settings_for(address).proxy
+        login = None if proxy is None else self._proxy_login(proxy)
+        tried = False
+        while True:
+            try:
+                answer = self._send(address, headers, data, login)
+            except ProxyError as error:
+                if "407" not in str(error) or proxy is None:
+                    raise
+            else:
+                if answer.status != 407 or proxy is None:
+                    return answer
+                answer.close()
+            if tried or login is not None:
+                raise self._no_access(without_secrets(proxy), True)
+            tried = True
+            login = self._credentials.find(_proxy_address(proxy))
+            if login is None:
+                raise self._no_access(without_secrets(proxy), False)
+            self._proxy_logins[proxy] = login
+
+    def _proxy_login(self, proxy: str) -> Credential | None:
+        known = self._proxy_logins.get(proxy)
+        address = _proxy_address(proxy)
+        if known is None and address.user is not None and address.password is not None:
+            known = Credential(
+                protocol=address.scheme, host=address.place, username=address.user, password=address.password
+            )
+        return known
+
+    def _no_access(self, url: str, refused: bool) -> Refused:
+        why = (
+            "the user name or password is wrong" if refused else "no user name and password are known for it"
+        )
+        said = "".join(f"; {each}" for each in dict.fromkeys(self._credentials.said))
+        return Refused(
+            "authentication-failed",
+            f"{url} does not let resync in: {why}{said}. Nothing was changed.",
+            "configure a credential helper (git help credentials), or git fetch, then resync --no-fetch",
+        )
+
+    # --- one request ------------------------------------------------------------------------------------
+
+    def _send(
+        self, address: Address, headers: Mapping[str, str], data: bytes | None, proxy_login: Credential | None
+    ) -> BaseHTTPResponse:
+        from urllib3 import HTTPHeaderDict
+        from urllib3.exceptions import ProtocolError
+
+        settings = self._settings_for(address)
+        lines = HTTPHeaderDict({"User-Agent": settings.user_agent or _user_agent(), "Pragma": "no-cache"})
+        lines.extend({"Accept-Encoding": "deflate, gzip", **headers})
+        if address.origin == self._home.origin:
+            for name, value in settings.headers:
+                lines.add(name, value)
+        login = self._logins.get(address.origin)
+        if login is not None:
+            lines["Authorization"] = _basic(login.credential)
+        pool = self._pool(settings, proxy_login)
+
+        def ask() -> BaseHTTPResponse:
+            return pool.request(
+                "GET" if data is None else "POST",
+                address.public,
+                body=data,
+                headers=lines,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+
+        try:
+            return ask()
+        except ProtocolError:
+            # A connection that was kept may have been closed by the other side at this very moment; what is
+            # asked for changes nothing there.
+            return ask()
+
+    def _pool(self, settings: HttpSettings, proxy_login: Credential | None) -> PoolManager:
+        found = self._pools.get((settings, proxy_login))
+        if found is None:
+            found = self._pools[settings, proxy_login] = _new_pool(settings, proxy_login, self._patience)
+        return found
+
+    def body(self, answer: BaseHTTPResponse, url: str) -> io.BufferedReader:
+        """The body of an answer, to be read as ``http.lowSpeedLimit`` allows it."""
+        return io.BufferedReader(_Body(answer, self._settings_for(parse_address(url))), _CHUNK)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for pool in self._pools.values():
+            pool.clear()
+
+
+def _wrong_way(what: str) -> UsageError:
+    return UsageError("unsupported-address", f"{what}. Nothing was changed.", "git remote -v")
+
+
+@cache
+def _user_agent() -> str:
+    from dulwich.client import default_user_agent_string
+
+    return default_user_agent_string()
+
+
+def _basic(login: Credential) -> str:
+    """RFC 7617, in UTF-8."""
+    text = f"{login.username}:{login.password}".encode("utf-8", "surrogateescape")
+    return f"Basic {b64encode(text).decode('ascii')}"
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer as it comes in; raises ``TimeoutError`` where it comes too slowly."""
+
+    def __init__(self, answer: BaseHTTPResponse, settings: HttpSettings) -> None:
+        self._answer = answer
+        self._span = settings.low_speed_time if settings.low_speed else 0
+        self._least = settings.low_speed * self._span
+        self._since, self._count = monotonic(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: bytearray | memoryview) -> int:  # type: ignore[override]
+        chunk = self._answer.read1(len(into), decode_content=True)
+        into[: len(chunk)] = chunk
+        if self._span:
+            self._count += len(chunk)
+            now = monotonic()
+            if now - self._since >= self._span:
+                if self._count < self._least:
+                    raise TimeoutError(f"fewer than {self._least} bytes in {self._span} seconds")
+                self._since, self._count = now, 0
+        return len(chunk)
+
+
+def _new_pool(settings: HttpSettings, proxy_login: Credential | None, patience: Patience) -> PoolManager:
+    from urllib3 import PoolManager, ProxyManager, Timeout
+
+    idle = patience.idle
+    if settings.low_speed and settings.low_speed_time:
+        idle = min(idle, settings.low_speed_time)
+    options: dict[str, Any] = {
+        "timeout": Timeout(connect=patience.connect, read=idle),
+        "ssl_context": _tls(settings),
+    }
+    if settings.proxy is None:
+        return PoolManager(**options)
+    proxy = _proxy_address(settings.proxy)
+    login = {}
+    if proxy_login is not None:
+        login = {"proxy-authorization": _basic(proxy_login)}
+    return ProxyManager(f"{proxy.scheme}://{proxy.place}", proxy_headers=login, **options)
+
+
+def _proxy_address(proxy: str) -> Address:
+    scheme = proxy.partition("://")[0].lower()
+    if scheme in ("http", "https"):
+        return parse_address(proxy)
+    raise UsageError(
+        "unsupported-proxy",
+        f"resync cannot use the proxy {without_secrets(proxy)}: it knows proxies of HTTP only."
+        " Nothing was changed.",
+        "git config --show-origin --get-regexp proxy, or git fetch, then resync --no-fetch",
+    )
+
+
+def _tls(settings: HttpSettings) -> ssl.SSLContext:
+    import ssl
+
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    try:
+        if not settings.verify:
+            import urllib3
+
+            # Who turns it off has said so already.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif settings.ca_file or settings.ca_folder:
+            context.load_verify_locations(settings.ca_file, settings.ca_folder)
+        else:
+            context.load_default_certs()
+        if settings.certificate:
+            context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
+    except (OSError, ValueError) as error:
+        names = [settings.ca_file, settings.ca_folder, settings.certificate, settings.key]
+        files = ", ".join(name for name in names if name)
+        raise UsageError(
+            "bad-config",
+            f"The certificates that git's configuration names ({files}) cannot be read ({error})."
+            " Nothing was changed.",
+            "git config --show-origin --get-regexp '^http\\..*ssl'",
+        ) from None
+    return context
+
+
+def _no_password() -> str:
+    """OpenSSL would ask for it on the terminal, if there is one or not."""
+    raise ValueError("a key with a password is not supported")
+
+
+def http_client(web: Web, url: str, wish: Wish) -> GitClient:
+    """dulwich's client for HTTP, with our requests."""
+    from dulwich.client import AbstractHttpGitClient
+    from dulwich.errors import GitProtocolError, NotGitRepository
+
+    class HttpClient(AbstractHttpGitClient):
+        """git over HTTP."""
+
+        def __init__(self) -> None:
+            super().__init__(url, thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
+            self.peeled: dict[bytes, bytes] = {}
+
+        def _discover_references(self, *arguments: Any, **named: Any) -> Any:
+            found = super()._discover_references(*arguments, **named)
+            self.peeled |= found[4]  # type: ignore[arg-type]
+            return found
+
+        def _smart_request(self, service: str, url: str, data: Any) -> Any:
+            request = with_tags(data) if wish.tags and isinstance(data, bytes) else data
+            read: Any
+            answer, read = super()._smart_request(service, url, request)
+            # It is the method of a body of ours (see below). Who refuses says so in the first line.
+            refused = refusal(read.__self__.peek(_CHUNK))
+            if refused is not None:
+                answer.close()
+                raise GitProtocolError(refused)
+            return answer, read
+
+        def _http_request(
+            self,
+            url: str,
+            headers: dict[str, str] | None = None,
+            data: Any = None,
+            raise_for_status: bool = True,
+        ) -> tuple[Any, Callable[[int], bytes]]:
+            body = data if data is None or isinstance(data, bytes) else b"".join(data)
+            answer: Any
+            answer, place = web.request(url, headers or {}, body)
+            if raise_for_status and answer.status != 200:
+                answer.close()
+                if answer.status in (404, 410):
+                    raise NotGitRepository(f"there is no repository at {without_secrets(url)}")
+                raise GitProtocolError(f"it answers with status {answer.status}")
+            answer.content_type = answer.headers.get("Content-Type")
+            answer.redirect_location = place if place != url else ""
+            return answer, web.body(answer, place).read
+
+        def close(self) -> None:
+            web.close()
+
+    return HttpClient()

@@ -1,0 +1,146 @@
+"""Which ssh is started, and with what: a program that writes its arguments down stands in for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resync.errors import Busy, ResyncError, UsageError
+from tests.conftest import World, needs_git
+from tests.servers import ask
+
+pytestmark = needs_git
+
+QUIET = ["-o", "SendEnv=GIT_PROTOCOL", "-o", "BatchMode=yes"]
+COMMAND = "git-upload-pack '/a/it'\\''s.git'"
+
+
+def stand_in(world: World, name: str, status: int = 255) -> Path:
+    """A program that notes its arguments and part of its environment, and ends with a word on its error."""
+    path = world.base / name
+    path.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        f"with open({str(world.base / 'started')!r}, 'a') as file:\n"
+        "    json.dump([sys.argv[1:], os.environ.get('GIT_PROTOCOL'), 'SSH_ASKPASS' in os.environ], file)\n"
+        "    file.write('\\n')\n"
+        "sys.stderr.write('no route to that host\\n')\n"
+        f"sys.exit(0 if '-G' in sys.argv else {status})\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def started(world: World) -> list[tuple[list[str], str | None, bool]]:
+    return [tuple(json.loads(line)) for line in (world.base / "started").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "env", "arguments"),
+    [
+        ("ssh", {"core.sshCommand": "{} -F x"}, {}, ["-F", "x", *QUIET, "-p", "2222"]),
+        ("ssh", {}, {"GIT_SSH_COMMAND": "{} -i 'a b'"}, ["-i", "a b", *QUIET, "-p", "2222"]),
+        ("ssh", {}, {"GIT_SSH": "{}"}, [*QUIET, "-p", "2222"]),
+        ("ssh", {"core.sshCommand": "{} one"}, {"GIT_SSH": "/none"}, ["one", *QUIET, "-p", "2222"]),
+        ("plink", {"core.sshCommand": "{}"}, {}, ["-batch", "-P", "2222"]),
+        ("tortoiseplink", {"core.sshCommand": "{}"}, {}, ["-batch", "-P", "2222"]),
+        ("ssh", {"core.sshCommand": "{}", "ssh.variant": "plink"}, {}, ["-batch", "-P", "2222"]),
+        ("ssh", {"core.sshCommand": "{}"}, {"GIT_SSH_VARIANT": "putty"}, ["-batch", "-P", "2222"]),
+    ],
+)
+def test_how_it_is_called(
+    rewritten_world: World, name: str, config: dict[str, str], env: dict[str, str], arguments: list[str]
+) -> None:
+    world = rewritten_world
+    program = str(stand_in(world, name))
+    for key, value in config.items():
+        world.git("config", key, value.format(program))
+    world.git("config", "remote.origin.url", "ssh://me@example.com:2222/a/it's.git")
+    with pytest.raises(Busy) as error:
+        ask(world, {"SSH_ASKPASS": "/none", **{key: value.format(program) for key, value in env.items()}})
+    assert "no route to that host" in error.value.message
+    protocol = "version=2" if "BatchMode=yes" in arguments else None
+    assert started(world) == [([*arguments, "me@example.com", COMMAND], protocol, False)]
+
+
+def test_an_ssh_of_another_name(rewritten_world: World) -> None:
+    """It is asked for its configuration, as git asks: OpenSSH has one to tell."""
+    world = rewritten_world
+    world.git("config", "core.sshCommand", str(stand_in(world, "my-ssh")))
+    world.git("config", "remote.origin.url", "example.com:a/it's.git")
+    with pytest.raises(Busy):
+        ask(world)
+    command = COMMAND.replace("'/a", "'a")
+    assert [arguments for arguments, _, _ in started(world)] == [
+        ["-G", "example.com"],
+        [*QUIET, "example.com", command],
+    ]
+
+
+def test_one_that_takes_no_port(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("config", "core.sshCommand", str(stand_in(world, "ssh")))
+    world.git("config", "ssh.variant", "simple")
+    world.git("config", "remote.origin.url", "ssh://example.com:2222/x")
+    with pytest.raises(UsageError) as error:
+        ask(world)
+    assert error.value.kind == "no-port"
+    assert not (world.base / "started").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://-oProxyCommand=x/y",
+        "ssh://-x@example.com/y",
+        "-oProxy=x:y",
+        "example.com:-x",
+        "ext::ssh x",
+    ],
+)
+def test_no_option_gets_through(rewritten_world: World, url: str) -> None:
+    """Neither as it stands nor by way of url.<base>.insteadOf."""
+    world = rewritten_world
+    world.git("config", "core.sshCommand", str(stand_in(world, "ssh")))
+    for address in (url, "short:x"):
+        world.git("config", "remote.origin.url", address)
+        world.git("config", f"url.{url}.insteadOf", "short:x")
+        with pytest.raises(UsageError):
+            ask(world)
+    assert not (world.base / "started").exists()
+
+
+def test_an_ssh_that_hangs_or_is_not_there(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("config", "remote.origin.url", "ssh://example.com/x")
+    world.git("config", "resync.networkTimeout", "1")
+    hangs = world.base / "ssh"
+    hangs.write_text(f"#!/bin/sh\necho $$ > {world.base}/pid\nexec sleep 60\n")
+    hangs.chmod(0o755)
+    world.git("config", "core.sshCommand", str(hangs))
+    with pytest.raises(Busy):
+        ask(world)
+    # Killed, whether or not somebody has collected what is left of it.
+    pid = (world.base / "pid").read_text().strip()
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False
+    ).stdout
+    assert state.strip()[:1] in ("", "Z")
+    world.git("config", "--unset", "core.sshCommand")
+    with pytest.raises(ResyncError) as error:
+        ask(world, {"GIT_SSH": "/nowhere/ssh"})
+    assert error.value.kind == "no-ssh"
+
+
+def test_the_longest_instead_of(rewritten_world: World) -> None:
+    """url.<base>.pushInsteadOf is for pushing."""
+    world = rewritten_world
+    up = str(world.upstream)
+    world.git("config", "remote.origin.url", "short:up.git")
+    world.git("config", "url./nowhere/.insteadOf", "sh")
+    world.git("config", f"url.{world.base}/.insteadOf", "short:")
+    world.git("config", "url./nowhere/.pushInsteadOf", "short:up")
+    assert ask(world).tip == world.git("rev-parse", "main", at=Path(up)).encode()
