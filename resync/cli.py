@@ -170,7 +170,7 @@ def _dispatch(
             return _look_back(session, options)
         case "rescue":
             return _rescue(session, options)
-    from resync.commands import moving
+    from resync.commands import moving, sitting
 
     match options.command:
         case "plan":
@@ -178,8 +178,6 @@ def _dispatch(
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
         case "skip":
-            from resync.commands import sitting
-
             return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
@@ -224,9 +222,7 @@ def _register(root: str) -> None:
 def _look_back(session: Session, options: argparse.Namespace) -> ExitCode:
     from resync.commands import past
 
-    if options.command == "status":
-        return past.status(session)
-    return past.log(session, options.run)
+    return past.status(session) if options.command == "status" else past.log(session, options.run)
 
 
 def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
@@ -476,8 +472,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--on-conflict",
         choices=CONFLICT_POLICIES,
-        help="park (the default): go on with the next commit, and move a branch of --branch although some of"
-        " its commits do not carry over; stop: halt at the first conflict, for you to resolve it",
+        help="park (default): go on, and move a branch of --branch in part; stop: halt, for you to resolve",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 

@@ -175,9 +175,10 @@ class Journals:
             raise _unreadable(run, str(error)) from None
         return Journal(plan=plan, folder=folder, state=state)
 
-    def entries(self) -> list[Entry]:
-        """The runs of this working tree, oldest first."""
-        return [entry for entry in self.everywhere() if entry.worktree == self._worktree]
+    def entries(self, everywhere: Iterable[Entry] | None = None) -> list[Entry]:
+        """The runs of this working tree, oldest first; ``everywhere`` are all runs, where these are read."""
+        found = self.everywhere() if everywhere is None else everywhere
+        return [entry for entry in found if entry.worktree == self._worktree]
 
     def newest_first(self) -> Iterator[Journal]:
         """Every run of this working tree from the newest on, read as far as the caller goes."""
@@ -208,9 +209,11 @@ class Journals:
             return [self.load(run)]
         return [self.load(entry.run) for entry in entries if entry.sitting == whole]
 
-    def unfinished(self) -> Journal | None:
-        """The run that was interrupted while it changed things in this working tree, if any."""
-        names = [entry.run for entry in self.entries() if entry.state == "switching"]
+    def unfinished(self, entries: Iterable[Entry] | None = None) -> Journal | None:
+        """The run that was interrupted while it changed things in this working tree, if any; ``entries`` are
+        its runs where somebody has read them just now."""
+        known = self.entries() if entries is None else entries
+        names = [entry.run for entry in known if entry.state == "switching"]
         return self.load(names[-1]) if names else None
 
     def stands(self, entry: Entry) -> bool:

@@ -124,7 +124,13 @@ def stop_at_conflict(
     left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
     picked = pick(objects, tip, left, options, committer)
     waits = [
-        replace(each, verdict="parked", new_oid=None, reason=each.reason or "the run stops before it")
+        replace(
+            each,
+            verdict="parked",
+            new_oid=None,
+            new_change_id=None,
+            reason=each.reason or "the run stops before it",
+        )
         if each.oid in left
         else each
         for each in rest

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from resync import rescue as rescues
 from resync.history import authorship, open_history
-from resync.journal import Journal, Journals
+from resync.journal import Entry, Journal, Journals
 from resync.model import BranchMove, Head, LocalCommit, LocalFile, Oid, ParkedEdits, Plan, RefName, TreePath
 from resync.repository import Repository
 from resync.rescue import RescueBranch
@@ -50,7 +50,7 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     """The parked work that waits, of the newest run first."""
     found = []
     finished = list(journals.finished())
-    settled = _Settled(journals, [entry.run for entry, stands in finished if stands and entry.sitting])
+    settled = _Settled(journals, [entry for entry, stands in finished if stands and entry.sitting])
     for entry, stands in finished:
         if not stands or not entry.waits:
             continue
@@ -64,13 +64,13 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         upstream = plan.upstream.new_tip if plan.upstream is not None else None
         head = plan.head.branch or RefName(b"HEAD")
         missing = _missing(repository, head, upstream or plan.new_tip, plan.commits)
-        commits = tuple(each for each in missing if each.oid not in settled.commits)
+        commits = tuple(each for each in missing if not settled.has(each, entry))
         others = tuple(
             (each.short_name, commit)
             for each in plan.branches
             if each.moves
             for commit in _missing(repository, each.name, upstream or each.new_tip, each.commits)
-            if commit.oid not in settled.commits
+            if not settled.has(commit, entry)
         )
         branches = tuple(
             each
@@ -119,24 +119,22 @@ def parked_on(
 
 
 class _Settled:
-    """What people have dealt with in the sittings that these runs are parts of: commits, and edits each with
-    the run that parked it."""
+    """What people have dealt with in sittings, whose finished runs are ``entries``: commits, and edits each
+    with the run that parked it."""
 
-    def __init__(self, journals: Journals, runs: list[str]) -> None:
-        plans = [journals.load(run, steps=False).plan for run in runs]
-        self.commits = {
-            commit.oid
-            for plan in plans
-            for commit in plan.commits
-            if commit.verdict in ("reapplied", "became-empty")
-        }
-        self.edits = {
-            (edits.run, path)
-            for plan in plans
-            if plan.sitting is not None
-            for edits in plan.sitting.settled
-            for path in edits.paths
-        }
+    def __init__(self, journals: Journals, entries: list[Entry]) -> None:
+        self._commits: dict[Oid, int] = {}
+        self.edits: set[tuple[str, TreePath]] = set()
+        for entry in sorted(entries, key=lambda entry: entry.number):
+            plan = journals.load(entry.run, steps=False).plan
+            done = [each.oid for each in plan.commits if each.verdict in ("reapplied", "became-empty")]
+            self._commits.update(dict.fromkeys(done, entry.number))
+            settled = plan.sitting.settled if plan.sitting is not None else ()
+            self.edits.update((edits.run, path) for edits in settled for path in edits.paths)
+
+    def has(self, commit: LocalCommit, parked_by: Entry) -> bool:
+        """Whether a commit was dealt with after that run had parked it."""
+        return self._commits.get(commit.oid, 0) > parked_by.number
 
 
 def _standing(repository: Repository, plan: Plan) -> RescueBranch | None:

@@ -315,6 +315,20 @@ def test_resolved_to_nothing(parked: World) -> None:
     assert [each["subject"] for each in waiting["commits"]] == ["Set one"]
 
 
+def test_what_is_parked_again_waits_again(parked: World) -> None:
+    """A commit that was finished once, and taken back with the run that had parked it."""
+    world = parked
+    (first,) = step(world, "status", code=3).json["waiting"]
+    step(world, code=4)
+    resolve(world, "numbers.txt", MINE)
+    step(world, code=4)
+    step(world, "skip", code=3)
+    step(world, "undo", first["run"], "--yes", "--discard-newer", code=3)
+    again = step(world, "run", "--yes", "--redo", "--dirty", "park", code=3).json["run"]
+    waiting = {each["run"]: each["commits"] for each in step(world, "status", code=3).json["waiting"]}
+    assert waiting[again] == first["commits"]
+
+
 def test_elsewhere_meanwhile(parked: World) -> None:
     world = parked
     step(world, code=4)
@@ -325,6 +339,42 @@ def test_elsewhere_meanwhile(parked: World) -> None:
     world.git("checkout", "-q", "main")
     step(world, "abort", code=0)
     check_edits(world)
+
+
+def test_in_a_linked_working_tree(parked: World) -> None:
+    """Its HEAD, index, pick and message are its own, and the sitting is no other's."""
+    world = parked
+    world.git("checkout", "-q", "-f", "--detach")
+    world.git("worktree", "add", "-q", str(world.base / "linked"), "main")
+    linked = World(base=world.base, upstream=world.upstream, clone=world.base / "linked", env=world.env)
+    # That run was made elsewhere, so nothing of it waits here.
+    assert step(linked, code=1).json["error"]["kind"] == "nothing-interrupted"
+    world.git("update-ref", "refs/remotes/origin/main", "main~1")
+    linked.git("reset", "-q", "--hard", "rescue/main-20160419T190232Z~1")
+    expected = world.git("rev-parse", "main", at=world.upstream)
+    step(linked, "run", "--yes", "--old-tip", "main~3", "--expect", expected, code=3)
+    step(linked, code=4)
+    folder = Path(linked.git("rev-parse", "--absolute-git-dir"))
+    assert (folder / "CHERRY_PICK_HEAD").exists()
+    assert (folder / "MERGE_MSG").exists()
+    assert not (world.clone / ".git" / "CHERRY_PICK_HEAD").exists()
+    assert inside(world, "status", "--json").json["sitting"] is None
+    resolve(linked, "numbers.txt", MINE)
+    assert step(linked, code=4).json["sitting"]["subject"] == "Set one"
+    step(linked, "abort", code=0)
+
+
+def test_with_head_detached(before_the_run: World) -> None:
+    world = before_the_run
+    world.git("checkout", "-q", "--detach")
+    step(world, "run", "--yes", "--dirty", "park", "--upstream", "origin/main", code=3)
+    step(world, code=4)
+    resolve(world, "numbers.txt", MINE)
+    step(world, code=4)
+    resolve(world, "etc/tool.conf", SET)
+    step(world, code=3)  # the branch itself still waits
+    check_finished(world)
+    assert world.git("rev-parse", "--symbolic-full-name", "HEAD") == "HEAD"
 
 
 # --- what else follows from a commit ----------------------------------------------------------------------

@@ -62,7 +62,8 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
                 console.lines(text.hold_lines(held))
             else:
                 console.lines([f"To see what would become of your work: {hint}"])
-        console.important(waiting_lines(left_over, session))
+        if error is None or error.kind != "stopped-at-conflict":
+            console.important(waiting_lines(left_over, session))
         if error is not None:
             console.error(text.error_lines(error, console.paint))
         more: dict[str, Any] = (

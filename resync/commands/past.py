@@ -36,9 +36,9 @@ def status(session: Session) -> ExitCode:
             code, hint = ExitCode.OK, ""
         if held is not None:
             console.lines(text.hold_lines(held))
-        console.important(
-            islice(waiting_lines(left_over, session), 0 if code == ExitCode.UNFINISHED else 1, None)
-        )
+        if sitting is None:
+            start = 0 if code == ExitCode.UNFINISHED else 1
+            console.important(islice(waiting_lines(left_over, session), start, None))
         console.document(
             data.document(
                 "status",

@@ -156,10 +156,12 @@ def paused(journals: Journals, entry: Entry) -> Unfinished:
 def stopped(journals: Journals) -> Unfinished | None:
     """What every command has to say where a run was interrupted, or was killed before it changed anything, or
     has stopped at a conflict."""
-    unfinished = journals.unfinished()
+    everywhere = journals.everywhere()  # read once: it is asked in every command
+    entries = journals.entries(everywhere)
+    unfinished = journals.unfinished(entries)
     if unfinished is not None:
         return interrupted(unfinished)
-    if journals.everywhere("planned"):
+    if any(entry.state == "planned" for entry in everywhere):
         try:
             with RunLock(journals.folder, patience=0):
                 return Unfinished(
@@ -170,7 +172,7 @@ def stopped(journals: Journals) -> Unfinished | None:
                 )
         except Busy:
             return None  # it is at work just now
-    sitting = journals.sitting()
+    sitting = journals.sitting(entries)
     return paused(journals, sitting) if sitting is not None else None
 
 

@@ -348,6 +348,9 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
         yield f"  look at {shown(path)}    # a FIFO, socket or device was there; it is now {shown(place)}"
     for path in waiting.left:
         yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
+    edits = [file for file in waiting.files if file.state in ("staged", "unstaged")]
+    if edits or any(commit.verdict == "parked" for commit in waiting.commits):
+        yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
         yield f"  {_pick(commit)}    # {shown(commit.subject)}"
     for other, commit in waiting.others:
@@ -383,6 +386,8 @@ def hold_lines(held: Plan) -> Iterator[str]:
 
 def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
+    if plan.sitting is not None and plan.sitting.open:
+        return  # abort is the word then
     if plan.undoes is not None:
         yield "To take this undo back: resync undo"
     elif plan.recorded:
@@ -400,6 +405,8 @@ def journal_headline(journal: Journal, paint: Paint) -> str:
         if plan.undoes is not None
         else f"{count(len(plan.commits), 'commit')} of yours"
     )
+    if plan.sitting is not None and plan.upstream is None:
+        what = f"{count(len(plan.commits), 'commit')} finished, of what was parked"
     moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
     state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
     return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.crashes.asked import Lost, Place, ask, listed
@@ -146,6 +146,11 @@ def _checkout(place: Place, top: Path, refs: Mapping[bytes, bytes]) -> Checkout:
         entries=tuple(_entries(listed(place, top))),
         files={str(path): (path.lstat().st_mode, data) for path, data in _files(inside)},
     )
+
+
+def without(known: State, name: bytes) -> State:
+    """The same but for one ref."""
+    return replace(known, refs=tuple(each for each in known.refs if not each.startswith(name + b" ")))
 
 
 def difference(wanted: State, found: State) -> str:

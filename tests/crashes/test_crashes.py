@@ -42,7 +42,15 @@ def check(swept: Swept, ends: int) -> None:
 @needs_strace
 @pytest.mark.parametrize(
     ("name", "ends"),
-    [("conflicts", 6), ("undo of branches", 3), ("continue at 60%", 3), ("abort at 60%", 3)],
+    [
+        ("conflicts", 6),
+        ("undo of branches", 3),
+        ("continue at 60%", 3),
+        ("abort at 60%", 3),
+        ("begin to resolve", 2),
+        ("resolved", 3),
+        ("given up", 2),
+    ],
 )
 def test_killed(stage: Stage, name: str, ends: int) -> None:
     check(kill.sweep(stage, stage.prepare(named(name)), Sample(at_most=ends)), ends)
