@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
 _EPILOG = """\
 exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 wrong usage; 3 something
-waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
-130 Ctrl-C"""
+waits for you; 4 a run was interrupted or stopped at a conflict; 5 a run is due (check and plan); 70 a bug;
+75 busy or network; 130 Ctrl-C"""
 
 # Options whose value is the next word, so that a value is not taken for a command.
 _WITH_VALUE = (
@@ -57,8 +57,9 @@ _COMMANDS = {
     "check": "was the upstream branch rewritten?",
     "plan": "what run would do, in full; changes nothing",
     "status": "where an unfinished run or parked work stands",
-    "continue": "finish an interrupted run",
-    "abort": "take an interrupted run back",
+    "continue": "finish an interrupted run; else take the next of what is parked, or go on with it",
+    "skip": "leave the commit that you are resolving parked and go on",
+    "abort": "take back an interrupted run, or all that you have resolved",
     "undo": "everything back as it was before a run",
     "log": "past runs, and what each did",
     "rescue": "rescue branches and what they keep",
@@ -183,6 +184,10 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
             return moving.plan(session, _request(options))
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
+        case "skip":
+            from resync.commands import sitting
+
+            return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
     return moving.run(session, _request(options))
@@ -439,7 +444,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--on-conflict",
         choices=CONFLICT_POLICIES,
-        help="park: move a branch of --branch although some of its commits do not carry over",
+        help="park (the default): go on with the next commit, and move a branch of --branch although some of"
+        " its commits do not carry over; stop: halt at the first conflict, for you to resolve it",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from resync.checkout import merge_options_at
 from resync.errors import Refused
-from resync.history import History, change_id, open_history, patch_id, tree_changes
+from resync.history import History, authorship, change_id, open_history, patch_id, tree_changes
 from resync.journal import Journals
 from resync.merge import MergeOptions, merge_trees
-from resync.merge.rerere import Recording, conflicted_texts, normalise, resolutions
+from resync.merge.recordings import Recording
+from resync.merge.rerere import conflicted_texts, normalise, resolutions
 from resync.model import Commit, Conflict, LocalCommit, MergeResult, Oid, Plan, RefName, TreePath
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
@@ -133,7 +134,6 @@ class _Collector:
         self._repository = repository
         self._objects = repository.objects
         self._settings = settings
-        self._recordings = Resolutions(repository).recordings
         base = plan.upstream.new_tip if plan.upstream is not None else None
         self._base = base or plan.new_tip
         self._standing = _standing(repository, plan, self._base)
@@ -144,7 +144,7 @@ class _Collector:
         if parked.merge:
             return {}, dict.fromkeys(parked.conflicts, "it is a merge, which is resolved in other ways")
         commit = self._objects.commit(parked.oid)
-        made = parked.new_oid or self._made.get((commit.author, commit.subject))
+        made = parked.new_oid or self._made.get(authorship(commit))
         if made is not None:
             new = self._objects.commit(made)
             merged, options = self._merge(commit, new.parents[0])
@@ -195,7 +195,7 @@ class _Collector:
         return self._objects.blob(entry.oid)
 
     def _as_recorded(self, conflict: Conflict, options: MergeOptions) -> bytes | str:
-        blobs = resolutions(self._objects, conflict, options, self._recordings) if self._recordings else ()
+        blobs = resolutions(self._objects, conflict, options)
         if len(blobs) > 1:
             return "it was resolved in several ways"
         return self._objects.blob(blobs[0]) if blobs else "nobody has resolved it yet"
@@ -223,8 +223,8 @@ def _standing(repository: Repository, plan: Plan, base: Oid) -> dict[Oid, Oid]:
 
 
 def _made_since(repository: Repository, plan: Plan, base: Oid) -> Mapping[tuple[bytes, bytes], Oid]:
-    """The commits on the run's branches above its new base, by author (with the date) and subject: a pick
-    keeps these, whatever its conflicts were resolved to."""
+    """The commits on the run's branches above its new base, by what a pick keeps of a commit, whatever its
+    conflicts were resolved to."""
     names = [plan.head.branch or RefName(b"HEAD"), *(each.name for each in plan.branches)]
     tips = [tip for tip in map(repository.ref, names) if tip is not None]
     history = open_history(repository)
@@ -233,7 +233,7 @@ def _made_since(repository: Repository, plan: Plan, base: Oid) -> Mapping[tuple[
     found: dict[tuple[bytes, bytes], list[Oid]] = {}
     for commit in map(repository.objects.commit, since):
         if commit.oid not in known and len(commit.parents) == 1:
-            found.setdefault((commit.author, commit.subject), []).append(commit.oid)
+            found.setdefault(authorship(commit), []).append(commit.oid)
     # Of several, as a script may make them, nobody can say which it is.
     return {key: oids[0] for key, oids in found.items() if len(oids) == 1}
 

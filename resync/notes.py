@@ -25,6 +25,7 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
+    SetMessage,
     Step,
     Switch,
     TreeEntry,
@@ -92,7 +93,7 @@ def _step(step: Step, updates: Sequence[RefUpdate], run: str) -> Step:
         case MoveRefs():
             others = (each for each in step.updates if not each.name.startswith(NOTES))
             return replace(step, updates=(*others, *updates))
-        case Switch():
+        case Switch() | SetMessage():
             return step
 
 

@@ -189,11 +189,11 @@ def unusable(seen: Observation) -> Refused | None:
     if upstream.kind == "deleted":
         tag = _ended_by(seen)
         announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "" if tag else "wait for it to come back, or "
+        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}name where to go: resync run --upstream {_likeliest(upstream)}",
+            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
         )
     if upstream.kind == "unknown":
         return Doubt(

@@ -5,20 +5,19 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
-from resync.carry import Carried, carry
+from resync.carry import carry
 from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
-from resync.history import tree_changes
 from resync.journal import Journals
+from resync.jump import jump
 from resync.merge import MergeOptions
 from resync.model import (
-    MODE_GITLINK,
     BranchMove,
     InTheWay,
     LocalFile,
@@ -28,32 +27,24 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
-    TreeEntry,
-    TreePath,
     Upstream,
 )
 from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
-from resync.repository import Objects, Repository
+from resync.repository import Repository
 from resync.request import Caller, Request
-from resync.resolutions import Resolutions
 from resync.signing import promised
+from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
-from resync.worktree.access import with_access
 from resync.worktree.filters import Filters
-from resync.worktree.form import DiskForm
-from resync.worktree.names import check_collisions, check_paths, folds
 from resync.worktree.settings import WorktreeSettings
-from resync.worktree.untracked import find_untracked, untracked_in_the_way
-
-_MOST_FILES = 1_000_000
-"""As many files may change in one run: twice what the largest public repositories hold."""
+from resync.worktree.untracked import find_untracked
 
 
 def rehearse(
@@ -180,7 +171,7 @@ def _refuse_edits(plan: Plan, request: Request) -> None:
             f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
             "commit them, or allow: --dirty restore",
         )
-    parked = [each for each in plan.files if each.verdict == "parked"]
+    parked = [each for each in plan.files if each.verdict in ("parked", "set-aside")]
     if request.dirty != "park" and request.unattended and parked:
         raise Refused(
             "would-park",
@@ -297,28 +288,21 @@ def _plan_of_move(
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
+    old_tree, edits = objects.commit(head.tip).tree, checkout.changes
+    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
+    if stop is not None:
+        replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
+        carried, edits = stop.carried, ()
+    else:
+        carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options)
     new_tree = objects.commit(replayed.tip).tree
-    carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
-    form = DiskForm(
-        objects,
-        repository.root,
-        checkout.index,
-        checkout.index_mtime_ns,
-        checkout.changes,
-        carried.new_worktree,
-        settings,
-        filters,
-    )
-    on_disk, targets = _compare(objects, carried, form)
-    _check_names(repository, carried, targets, settings)
-    in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
+    landing = jump(repository, checkout, carried, settings, filters)
+    in_the_way = landing.in_the_way
     bystanders: tuple[InTheWay, ...] = ()
     if request.include_untracked:
         known = {each.path for each in in_the_way}
         untracked = find_untracked(objects, repository.root, checkout.index, settings)
         bystanders = tuple(each for each in untracked if each.path not in known)
-    switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
-    switch = replace(switch, files=with_access(repository.root, switch.files))
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -327,13 +311,21 @@ def _plan_of_move(
         upstream=seen.upstream,
         commits=replayed.commits,
         files=(
-            *planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
+            *planning.local_files(objects, carried, new_tree, edits, in_the_way, landing.to_disk),
+            *(planning.set_aside(checkout.changes) if stop is not None else ()),
             *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
         ),
         rescue=None,
-        steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip, branches))),
+        steps=(
+            landing.switch,
+            MoveRefs(
+                updates=(*_updates(repository, seen, replayed.tip, branches), *(stop.pick if stop else ()))
+            ),
+            *(stop.messages if stop is not None else ()),
+        ),
         notes=filters.notes,
         branches=branches,
+        sitting=stop.sitting if stop is not None else None,
     )
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
@@ -383,7 +375,6 @@ def _replay(
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
         renew=request.change_id == "new",
-        recordings=Resolutions(repository).recordings,
     )
 
 
@@ -393,47 +384,6 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
         return frozenset()
     beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
     return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
-
-
-def _check_names(
-    repository: Repository, carried: Carried, targets: Mapping[TreePath, int], settings: WorktreeSettings
-) -> None:
-    """Refuse new paths that must not be, before anything is looked for there: they may lead elsewhere."""
-    check_paths(repository.root, targets.items())
-    if targets and folds(settings):
-        everything = tree_changes(repository.objects, None, carried.new_worktree)
-        check_collisions(targets, (path for path, _, _ in everything), settings)
-
-
-def _compare(
-    objects: Objects, carried: Carried, form: DiskForm
-) -> tuple[dict[TreePath, TreeEntry | None], dict[TreePath, int]]:
-    """What stands on disk at each tracked path that changes, and the paths (with their new modes) that have
-    no file of ours on disk."""
-    on_disk: dict[TreePath, TreeEntry | None] = {}
-    targets: dict[TreePath, int] = {}
-    for number, (path, old, new) in enumerate(tree_changes(objects, carried.worktree, carried.new_worktree)):
-        if number >= _MOST_FILES:
-            raise _too_many_files()
-        was_submodule = old is not None and old.mode == MODE_GITLINK
-        if new is not None and new.mode == MODE_GITLINK and (was_submodule or form.is_repository(path)):
-            # Its folder is there; what it has checked out is its owner's to update, as with git.
-            on_disk[path] = new
-        elif old is not None:
-            on_disk[path] = form.before(path)
-        holds_more = was_submodule and new is not None and new.mode != MODE_GITLINK
-        if new is not None and (on_disk.get(path) is None or holds_more):
-            targets[path] = new.mode
-    return on_disk, targets
-
-
-def _too_many_files() -> Refused:
-    return Refused(
-        "too-many-files",
-        f"More than {_MOST_FILES:,} files would change. A few small trees can describe more files than any"
-        " disk holds. Nothing was changed.",
-        "do not use this upstream before somebody has looked at it",
-    )
 
 
 def _updates(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.merge.rerere import Recordings, resolutions
+from resync.merge.rerere import resolutions
 from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.repository.objects import COMMIT
@@ -56,7 +56,6 @@ def replay(
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
-    recordings: Recordings | None = None,
     renew: bool = False,
 ) -> tuple[Replay, ...]:
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
@@ -65,12 +64,12 @@ def replay(
     ``committer`` is the header value of the new commits. What came in through merges of other people's
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. Where a commit conflicts, ``recordings`` are asked: it is reapplied if
-    they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id of Gerrit's
-    gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where an object
-    is missing.
+    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
+    is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id
+    of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where
+    an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped, recordings, renew)
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped, renew)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -114,7 +113,6 @@ class _Picker:
         options: MergeOptions,
         merged: Collection[Oid],
         dropped: Callable[[Oid], str],
-        recordings: Recordings | None,
         renew: bool,
     ) -> None:
         self._objects = objects
@@ -123,7 +121,6 @@ class _Picker:
         self._committer = committer
         self._options = options
         self._dropped = dropped
-        self._recordings = recordings
         self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
@@ -139,7 +136,7 @@ class _Picker:
             verdict = self._pick_plain(commit, upstream.twins)
         left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
         if left_out:
-            verdict = _verdict(commit, "dropped-by-upstream", left_out)
+            verdict = verdict_on(commit, "dropped-by-upstream", left_out)
         elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
             said = upstream.mentions.said_of(commit)
@@ -157,17 +154,17 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = twins.find(commit.oid)
-        options = self._options_for(commit)
+        options = options_for(commit, self._options)
         if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
-            return _verdict(commit, "already-upstream", _same_patch(twin))
+            return verdict_on(commit, "already-upstream", _same_patch(twin))
         merged = merge_trees(self._objects, base, ours, commit.tree, options)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
-            return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
+            return verdict_on(commit, "already-upstream", _same_patch(twin) + gone)
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
             conflicts = merged.conflicts
-            merged = as_recorded(self._objects, merged, options, self._recordings)
+            merged = as_recorded(self._objects, merged, options)
             if not merged.clean:
                 return _parked(commit, merged)
             resolved = tuple(conflict.path for conflict in conflicts)
@@ -177,7 +174,7 @@ class _Picker:
                 if resolved
                 else "upstream has all of its changes"
             )
-            return replace(_verdict(commit, "became-empty", why), resolved=resolved)
+            return replace(verdict_on(commit, "became-empty", why), resolved=resolved)
         return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
@@ -186,16 +183,18 @@ class _Picker:
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
-            return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
+            return verdict_on(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
             reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
-            return _verdict(commit, "parked", "; ".join(reasons), conflicts=unsettled)
-        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options_for(commit))
+            return verdict_on(commit, "parked", "; ".join(reasons), conflicts=unsettled)
+        merged = merge_trees(
+            self._objects, automatic.tree, ours.tree, commit.tree, options_for(commit, self._options)
+        )
         if not merged.clean:
             return _parked(commit, merged)
         if len(parents) == 1 and merged.tree == ours.tree:
-            return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
+            return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
@@ -229,18 +228,12 @@ class _Picker:
             ).tree
         return tree
 
-    def _options_for(self, commit: Commit) -> MergeOptions:
-        """The options for picking a commit, with git's labels for the sides of a pick."""
-        name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-        base = b"parent of " + name if commit.parents else b"(empty tree)"
-        return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
-
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
             return replace(
-                _verdict(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
+                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
-        verdict = _verdict(commit, "reapplied", "; ".join(map(str, merged.notes)))
+        verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
         message = None
         if self._renew and verdict.change_id is not None:
             new_id = self._new_change_id(commit, merged.tree)
@@ -266,12 +259,17 @@ class _Picker:
         return b"I" + made[:_CHANGE_ID_DIGITS]
 
 
-def as_recorded(
-    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
-) -> MergeResult:
+def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
+    """The options for picking a commit, with git's labels for the sides of a pick."""
+    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+    base = b"parent of " + name if commit.parents else b"(empty tree)"
+    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
+
+
+def as_recorded(objects: Objects, merged: MergeResult, options: MergeOptions) -> MergeResult:
     """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
     on those that were resolved in several ways."""
-    found = recorded(objects, merged, options, recordings)
+    found = recorded(objects, merged, options)
     edits: dict[TreePath, TreeEntry | None] = {
         path: entries[0] for path, entries in found.items() if len(entries) == 1
     }
@@ -283,14 +281,13 @@ def as_recorded(
 
 
 def recorded(
-    objects: Objects, merged: MergeResult, options: MergeOptions, recordings: Recordings | None
+    objects: Objects, merged: MergeResult, options: MergeOptions
 ) -> dict[TreePath, tuple[TreeEntry, ...]]:
     """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
     found: dict[TreePath, tuple[TreeEntry, ...]] = {}
-    for conflict in merged.conflicts if recordings is not None else ():
-        assert recordings is not None
+    for conflict in merged.conflicts if options.recordings is not None else ():
         entry = objects.entry(merged.tree, conflict.path)
-        blobs = resolutions(objects, conflict, options, recordings)
+        blobs = resolutions(objects, conflict, options)
         if entry is not None and blobs:
             found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
     return found
@@ -351,12 +348,13 @@ def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
     paths = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
     kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
     reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
-    return _verdict(commit, "parked", "; ".join(reasons), conflicts=paths)
+    return verdict_on(commit, "parked", "; ".join(reasons), conflicts=paths)
 
 
-def _verdict(
+def verdict_on(
     commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
 ) -> LocalCommit:
+    """A commit with what becomes of it and why, for people."""
     return LocalCommit(
         oid=commit.oid,
         subject=commit.subject,

@@ -11,7 +11,7 @@ ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
 LogFormat: TypeAlias = Literal["text", "json"]
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
-CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park",)
+CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
 CHANGE_ID_POLICIES: tuple[ChangeIdPolicy, ...] = ("keep", "new")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""

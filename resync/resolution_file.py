@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resync.errors import Refused
-from resync.merge.rerere import Normalised, Recording, has_markers, normalise
+from resync.merge.recordings import Recording
+from resync.merge.rerere import Normalised, has_markers, normalise
 
 _LARGEST = 16 * 1024 * 1024
 _MOST = 10_000

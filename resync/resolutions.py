@@ -18,12 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from resync.errors import Refused
-from resync.merge.rerere import Normalised, Recording, Recordings, normalise
+from resync.merge.recordings import Recording, Recordings
+from resync.merge.rerere import Normalised, normalise
 from resync.model import TreePath
 from resync.repository import Repository
 from resync.repository.rr_cache import LARGEST, Conflicts, MergeRr, RrCache, Standing
+from resync.worktree.attributes import Attributes
+from resync.worktree.convert import to_git, to_worktree
 from resync.worktree.files import Files
-from resync.worktree.settings import boolean
+from resync.worktree.settings import WorktreeSettings, boolean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,12 @@ class Resolutions:
         self.autoupdate = boolean(config, (b"rerere",), "autoupdate", False)
         self.digits = len(repository.objects.hash_blob(b""))
 
-    @property
-    def recordings(self) -> Recordings | None:
-        """What to ask for the recordings of a conflict id, the user's own first; None: there are none."""
+    def recordings(self, attributes: Attributes, settings: WorktreeSettings) -> Recordings | None:
+        """What to ask for recordings; None: there are none.
+
+        ``attributes`` say what becomes of line ends on disk. What a filter makes of a file is not known
+        without running it, so git's recordings of such files are not found.
+        """
         caches = [cache for cache in self._caches() if cache.exists]
         if not caches:
             return None
@@ -59,7 +65,13 @@ class Resolutions:
         def find(conflict: str) -> Sequence[Recording]:
             return [Recording(*images) for cache in caches for images in cache.resolutions(conflict)]
 
-        return find
+        def on_disk(path: TreePath, data: bytes) -> bytes:
+            return to_worktree(data, attributes.of(path), settings)
+
+        def stored(path: TreePath, data: bytes) -> bytes:
+            return to_git(data, attributes.of(path), settings, lambda: False)
+
+        return Recordings(find=find, on_disk=on_disk, stored=stored)
 
     def _caches(self) -> Sequence[RrCache]:
         return (self._git, self.imported) if self.shared else (self.imported,)

@@ -11,7 +11,7 @@ from resync.repository import Objects
 def reapplied(plan: Plan) -> Iterator[tuple[Oid, Oid]]:
     """Old and new id of each commit that was made anew, those of branches that stay among them."""
     for commit in (*plan.commits, *(each for branch in plan.branches for each in branch.commits)):
-        if commit.new_oid is not None and commit.new_oid != commit.oid:
+        if commit.new_oid is not None and commit.new_oid != commit.oid and not commit.by_hand:
             yield commit.oid, commit.new_oid
 
 

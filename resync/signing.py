@@ -12,7 +12,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from resync.model import Backup, LocalCommit, MoveRefs, Note, Oid, Plan, RefUpdate, Step, Switch
+from resync.model import (
+    Backup,
+    LocalCommit,
+    MoveRefs,
+    Note,
+    Oid,
+    Plan,
+    RefUpdate,
+    SetMessage,
+    Sitting,
+    Step,
+    Switch,
+)
 from resync.notes import with_notes
 from resync.programs import Programs
 from resync.replay import rewritten
@@ -109,7 +121,15 @@ def _renamed(plan: Plan, ids: Mapping[Oid, Oid]) -> Plan:
             for each in plan.branches
         ),
         steps=tuple(_renamed_step(step, ids) for step in plan.steps),
+        sitting=_renamed_sitting(plan.sitting, ids) if plan.sitting is not None else None,
     )
+
+
+def _renamed_sitting(sitting: Sitting, ids: Mapping[Oid, Oid]) -> Sitting:
+    taken = sitting.taken
+    if taken is not None:
+        taken = replace(taken, under=ids.get(taken.under, taken.under))
+    return replace(sitting, tip=ids.get(sitting.tip, sitting.tip), taken=taken)
 
 
 def _renamed_commits(commits: Sequence[LocalCommit], ids: Mapping[Oid, Oid]) -> tuple[LocalCommit, ...]:
@@ -125,7 +145,7 @@ def _renamed_step(step: Step, ids: Mapping[Oid, Oid]) -> Step:
             return replace(step, refs=_renamed_updates(step.refs, ids))
         case MoveRefs():
             return replace(step, updates=_renamed_updates(step.updates, ids))
-        case Switch():
+        case Switch() | SetMessage():
             return step
 
 

@@ -14,7 +14,8 @@ import pytest
 from resync.history import History
 from resync.merge import Driven, Driver, DriverCall, DriverFailed, MergeAttributes, MergeOptions
 from resync.merge.options import GIT_DEFAULTS
-from resync.merge.rerere import Recording, Recordings, normalise
+from resync.merge.recordings import Recording, Recordings
+from resync.merge.rerere import normalise
 from resync.model import MODE_EXECUTABLE, Oid, TreeEntry, TreePath
 from resync.replay import Replay, Series, replay, rewritten
 from resync.repository.objects import Objects
@@ -42,7 +43,6 @@ def play(
     onto: Oid,
     old: Sequence[Oid] = (),
     options: MergeOptions = GIT_DEFAULTS,
-    recordings: Recordings | None = None,
     *,
     committer: bytes = COMMITTER,
     renew: bool = False,
@@ -57,7 +57,6 @@ def play(
         onto=onto,
         committer=committer,
         options=options,
-        recordings=recordings,
         renew=renew,
     )
     return done
@@ -575,12 +574,12 @@ def test_replaying_again_gives_the_same_ids() -> None:
 SPLIT = text({5: b"<<<<<<< HEAD\ntheirs\n=======\nmine\n>>>>>>> x\n"})
 
 
-def recorded(*resolved: bytes) -> Recordings:
+def recorded(*resolved: bytes) -> MergeOptions:
     """Recordings for the conflict of line 5."""
     known = normalise(SPLIT)
     assert known is not None
     kept = {known.conflict_id(40): [Recording(known.image, each) for each in resolved]}
-    return lambda conflict: kept.get(conflict, [])
+    return MergeOptions(recordings=Recordings(find=lambda conflict: kept.get(conflict, [])))
 
 
 def conflicting(mine: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> tuple[Objects, Oid, Oid]:
@@ -595,7 +594,7 @@ def conflicting(mine: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> tuple
 def test_a_recorded_resolution_is_used_and_said_so() -> None:
     objects, tip, onto = conflicting({}, {})
     assert verdicts(play(objects, tip, onto)) == ["parked"]
-    done = play(objects, tip, onto, recordings=recorded(text({5: b"both\n"})))
+    done = play(objects, tip, onto, options=recorded(text({5: b"both\n"})))
     (made,) = done.commits
     assert (made.verdict, made.resolved) == ("reapplied", (b"a",))
     assert made.reason == "a: a recorded resolution was used"
@@ -606,7 +605,7 @@ def test_a_recorded_resolution_is_used_and_said_so() -> None:
 
 def test_where_nothing_is_left_as_it_was_resolved_the_commit_is_empty() -> None:
     objects, tip, onto = conflicting({"a": text({5: b"mine\n"})}, {})
-    (left,) = play(objects, tip, onto, recordings=recorded(text({5: b"theirs\n"}))).commits
+    (left,) = play(objects, tip, onto, options=recorded(text({5: b"theirs\n"}))).commits
     assert (left.verdict, left.new_oid, left.resolved) == ("became-empty", None, (b"a",))
     assert left.reason == "nothing of it is left as it was resolved before"
 
@@ -614,7 +613,7 @@ def test_where_nothing_is_left_as_it_was_resolved_the_commit_is_empty() -> None:
 def test_a_commit_that_conflicts_elsewhere_too_is_parked_whole() -> None:
     known = recorded(text({5: b"both\n"}))
     objects, tip, onto = conflicting({"b": text({1: b"mine\n"})}, {"b": text({1: b"theirs\n"})})
-    (parked,) = play(objects, tip, onto, recordings=known).commits
+    (parked,) = play(objects, tip, onto, options=known).commits
     assert (parked.verdict, parked.conflicts, parked.resolved) == ("parked", (b"a", b"b"), ())
     assert "recorded" not in parked.reason
 
@@ -622,14 +621,14 @@ def test_a_commit_that_conflicts_elsewhere_too_is_parked_whole() -> None:
 def test_of_two_resolutions_that_differ_none_is_used() -> None:
     objects, tip, onto = conflicting({}, {})
     one, other = text({5: b"one\n"}), text({5: b"other\n"})
-    (parked,) = play(objects, tip, onto, recordings=recorded(one, other)).commits
+    (parked,) = play(objects, tip, onto, options=recorded(one, other)).commits
     assert parked.verdict == "parked"
     assert parked.reason == "it conflicts with upstream (content); a: it was resolved in several ways before"
-    (made,) = play(objects, tip, onto, recordings=recorded(one, one)).commits
+    (made,) = play(objects, tip, onto, options=recorded(one, one)).commits
     assert made.verdict == "reapplied"
 
 
 def test_a_recorded_resolution_of_another_text_is_not_used() -> None:
     other = recorded(text({5: b"both\n", 4: b"other\n"}).replace(b"line 6", b"line six"))
     objects, tip, onto = conflicting({}, {"a": text({5: b"theirs\n", 6: b"new\n"})})
-    assert verdicts(play(objects, tip, onto, recordings=other)) == ["parked"]
+    assert verdicts(play(objects, tip, onto, options=other)) == ["parked"]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resync.errors import Refused
-from resync.merge.rerere import Recording
+from resync.merge.recordings import Recording
 from resync.resolution_file import Resolution, ResolutionFile, ResolvedCommit, read, write
 
 PREIMAGE = b"before\n<<<<<<<\nmine \xff\n=======\ntheirs\n>>>>>>>\nafter\n"

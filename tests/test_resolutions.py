@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from resync.merge.rerere import Recording, normalise, replayed
+from resync.merge.recordings import Recording
+from resync.merge.rerere import normalise, replayed
 from resync.model import TreePath
 from resync.repository import Repository
 from resync.repository.rr_cache import RrCache
 from resync.resolutions import Recorded, Resolutions
+from resync.worktree.attributes import Attributes
+from resync.worktree.settings import WorktreeSettings
+from tests import rewritten
 from tests.conftest import World, needs_git
 from tests.rewritten import LINES
 
@@ -28,11 +32,11 @@ def resolve_by_git(world: World, text: str = BOTH) -> str:
     world.git("worktree", "add", "-q", "--detach", str(beside), "origin/main")
     mine = world.git("rev-list", "--grep=Count my way", "main")
     world.git("cherry-pick", mine, at=beside, check=False)
-    (beside / "numbers.txt").write_text(text)
+    (beside / "numbers.txt").write_bytes(text.encode())
     world.git("commit", "-q", "-a", "--no-edit", at=beside)
     world.git("worktree", "remove", "--force", str(beside))
     (made,) = os.listdir(world.clone / ".git" / "rr-cache")
-    assert (world.clone / ".git" / "rr-cache" / made / "postimage").read_text() == text
+    assert (world.clone / ".git" / "rr-cache" / made / "postimage").read_bytes() == text.encode()
     return made
 
 
@@ -74,15 +78,32 @@ def test_git_s_are_used_only_where_that_is_wanted(world: World, settings: dict[s
     world.git("init", "-q", str(world.clone), at=world.base)
     for name, value in settings.items():
         world.git("config", name, value)
-    with Repository.open(str(world.clone), world.env) as repository:
-        assert Resolutions(repository).recordings is None
+    assert found(world) is None
     write(world.clone / ".git" / "rr-cache" / CONFLICT)
     write(world.clone / ".git" / "resync" / "rr-cache" / CONFLICT, resolved=b"imported\n")
+    assert found(world) == ([RESOLVED] if used == "both" else []) + [b"imported\n"]
+
+
+def found(world: World) -> list[bytes] | None:
+    """What is asked for the one conflict; None: nothing is asked."""
+    settings = WorktreeSettings()
     with Repository.open(str(world.clone), world.env) as repository:
-        recordings = Resolutions(repository).recordings
-        assert recordings is not None
-        found = [each.postimage for each in recordings(CONFLICT)]
-    assert found == ([RESOLVED] if used == "both" else []) + [b"imported\n"]
+        recordings = Resolutions(repository).recordings(Attributes(lambda path: None, settings), settings)
+    return [each.postimage for each in recordings.find(CONFLICT)] if recordings is not None else None
+
+
+@needs_git
+def test_git_records_line_ends_as_they_are_on_disk(world: World) -> None:
+    rewritten.start(world)
+    rewritten.local_commits(world)
+    rewritten.rewrite(world)
+    (world.clone / ".git" / "info" / "attributes").write_text("*.txt text eol=crlf\n")
+    resolve_by_git(world, BOTH.replace("\n", "\r\n"))
+    planned = commits(world)["Count my way"]
+    assert planned["verdict"] == "reapplied"
+    assert world.resync("run", "--yes").code == 0
+    assert world.git("show", "HEAD:numbers.txt") + "\n" == BOTH
+    assert (world.clone / "numbers.txt").read_bytes() == BOTH.replace("\n", "\r\n").encode()
 
 
 # --- what is not to be believed ----------------------------------------------------------------------

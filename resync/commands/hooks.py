@@ -25,8 +25,25 @@ PRE, POST = "preSwitch", "postSwitch"
 
 
 def switches(plan: Plan) -> bool:
-    """Whether a plan changes what is checked out: only then there is something to hook into."""
-    return any(isinstance(step, Switch) for step in plan.steps)
+    """Whether a plan changes what is checked out: only then there is something to hook into. A person who is
+    resolving conflicts is at the files anyway."""
+    return not of_sitting(plan) and any(isinstance(step, Switch) for step in plan.steps)
+
+
+def of_sitting(plan: Plan) -> bool:
+    """Whether a run is a step of a person's work on conflicts, and does not follow upstream."""
+    return plan.sitting is not None and plan.upstream is None
+
+
+def rewritten(session: Session, repository: Repository, done: Plan) -> None:
+    """Let git's hook know of the commits that were made anew; one that fails is warned about."""
+    from resync.hooks import post_rewrite
+    from resync.rewrites import rewrite_lines, rewrites
+
+    lines = rewrite_lines(rewrites(repository.objects, done))
+    failure = post_rewrite(repository, programs_for(repository, session.settings(repository)), lines)
+    if failure:
+        session.console.warn(failure)
 
 
 def before(session: Session, repository: Repository, plan: Plan) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from resync.commands import sitting as resolving
 from resync.commands.session import (
     Session,
     elsewhere_hint,
@@ -27,7 +28,7 @@ from resync.repository.trust import network_file_system
 from resync.request import Request
 
 if TYPE_CHECKING:
-    from resync.sequencer import Result
+    from resync.sequencer import Result, Sequencer
 
 
 def plan(session: Session, request: Request) -> ExitCode:
@@ -108,6 +109,7 @@ def run(session: Session, request: Request) -> ExitCode:
                     raise interrupted(unfinished)
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished)
+            refuse_unfinished(journals)
             prune(repository, journals, session.caller)
             console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
@@ -187,7 +189,9 @@ def _report_done(
 
     console = session.console
     if done.undoes is None:
-        _run_hook(session, repository, done)
+        hooks.rewritten(session, repository, done)
+    if hooks.of_sitting(done):
+        return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -198,8 +202,15 @@ def _report_done(
     elsewhere = elsewhere_hint(session, done.elsewhere)
     waits = left_over or result.left or behind or elsewhere or unseen
     code = ExitCode.WAITING if waits else ExitCode.OK
+    sitting = resolving.open_sitting(journals)
+    resolving.record(session, repository, sitting)
+    if sitting is not None:
+        code = ExitCode.UNFINISHED
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
+    stopped_at: dict[str, Any] = {}
+    if sitting is not None:
+        stopped_at["sitting"] = resolving.standing(repository, sitting)
     document = data.document(
         command,
         code,
@@ -207,7 +218,8 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over or unseen else elsewhere,
+        hint="resync status" if left_over or unseen or sitting is not None else elsewhere,
+        **stopped_at,
     )
     if done.recorded:
         with suppress(OSError):
@@ -220,7 +232,10 @@ def _report_done(
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
-    console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
+    if sitting is not None:
+        console.important(["", *resolving.standing_lines(session, repository, sitting)])
+    else:
+        console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
     if not hooks.after(session, repository, done, document):
@@ -233,20 +248,8 @@ def _report_done(
     return code
 
 
-def _run_hook(session: Session, repository: Repository, done: Plan) -> None:
-    """Let the user's hook know of the commits that were made anew; one that fails is warned about."""
-    from resync.checkout import programs_for
-    from resync.hooks import post_rewrite
-    from resync.rewrites import rewrite_lines, rewrites
-
-    lines = rewrite_lines(rewrites(repository.objects, done))
-    failure = post_rewrite(repository, programs_for(repository, session.settings(repository)), lines)
-    if failure:
-        session.console.warn(failure)
-
-
 def resume(session: Session, *, abort: bool) -> ExitCode:
-    """``continue`` or ``abort`` an interrupted run."""
+    """``continue`` or ``abort`` an interrupted run, else a person's work on conflicts."""
     from resync.commands import hooks
     from resync.sequencer import Sequencer
 
@@ -261,16 +264,13 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             unfinished = journals.unfinished()
             if unfinished is None and died:
                 console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
+            if unfinished is None and died and journals.sitting() is None:
                 console.document(
                     data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
                 )
                 return ExitCode.OK
             if unfinished is None:
-                raise Refused(
-                    "nothing-interrupted",
-                    "No run was interrupted here. Nothing was changed.",
-                    "resync status",
-                )
+                return _resume_sitting(session, repository, sequencer, abort=abort)
             if not abort:
                 result = sequencer.finish(unfinished)
                 return _report_done(session, repository, "continue", unfinished.plan, result)
@@ -287,6 +287,22 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 document["exit_code"] = int(code)
             console.document(document)
             return code
+
+
+def _resume_sitting(
+    session: Session, repository: Repository, sequencer: Sequencer, *, abort: bool
+) -> ExitCode:
+    journals = Journals(repository)
+    if not abort:
+        return resolving.go_on(session, repository, journals, sequencer)
+    entry = journals.sitting()
+    if entry is None:
+        raise Refused(
+            "nothing-interrupted",
+            "No run was interrupted here, and no conflict is being resolved. Nothing was changed.",
+            "resync status",
+        )
+    return resolving.give_up(session, repository, journals, sequencer, entry)
 
 
 def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:

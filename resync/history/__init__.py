@@ -1,5 +1,6 @@
 """What the commit graph, patches and messages say of how commits are related."""
 
+from resync.history.authorship import authorship
 from resync.history.changes import tree_changes
 from resync.history.commit_graph import CommitGraph, read_commit_graph
 from resync.history.graph import History, HistoryCut
@@ -16,6 +17,7 @@ __all__ = [
     "HistoryCut",
     "MentionIndex",
     "PatchIndex",
+    "authorship",
     "change_id",
     "cherry_picked_from",
     "open_history",

@@ -11,13 +11,14 @@ person made of it, the *postimage*: what lies between the two is merged into a t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias, get_args
+from typing import get_args
 
 from resync.merge.files import file_type, merge_entries
 from resync.merge.lines import DEFAULT_MARKER_SIZE, Style, merge_text, split_lines
 from resync.merge.options import MergeOptions
+from resync.merge.recordings import Recording
 from resync.model import MODE_FILE, Conflict, ObjectStore, Oid
 
 _SPACE = b" \t\n\r"
@@ -42,25 +43,6 @@ class Normalised:
         if digits == 40:
             return hashlib.sha1(self.sides, usedforsecurity=False).hexdigest()
         return hashlib.sha256(self.sides).hexdigest()
-
-
-class Recording(NamedTuple):
-    """A conflicted text, normalised, and what a person made of it."""
-
-    preimage: bytes
-    postimage: bytes
-
-    @property
-    def sound(self) -> bool:
-        """Whether this can be what a person left. git does not sync what it records, so that a crash can
-        leave an end that is missing, or zeros: no resolution is empty, has a NUL, or lost the last line end.
-        """
-        ends = not self.preimage.endswith(b"\n") or self.postimage.endswith(b"\n")
-        return ends and self.postimage != b"" and b"\0" not in self.postimage + self.preimage
-
-
-Recordings: TypeAlias = Callable[[str], Sequence[Recording]]
-"""What is recorded for a conflict id, in the order in which to try it."""
 
 
 class _Open:
@@ -156,25 +138,29 @@ def has_markers(text: bytes, marker_size: int = DEFAULT_MARKER_SIZE) -> bool:
     return any(each is None or each.sides for each in found)
 
 
-def resolutions(
-    objects: ObjectStore, conflict: Conflict, options: MergeOptions, recordings: Recordings
-) -> tuple[Oid, ...]:
+def resolutions(objects: ObjectStore, conflict: Conflict, options: MergeOptions) -> tuple[Oid, ...]:
     """The blobs that recorded resolutions make of a conflict, each once: of several nobody can say which is
     meant, so that only a single one resolves it.
 
     Only the content of a regular file on both sides can be resolved so; nothing recorded says what becomes of
     a mode. How much a conflict shows depends on ``merge.conflictStyle``, and so does its id: the recording
-    may have been made under any of the styles, so each is tried. Raises ``Refused`` for a missing object.
+    may have been made under any of the styles, and of the text as git stores it or as it stands on disk, so
+    each is tried. Raises ``Refused`` for a missing object.
     """
     found: dict[bytes, None] = {}
+    recordings = options.recordings
+    if recordings is None:
+        return ()
     for text, size in conflicted_texts(objects, conflict, options):
-        known = normalise(text, size)
-        if known is None or not known.sides:
-            continue
-        for recording in recordings(known.conflict_id(len(_oid(conflict)))):
-            resolved = replayed(text, recording, size)
-            if resolved is not None:
-                found[resolved] = None
+        for form in dict.fromkeys((text, recordings.on_disk(conflict.path, text))):
+            known = normalise(form, size)
+            if known is None or not known.sides:
+                continue
+            for recording in recordings.find(known.conflict_id(len(_oid(conflict)))):
+                resolved = replayed(form, recording, size)
+                if resolved is not None:
+                    stored = resolved if form is text else recordings.stored(conflict.path, resolved)
+                    found[stored] = None
     return tuple(map(objects.add_blob, found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
@@ -16,6 +16,7 @@ from resync.model import (
     Oid,
     Plan,
     RefUpdate,
+    Sitting,
     Successor,
     TreePath,
     Upstream,
@@ -227,6 +228,21 @@ def waiting(each: Waiting) -> dict[str, Any]:
         "branches": [_branch(branch, done=True) for branch in each.branches],
         "left_alone": [_named("path", path) for path in each.left],
         "moved_aside": [{**_named("path", path), "to": place} for path, place in each.aside],
+    }
+
+
+def sitting(each: Sitting, commit: Commit | None, unmerged: Collection[TreePath]) -> dict[str, Any]:
+    """Where a person's work on conflicts stands; ``commit`` is that which was taken."""
+    conflicts = each.taken.conflicts if each.taken is not None else ()
+    return {
+        "commit": _oid(commit.oid) if commit is not None else None,
+        **(_named("subject", commit.subject) if commit is not None else {"subject": None}),
+        **_named_all("conflicts", conflicts),
+        **_named_all("unmerged", [path for path in conflicts if path in unmerged]),
+        **_named_all("blocked", each.blocked),
+        "commits_left": [_oid(oid) for oid in each.commits],
+        **_named_all("edits_left", [path for edits in each.edits for path in edits.paths]),
+        "edits_set_aside": each.aside is not None and not each.returned,
     }
 
 

@@ -16,6 +16,7 @@ from resync.errors import Refused
 from resync.model import Oid, RefName, RefUpdate
 from resync.repository.durable import fsync, fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof, RunLock
+from resync.repository.ref_files import PSEUDO
 from resync.repository.repo import BRANCHES, Repository
 
 
@@ -175,7 +176,7 @@ def _check_name(name: RefName) -> None:
     """A name is a path of a file: whatever git would not take for a ref's must not become one."""
     from dulwich.refs import check_ref_format
 
-    if name not in (b"HEAD", b"ORIG_HEAD") and not check_ref_format(name):  # type: ignore[arg-type]
+    if name not in PSEUDO and not check_ref_format(name):  # type: ignore[arg-type]
         raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 

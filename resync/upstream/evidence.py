@@ -17,7 +17,7 @@ from resync.history import Commits, History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, ReflogEntry
 from resync.upstream.find import UpstreamBranch
 from resync.upstream.published import merged_in
 
@@ -33,6 +33,7 @@ _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remot
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
 # Evidence by which somebody says that upstream gave up its old tip.
+_TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
     "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
@@ -302,7 +303,7 @@ def went_back(
     remote-tracking branch, and ``head`` is not there: so a mirror looks that lags behind.
     """
     old_tip, new_tip = upstream.old_tip, upstream.new_tip
-    entries = reversed(repository.reflog(tracking)) if tracking is not None else ()
+    entries = reversed(_upstreams_own(repository.reflog(tracking))) if tracking is not None else ()
     tips = [oid for entry in entries for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
     if old_tip in tips:
         earlier = tips[tips.index(old_tip) :]
@@ -318,6 +319,17 @@ def went_back(
         if left and not history.is_ancestor(new_tip, head):
             return new_tip in left or not history.reachable([new_tip], left)
     return False
+
+
+def _upstreams_own(entries: Iterable[ReflogEntry]) -> list[ReflogEntry]:
+    """The entries without what a run of resync wrote that was taken back: no upstream went there and back."""
+    kept: list[ReflogEntry] = []
+    for entry in entries:
+        if entry.message.startswith(_TAKEN_BACK) and kept and kept[-1].old == entry.new:
+            kept.pop()
+        else:
+            kept.append(entry)
+    return kept
 
 
 def remembered(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.crashes.oracle import Lost, check_kept, check_whole, difference, state
 from tests.crashes.sample import Sample, Swept
-from tests.crashes.stage import Prepared, Stage, at, switching
+from tests.crashes.stage import Prepared, Stage, at, carried_out, sitting, switching
 from tests.crashes.starter import KILLED
 from tests.crashes.trace import Call
 
@@ -55,11 +55,24 @@ def recover(stage: Stage, prepared: Prepared) -> None:
 
 def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
-    done = stage.run(scenario, "continue", "--json", number=number)
+    sat, killed = sitting(stage.now), state(prepared.place)
+    if sat and not half_way and scenario.command != ("continue",):
+        return  # continue goes on with what the person is at, which another scenario is about
+    # What begins only now has to begin when it did the first time.
+    again = scenario.command == ("continue",) and not half_way
+    done = stage.run(scenario, "continue", "--json", number=number - again)
     check_seeds(prepared)
     found = state(prepared.place)
-    if half_way and done.code not in (0, 3):
+    if half_way and not carried_out(done, ("continue",)):
         raise Lost(f"continue: {done}")
+    if sitting(stage.now) and not sat and not half_way and scenario.command != ("continue",):
+        # Nothing was interrupted, so it began to take up what is parked: giving that up changes nothing.
+        done = stage.run(scenario, "abort", "--json", number=number + 1)
+        check_seeds(prepared)
+        found = state(prepared.place)
+        if done.code or found != killed:
+            raise Lost(f"given up: {done}; {difference(killed, found)}")
+        stage.restore("killed")
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
         done = stage.run(scenario, *scenario.command, number=len(scenario.first))
@@ -73,13 +86,14 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
 
 
 def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
+    before = prepared.sat if sitting(stage.now) and not half_way else prepared.before
     done = stage.run(prepared.scenario, "abort", "--json", number=len(prepared.scenario.first) + 1)
     check_seeds(prepared)
     found = state(prepared.place)
     if half_way and done.code:
         raise Lost(f"abort: {done}")
-    if found != prepared.before and (half_way or found != prepared.after):
-        raise Lost(f"abort: {difference(prepared.before, found)}")
+    if found != before and (half_way or found != prepared.after):
+        raise Lost(f"abort: {difference(before, found)}")
     check_whole(prepared.place)
 
 

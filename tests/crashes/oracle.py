@@ -120,7 +120,8 @@ def state(place: Place) -> State:
     found = ask(place).refs
     refs = [name + b" " + oid for name, oid in found.items() if not name.startswith(_OURS)]
     for each in place.checkouts:
-        refs.append(b"ORIG_HEAD " + _head(place, each, "ORIG_HEAD"))
+        for name in ("ORIG_HEAD", "CHERRY_PICK_HEAD", "MERGE_MSG"):
+            refs.append(name.encode() + b" " + _head(place, each, name))
     return State(tuple(refs), tuple(_checkout(place, each, found) for each in place.checkouts))
 
 

@@ -29,6 +29,7 @@ class Scenario:
     linked: tuple[str, ...] = ()
     first: tuple[tuple[str, ...], ...] = ()
     interrupt: float | None = None
+    then: Callable[[World], None] | None = None
     sample: int | None = None
 
 
@@ -85,6 +86,22 @@ def _conflicts(world: World) -> None:
     edits(world)
     world.write("etc/tool.conf", CONFIG.replace("setting_1 = 1", "setting_1 = 11"))
     rewrite(world)
+
+
+def _resolve(world: World) -> None:
+    """A person resolves the conflict that was taken, stages it, and words the message anew."""
+    text = (world.clone / "numbers.txt").read_text()
+    kept = [
+        line for line in text.splitlines(keepends=True) if line[:7] not in ("<<<<<<<", "=======", ">>>>>>>")
+    ]
+    world.write("numbers.txt", "".join(kept))
+    world.git("add", "numbers.txt")
+    world.write(".git/MERGE_MSG", "Count both ways\n")
+
+
+def _give_up(world: World) -> None:
+    _resolve(world)
+    world.write("plugin.txt", "edited meanwhile, and not to be lost\n")
 
 
 def _in_the_way(world: World) -> None:
@@ -276,6 +293,21 @@ SCENARIOS = (
     Scenario(name="undo", make=_everything, first=(RUN,), command=("undo", "--yes")),
     Scenario(
         name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")
+    ),
+    Scenario(name="begin to resolve", make=_conflicts, first=(RUN,), command=("continue",)),
+    Scenario(
+        name="resolved",
+        make=_conflicts,
+        first=(RUN, ("continue",)),
+        then=_resolve,
+        command=("continue",),
+    ),
+    Scenario(
+        name="given up",
+        make=_conflicts,
+        first=(RUN, ("continue",)),
+        then=_give_up,
+        command=("abort",),
     ),
     Scenario(name="large", make=_large, sample=150),
     Scenario(name="demo", make=_demo),

@@ -25,7 +25,8 @@ class Prepared:
 
     ``before`` and ``after`` are the two states that anything may end in, ``start`` is the one in which the
     command begins (half-way where an earlier one was interrupted), ``goal`` the one that it comes to
-    undisturbed, and ``calls`` are those that it makes then.
+    undisturbed, and ``calls`` are those that it makes then. ``sat`` is what a person who gives up resolving
+    conflicts has back: the state in which they, or the command, began.
     """
 
     scenario: Scenario
@@ -35,6 +36,7 @@ class Prepared:
     before: State
     after: State
     goal: State
+    sat: State
     calls: Sequence[Call]
 
 
@@ -82,10 +84,15 @@ class Stage:
         place = place_of(scenario, world)
         first = seeds(place)
         *done, last = scenario.first or ((),)
-        for number, arguments in enumerate(done):
-            self._succeed(scenario, arguments, number)
         if last and scenario.interrupt is None:
-            self._succeed(scenario, last, len(done))
+            done.append(last)
+        sat = None
+        for number, arguments in enumerate(done):
+            if arguments == ("continue",):
+                sat = sat or state(place)
+            self._succeed(scenario, arguments, number)
+        if scenario.then is not None:
+            scenario.then(world)
         before, last_before = state(place), seeds(place)
         kept = [first] if first == last_before else [first, last_before]
         finished = None
@@ -99,10 +106,9 @@ class Stage:
         for each in kept:
             check_kept(place, each)
         after = goal = state(place)
-        if scenario.command == ("abort",):
+        if scenario.command == ("abort",) and finished is not None:
             if after != before:
                 raise Lost(f"abort does not bring back what was before: {difference(before, after)}")
-            assert finished is not None
             after = finished
         elif finished is not None and after != finished:
             raise Lost(f"continue comes to something else than the run: {difference(finished, after)}")
@@ -114,6 +120,7 @@ class Stage:
             before=before,
             after=after,
             goal=goal,
+            sat=sat or before,
             calls=calls,
         )
 
@@ -125,13 +132,13 @@ class Stage:
         """All that the scenario's command does, which is carried out."""
         recording = trace.Recording()
         done = self.run(scenario, *scenario.command, number=len(scenario.first), attach=recording.attach)
-        if done.code not in (0, 3):
+        if not carried_out(done, scenario.command):
             raise Lost(f"{scenario.name}: {done}")
         return recording
 
     def _succeed(self, scenario: Scenario, arguments: Sequence[str], number: int) -> None:
         done = self.run(scenario, *arguments, number=number)
-        if done.code not in (0, 3):
+        if not carried_out(done, arguments):
             raise Lost(f"{scenario.name}: {arguments}: {done}")
 
     def _interrupt(self, scenario: Scenario, arguments: Sequence[str], number: int) -> State:
@@ -162,6 +169,18 @@ def at(call: Call, error: str | None = None, *, on: bool = False) -> End:
 def world_at(base: Path) -> World:
     """The world that was built in a folder."""
     return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
+
+
+def carried_out(done: Done, arguments: Sequence[str]) -> bool:
+    """Whether a command did what it was asked for: ``continue`` may stop at a conflict."""
+    return done.code in (0, 3) or (done.code == 4 and arguments[0] == "continue")
+
+
+def sitting(base: Path) -> bool:
+    """Whether somebody is resolving conflicts, by the last finished run's record."""
+    states = (json.loads(each.read_text()) for each in base.glob("clone/.git/resync/runs/*/state.json"))
+    done = [each for each in states if each["state"] == "done"]
+    return bool(done) and bool(max(done, key=lambda each: each["number"])["sits"])
 
 
 def switching(base: Path) -> bool:

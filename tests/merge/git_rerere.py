@@ -11,7 +11,8 @@ from typing import NamedTuple, cast
 
 from resync.merge import merge_text
 from resync.merge.lines import Style, split_lines
-from resync.merge.rerere import Recording, normalise
+from resync.merge.recordings import Recording
+from resync.merge.rerere import normalise
 from tests.conftest import environment
 
 SIZES = (3, 7, 11)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from resync.merge import merge_text
 from resync.merge.options import GIT_DEFAULTS, MergeAttributes, MergeOptions
-from resync.merge.rerere import Normalised, Recording, normalise, replayed, resolutions
+from resync.merge.recordings import Recording, Recordings
+from resync.merge.rerere import Normalised, normalise, replayed, resolutions
 from resync.merge.trees import merge_trees
 from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry
 from tests.conftest import needs_git
@@ -193,6 +196,10 @@ MINE = BEFORE.replace(b"line 4\n", b"mine\n")
 THEIRS = BEFORE.replace(b"line 4\n", b"theirs\n")
 
 
+def of(kept: Mapping[str, list[Recording]]) -> Recordings:
+    return Recordings(find=lambda conflict: kept.get(conflict, []))
+
+
 def resolved_file(
     base: Files, ours: Files, theirs: Files, options: MergeOptions = GIT_DEFAULTS, size: int = 7
 ) -> bytes | None:
@@ -203,7 +210,7 @@ def resolved_file(
     known = normalise(text, size)
     assert known is not None
     kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
-    blobs = resolutions(objects, merged.conflicts[0], options, lambda conflict: kept.get(conflict, []))
+    blobs = resolutions(objects, merged.conflicts[0], replace(options, recordings=of(kept)))
     return objects.blob(blobs[0]) if blobs else None
 
 
@@ -227,7 +234,7 @@ def test_the_style_in_which_it_was_recorded_does_not_matter(style: str) -> None:
         assert known is not None
         kept = {known.conflict_id(40): [Recording(known.image, RESOLVED)]}
         conflict = merge_trees(objects, *trees, options).conflicts[0]
-        blobs = resolutions(objects, conflict, options, lambda name, kept=kept: kept.get(name, []))  # type: ignore[misc]
+        blobs = resolutions(objects, conflict, replace(options, recordings=of(kept)))
         assert list(map(objects.blob, blobs)) == [RESOLVED]
 
 
@@ -236,6 +243,23 @@ def test_the_size_of_the_markers_is_the_path_s() -> None:
     files = {"a": BEFORE}, {"a": MINE}, {"a": THEIRS}
     assert resolved_file(*files, wide, size=20) == RESOLVED
     assert resolved_file(*files, wide, size=7) is None, "its markers are no markers here"
+
+
+def test_what_git_recorded_of_other_line_ends_is_found() -> None:
+    """On disk the file has CRLF, which rerere records; git stores LF."""
+    objects = new_objects()
+    trees = [add_files(objects, {"a": text}) for text in (BEFORE, MINE, THEIRS)]
+    on_disk = known(conflicted().replace(b"\n", b"\r\n"))
+    kept = {on_disk.conflict_id(40): [Recording(on_disk.image, RESOLVED.replace(b"\n", b"\r\n"))]}
+    converted = replace(
+        of(kept),
+        on_disk=lambda path, data: data.replace(b"\n", b"\r\n"),
+        stored=lambda path, data: data.replace(b"\r\n", b"\n"),
+    )
+    conflict = merge_trees(objects, *trees).conflicts[0]
+    assert resolutions(objects, conflict, MergeOptions(recordings=of(kept))) == ()
+    (blob,) = resolutions(objects, conflict, MergeOptions(recordings=converted))
+    assert objects.blob(blob) == RESOLVED
 
 
 @pytest.mark.parametrize("kind", ["modify/delete", "link", "mode", "binary"])
@@ -257,5 +281,6 @@ def test_other_conflicts_are_a_person_s(kind: str) -> None:
         return [recording(conflicted(), RESOLVED)]
 
     assert merged.conflicts
-    assert not any(resolutions(objects, each, GIT_DEFAULTS, kept) for each in merged.conflicts)
+    options = MergeOptions(recordings=Recordings(find=kept))
+    assert not any(resolutions(objects, each, options) for each in merged.conflicts)
     assert not asked

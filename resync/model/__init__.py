@@ -11,26 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, NewType, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-Oid = NewType("Oid", bytes)
-"""An object id: lower-case hex, 40 bytes (SHA-1) or 64 (SHA-256)."""
-
-RefName = NewType("RefName", bytes)
-"""A full ref name such as ``b"refs/heads/main"``, or ``b"HEAD"``."""
-
-TreePath = NewType("TreePath", bytes)
-"""A path as trees spell it: relative to the top, ``/`` between names, no leading slash."""
-
-NO_CONTENT = Oid(b"")
-"""In place of a blob's id: a FIFO, socket or device has no bytes to keep, and none is ever opened."""
-
-# Modes as git stores them in trees.
-MODE_FILE = 0o100644
-MODE_EXECUTABLE = 0o100755
-MODE_SYMLINK = 0o120000
-MODE_GITLINK = 0o160000
-MODE_TREE = 0o040000
+from resync.model.names import MODE_EXECUTABLE as MODE_EXECUTABLE
+from resync.model.names import MODE_FILE as MODE_FILE
+from resync.model.names import MODE_GITLINK as MODE_GITLINK
+from resync.model.names import MODE_SYMLINK as MODE_SYMLINK
+from resync.model.names import MODE_TREE as MODE_TREE
+from resync.model.names import NO_CONTENT as NO_CONTENT
+from resync.model.names import Oid as Oid
+from resync.model.names import RefName as RefName
+from resync.model.names import TreePath as TreePath
+from resync.model.sitting import ParkedEdits as ParkedEdits
+from resync.model.sitting import Sitting as Sitting
+from resync.model.sitting import Taken as Taken
 
 
 class TreeEntry(NamedTuple):
@@ -288,7 +282,7 @@ class Upstream:
 CommitVerdict: TypeAlias = Literal[
     "reapplied", "already-upstream", "became-empty", "parked", "dropped-by-upstream"
 ]
-FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked"]
+FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked", "set-aside"]
 PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored", "special"]
 SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 
@@ -298,8 +292,9 @@ class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
     ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
-    are the paths whose conflicts were resolved as a person had resolved them before. ``change_id``
-    is Gerrit's, None where it has none, and ``new_change_id`` the one that it gets if it does not keep it.
+    are the paths whose conflicts were resolved as a person had resolved them before. ``by_hand`` says that a
+    person made the new commit with git. ``change_id`` is Gerrit's, None where it has none, and
+    ``new_change_id`` the one that it gets if it does not keep it.
     """
 
     oid: Oid
@@ -313,6 +308,7 @@ class LocalCommit:
     change_id: bytes | None = None
     new_change_id: bytes | None = None
     resolved: tuple[TreePath, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,15 +397,19 @@ class IndexRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexChange:
-    """A path in the index going from one record to another (None: not in the index)."""
+    """A path in the index going from one record to another (None: not in the index).
+
+    ``stage`` is 0 for what is merged, and 1, 2 or 3 (base, ours, theirs) for a side of a conflict.
+    """
 
     path: TreePath
     before: IndexRecord | None
     after: IndexRecord | None
+    stage: int = 0
 
     def inverse(self) -> IndexChange:
         """The change that takes this one back."""
-        return IndexChange(path=self.path, before=self.after, after=self.before)
+        return IndexChange(path=self.path, before=self.after, after=self.before, stage=self.stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,7 +438,16 @@ class MoveRefs:
     updates: tuple[RefUpdate, ...]
 
 
-Step: TypeAlias = Backup | Switch | MoveRefs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMessage:
+    """Put another text into ``MERGE_MSG``, git's message for the commit to come: the ids of two blobs (None:
+    no such file)."""
+
+    before: Oid | None
+    after: Oid | None
+
+
+Step: TypeAlias = Backup | Switch | MoveRefs | SetMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -449,8 +458,9 @@ class Plan:
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
-    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``signs`` says
-    what the reapplied commits are signed with (None: they are not).
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
+    a person's work on conflicts stands after a run that is a part of it. ``signs``
+    says what the reapplied commits are signed with (None: they are not).
     """
 
     id: str
@@ -467,6 +477,7 @@ class Plan:
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
     elsewhere: tuple[Upstream, ...] = ()
+    sitting: Sitting | None = None
     signs: SignatureKind | None = None
 
     @property
