@@ -274,6 +274,14 @@ class _Run:
                     "The index was changed by somebody else while resync was planning. Nothing was changed.",
                     "resync",
                 )
+        for message in self._messages:
+            if self._message() != message.before:
+                raise Refused(
+                    "changed-meanwhile",
+                    "The message in MERGE_MSG was changed by somebody else while resync was planning."
+                    " Nothing was changed.",
+                    "resync continue",
+                )
         for update in self._updates:
             where = self._repository.other_checkout(update.name) if update.old is not None else None
             if where is not None:
@@ -282,14 +290,6 @@ class _Run:
                     "ref-moved",
                     f"{name} was checked out in {where} while resync was planning. Nothing was changed.",
                     "resync",
-                )
-        for message in self._messages:
-            if self._message() != message.before:
-                raise Refused(
-                    "changed-meanwhile",
-                    "The message in MERGE_MSG was changed by somebody else while resync was planning."
-                    " Nothing was changed.",
-                    "resync continue",
                 )
         self._files.check()
         self._files.stage()

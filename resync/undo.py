@@ -202,6 +202,16 @@ def _plan_back(
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
 
+def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
+    """The step that puts git's message for the next commit back, where the run left one that still stands or
+    took one away."""
+    data = read_message(repository)
+    now = repository.objects.add_blob(data) if data is not None else None
+    for step in undone.steps:
+        if isinstance(step, SetMessage) and step.before != now:
+            yield SetMessage(before=now, after=step.before)
+
+
 def _checked_out_elsewhere(repository: Repository, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
     """The branches that would move back and that another working tree has checked out since, and which: its
     files would all look edited there, and the next commit would undo what upstream did."""
@@ -216,16 +226,6 @@ def _checked_out_elsewhere(repository: Repository, updates: Sequence[RefUpdate])
 def _stays(name: RefName, where: str) -> Note:
     branch = name.removeprefix(BRANCHES).decode("utf-8", "backslashreplace")
     return Note(None, f"branch {branch} stays where it is, because it is checked out in {where}")
-
-
-def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
-    """The step that puts git's message for the next commit back, where the run left one that still stands or
-    took one away."""
-    data = read_message(repository)
-    now = repository.objects.add_blob(data) if data is not None else None
-    for step in undone.steps:
-        if isinstance(step, SetMessage) and step.before != now:
-            yield SetMessage(before=now, after=step.before)
 
 
 def _work(run: Plan) -> RefName:
