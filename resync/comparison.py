@@ -48,7 +48,7 @@ class Place:
     """A commit at which branches stood before the run or after it, as ``labels`` say.
 
     ``past`` says that nothing stands there any more. ``on`` is the number of the place that it stands on
-    (None: on none of them), ``commits`` how many commits it is above that.
+    (None: on none of them), ``commits`` how many commits it is above that, merges left out.
     """
 
     oid: Oid
@@ -168,5 +168,9 @@ def _placed(history: History, labels: dict[Oid, list[str]]) -> Iterator[Place]:
             labels=tuple(labels[oid]),
             past=all(label.endswith(_BEFORE) for label in labels[oid]),
             on=numbers[on] if on is not None else None,
-            commits=len(history.reachable([oid], [on])) if on is not None else 0,
+            commits=_count(history, oid, on) if on is not None else 0,
         )
+
+
+def _count(history: History, oid: Oid, below: Oid) -> int:
+    return sum(len(history.parents(each)) < 2 for each in history.reachable([oid], [below]))

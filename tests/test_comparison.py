@@ -28,6 +28,13 @@ def looked_back(world: World) -> World:
     world.commit("Far", {"far.txt": "far\n"})
     world.commit("Clash", {"numbers.txt": LINES.replace("line 2\n", "line two, my way\n")})
     rewritten.rewrite(world)
+    # A merge on the new line is a commit that nobody counts.
+    at = rewritten.work(world)
+    world.git("checkout", "-q", "-b", "side", at=at)
+    world.commit("Aside", {"aside.txt": "aside\n"}, at=at)
+    world.git("checkout", "-q", "main", at=at)
+    world.git("merge", "-q", "--no-ff", "-m", "Join", "side", at=at)
+    rewritten.publish(world)
     return world
 
 
@@ -51,7 +58,7 @@ def test_old_commits_stand_beside_new_ones(looked_back: World) -> None:
     tips = {name: world.git("rev-parse", name)[:10] for name in ("main", "low", "origin/main")}
     assert any(f"`-- {tips['main']}  main  (+ 1 commit)" in line for line in graph), graph
     assert any(f"`-- {tips['low']}  low  (+ 1 commit)" in line for line in graph), graph
-    assert any(f"{tips['origin/main']}  origin/main  (+ 3 commits)" in line for line in graph)
+    assert any(f"{tips['origin/main']}  origin/main  (+ 4 commits)" in line for line in graph)
     assert any("low (before)  (+ 1 commit)" in line for line in graph)
     undo = world.resync("undo", "--yes", "--json").json["run"]
     looked = world.resync("log", undo, "--json").json

@@ -48,7 +48,7 @@ def test_the_forests_have_every_shape(tmp_path: Path, hermetic: Path) -> None:
         world = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(hermetic))
         world.git("init", "-q", "--bare", "-b", "main", str(world.upstream), at=base)
         shapes += grow(world, seed, 6).shapes
-    wanted = ("stack", "in the middle", "below the old tip", "on the old tip", "merge", "copy")
+    wanted = ("stack", "in the middle", "below the old tip", "on the old tip", "merge", "copy", "worktree")
     assert all(shapes[shape] > 1 for shape in wanted), shapes
 
 

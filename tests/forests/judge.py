@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
-from tests.conftest import CLOCK, World
+from tests.conftest import CLOCK, Done, World
 from tests.forests.shapes import grow, rebased
 
 LATER = {"GIT_COMMITTER_DATE": f"{CLOCK + 60} +0000"}
@@ -23,13 +24,22 @@ def stands_as_git_has_it(world: World, seed: int, most: int) -> Counter[str]:
     before = branches(world)
     expected = {name: rebased(world, forest, name) for name in forest.heads}
     expected |= {"main": forest.new} | dict.fromkeys(forest.copies, forest.old)
+    if forest.linked:
+        expected[forest.linked] = before[forest.linked]
     done = world.resync("run", "--yes", "--json", "--all-branches")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (3 if forest.linked else 0, "")
     assert branches(world) == expected
     assert world.git("status", "--porcelain") == ""
+    assert _left_in_other_trees(done) == {forest.linked} - {""}
+    if forest.linked:
+        assert world.git("status", "--porcelain", at=Path(f"{world.clone}-linked")) == ""
     assert world.resync("undo", "--yes", env=LATER).code == 0
     assert branches(world) == before
     return forest.shapes
+
+
+def _left_in_other_trees(done: Done) -> set[str]:
+    return {each["name"] for each in done.json["branches"][1:] if "checked out in" in each["reason"]}
 
 
 def conflicts_stay(world: World, seed: int, most: int) -> Counter[str]:
@@ -40,11 +50,11 @@ def conflicts_stay(world: World, seed: int, most: int) -> Counter[str]:
     done = world.resync("run", "--yes", "--json", "--all-branches")
     after = branches(world)
     stayed = {name for name in forest.heads if after[name] == before[name]}
-    assert stayed == forest.conflicting - {current}
+    assert stayed == (forest.conflicting | {forest.linked}) - {current, ""}
     assert {each["name"] for each in done.json["branches"][1:] if each["waits"]} == stayed
     for name in set(forest.heads) - stayed - {current}:
         assert after[name] == rebased(world, forest, name)
-    assert done.code == (3 if forest.conflicting else 0)
+    assert done.code == (3 if forest.conflicting or forest.linked else 0)
     world.resync("undo", "--yes", env=LATER)
     assert branches(world) == before
     return forest.shapes

@@ -19,13 +19,17 @@ SHARED = "shared.txt"
 
 @dataclass
 class Forest:
-    """What was made: the heads of branches with work, those without, and how often each shape occurs."""
+    """What was made: the heads of branches with work, those without, and how often each shape occurs.
+
+    ``linked`` is the branch that a second working tree has checked out, if there is one.
+    """
 
     old: str
     new: str
     heads: dict[str, str] = field(default_factory=dict)
     copies: list[str] = field(default_factory=list)
     conflicting: set[str] = field(default_factory=set)
+    linked: str = ""
     shapes: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -46,6 +50,7 @@ def grow(world: World, seed: int, most: int, *, conflicts: bool = False) -> Fore
     world.git("clone", "-q", str(world.upstream), str(world.clone), at=world.base)
     forest = Forest(old=old, new="")
     _plant(world, dice, forest, dice.randint(1, most), left, conflicts=conflicts)
+    _link(world, random.Random(-1 - seed), forest)
     world.git("reset", "-q", "--hard", f"main~{left}", at=at)
     for number in range(dice.randint(1, 3)):
         world.commit(f"New {number}", {f"new-{number}": "new\n", SHARED: f"upstream {number}\n"}, at=at)
@@ -83,6 +88,15 @@ def _plant(
         world.git("branch", "--no-track", "copy", "origin/main")
         forest.copies.append("copy")
         forest.shapes["copy"] += 1
+
+
+def _link(world: World, dice: random.Random, forest: Forest) -> None:
+    """Sometimes a second working tree, with one of the branches that are not checked out here."""
+    others = forest.names[:-1]
+    if others and dice.random() < 0.4:
+        forest.linked = dice.choice(others)
+        world.git("worktree", "add", "-q", f"{world.clone}-linked", forest.linked)
+        forest.shapes["worktree"] += 1
 
 
 def seedless(name: str, number: int) -> str:
