@@ -15,6 +15,7 @@ from resync import __version__
 from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
 from resync.interrupts import listen
 from resync.request import (
+    CHANGE_ID_POLICIES,
     CONFLICT_POLICIES,
     DIRTY_POLICIES,
     LOG_FORMATS,
@@ -45,6 +46,7 @@ _WITH_VALUE = (
     "--dirty",
     "--branch",
     "--on-conflict",
+    "--change-id",
     "--constraint",
     "--all",
     "--jobs",
@@ -288,6 +290,7 @@ def _request(options: argparse.Namespace, shared: str | None) -> Request:
         all_branches=getattr(options, "all_branches", False),
         only_current=getattr(options, "only_current", False),
         on_conflict=getattr(options, "on_conflict", None),
+        change_id=getattr(options, "change_id", None),
         to=options.aim,
         pre=options.pre,
         constraint=options.constraint,
@@ -452,6 +455,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--keep-dropped",
         action="store_true",
         help="reapply commits of yours that upstream had and left out of its new history",
+    )
+    parser.add_argument(
+        "--change-id",
+        choices=CHANGE_ID_POLICIES,
+        help="Gerrit's Change-Ids of what is reapplied: keep (the default), or new ones, where the old"
+        " changes are closed",
     )
     which = parser.add_argument_group("other branches that stood on the old upstream")
     which.add_argument(

@@ -7,11 +7,13 @@ from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
 Target: TypeAlias = Literal["tip", "release"]
 LogFormat: TypeAlias = Literal["text", "json"]
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
+CHANGE_ID_POLICIES: tuple[ChangeIdPolicy, ...] = ("keep", "new")
 TARGETS: tuple[Target, ...] = ("tip", "release")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
@@ -42,6 +44,7 @@ class Request:
     all_branches: bool = False
     only_current: bool = False
     on_conflict: ConflictPolicy | None = None
+    change_id: ChangeIdPolicy | None = None
     to: Target | None = None
     pre: bool = False
     constraint: str | None = None
