@@ -149,7 +149,9 @@ def _dispatch(
 
         return meant.strike_off(options.folder, _state(), console)
     if len(options.paths) > 1 or options.all is not None or options.registered:
-        return _many(options, arguments, console)
+        from resync.fleet import meant
+
+        return meant.visit(options, arguments, _WITH_VALUE, os.environ, _state, console)
     from resync.commands.session import Session, meaning
 
     session = Session(
@@ -182,25 +184,6 @@ def _dispatch(
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
     return moving.run(session, _request(options, shared))
-
-
-def _many(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
-    """One command for several checkouts."""
-    from resync.fleet import meant
-    from resync.fleet.tour import Ask, default_jobs, tour
-
-    if options.repo is not None or (options.command == "run" and not options.yes):
-        raise meant.nobody_to_ask()
-    meant.refuse_one_repository(os.environ)
-    state = _state() if options.registered else None
-    paths = meant.checkouts(options.paths, options.all, state, console)
-    ask = Ask(
-        command=options.command,
-        options=meant.options_for_each(arguments, _WITH_VALUE),
-        upstream=options.upstream,
-        jobs=max(1, options.jobs or default_jobs()),
-    )
-    return tour(ask, paths, os.environ, console)
 
 
 def _state() -> str:

@@ -213,6 +213,7 @@ def test_a_pre_switch_that_fails_stops_the_run(hooked: World, command: str, said
 def test_a_post_switch_that_fails_is_said(hooked: World, command: str) -> None:
     hook(hooked, "postSwitch", command)
     hooked.git("config", "resync.timeout", "1" if "sleep" in command else "600")
+    hooked.git("config", "--unset", "resync.preSwitch")  # it is not to be hurried
     done = inside(hooked, *RUN)
     assert (done.code, done.json["exit_code"], done.json["error"]) == (3, 3, None)
     assert "The command of resync.postSwitch" in done.json["warnings"][0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from resync.console import Console
 from resync.errors import ExitCode, Refused, UsageError
@@ -11,22 +12,35 @@ from resync.registry import forget, registered
 from resync.report import data
 from resync.report.words import shown
 
+if TYPE_CHECKING:
+    import argparse
+
 _OURS = ("--all", "--jobs", "--repo", "--registered", "--json", "--color")
 _ONE_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
 
 
-def nobody_to_ask() -> UsageError:
-    """What is said to a command about several checkouts that would have to ask, or that names one."""
-    return UsageError(
-        "bad-arguments",
-        "Nobody can be asked about several checkouts at once, so run takes --yes with them, and --repo names"
-        " a single one. Nothing was changed.",
-        "resync plan PATH... to see what would be done; resync run --yes PATH... to do it",
-    )
+def visit(
+    options: argparse.Namespace,
+    arguments: Sequence[str],
+    with_value: Collection[str],
+    env: Mapping[str, str],
+    state: Callable[[], str],
+    console: Console,
+) -> ExitCode:
+    """Carry out one command in all of the checkouts that are meant; returns the worst of their statuses.
 
+    ``arguments`` are those that ``options`` were read from, ``with_value`` the options whose value may be the
+    next word; ``state`` finds the folder of what was seen.
+    """
+    from resync.fleet.tour import Ask, default_jobs, tour
 
-def refuse_one_repository(env: Mapping[str, str]) -> None:
-    """Refuse an environment in which every path would lead to one and the same repository."""
+    if options.repo is not None or (options.command == "run" and not options.yes):
+        raise UsageError(
+            "bad-arguments",
+            "Nobody can be asked about several checkouts at once, so run takes --yes with them, and --repo"
+            " names a single one. Nothing was changed.",
+            "resync plan PATH... to see what would be done; resync run --yes PATH... to do it",
+        )
     named = [name for name in _ONE_REPOSITORY if env.get(name)]
     if named:
         raise UsageError(
@@ -34,6 +48,14 @@ def refuse_one_repository(env: Mapping[str, str]) -> None:
             f"{named[0]} names one repository, and several checkouts are asked for. Nothing was changed.",
             f"unset {named[0]}",
         )
+    paths = checkouts(options.paths, options.all, state() if options.registered else None, console)
+    ask = Ask(
+        command=options.command,
+        options=options_for_each(arguments, with_value),
+        upstream=options.upstream,
+        jobs=max(1, options.jobs or default_jobs()),
+    )
+    return tour(ask, paths, env, console)
 
 
 def checkouts(paths: Sequence[str], folder: str | None, state: str | None, console: Console) -> list[str]:

@@ -75,6 +75,7 @@ def measured(world: World, calls: Sequence[Sequence[str]]) -> tuple[float, float
     for call in calls:
         done = subprocess.run(
             [sys.executable, *call],
+            cwd=TOP,
             env={**world.env, "PYTHONPATH": str(TOP)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -84,6 +85,12 @@ def measured(world: World, calls: Sequence[Sequence[str]]) -> tuple[float, float
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - begun, used, codes
+
+
+def told(words: str, found: tuple[float, float, set[int]]) -> tuple[float, float, set[int]]:
+    wall, used, codes = found
+    print(f"{words:34}{wall:8.1f}{used:8.1f}  {sorted(codes)}", flush=True)
+    return found
 
 
 def main() -> int:
@@ -97,36 +104,26 @@ def main() -> int:
         upstreams(world, names)
         with counted(base / "served", world.env) as server:
             folder = checkouts(world, names, number, server.url)
-            many = measured(
-                world, [[*RESYNC, "run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]]
-            )
+            paths = sorted(map(str, folder.iterdir()))
+            at_once = [[*RESYNC, "run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]]
+            one_by_one = [[*RESYNC, "run", "--yes", "--json", "--repo", path] for path in paths]
+            print(f"{number} checkouts of {len(names)} upstreams, {jobs} at once")
+            print(f"{'':34}{'wall s':>8}{'cpu s':>8}  statuses")
+            many = told("one command, all rewritten", measured(world, at_once))
             asked = dict(server.asked)
             largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            again = measured(
-                world, [[*RESYNC, "run", "--yes", "--json", "--jobs", jobs, "--all", str(folder)]]
-            )
-            folder = checkouts(world, names, number, server.url)
-            paths = sorted(map(str, folder.iterdir()))
-            single = measured(world, [[*RESYNC, "run", "--yes", "--json", "--repo", path] for path in paths])
-            nothing = measured(world, [[*RESYNC, "run", "--yes", "--json", "--repo", path] for path in paths])
-            start = measured(world, [["-c", LOAD]] * number)
-    print(f"{number} checkouts of {len(names)} upstreams, {jobs} at once")
-    print(f"{'':34}{'wall s':>8}{'cpu s':>8}  statuses")
-    for words, (wall, used, codes) in (
-        ("one command, all rewritten", many),
-        ("single runs, all rewritten", single),
-        ("one command, nothing new", again),
-        ("single runs, nothing new", nothing),
-        ("only to start as often", start),
-    ):
-        print(f"{words:34}{wall:8.1f}{used:8.1f}  {sorted(codes)}")
+            print(f"asked at the servers: {asked}; largest process {largest:.0f} MiB", flush=True)
+            again = told("one command, nothing new", measured(world, at_once))
+            start = told("only to start as often", measured(world, [["-c", LOAD]] * number))
+            nothing = told("single runs, nothing new", measured(world, one_by_one))
+            checkouts(world, names, number, server.url)
+            single = told("single runs, all rewritten", measured(world, one_by_one))
     for words, ours, theirs in (("rewritten", many, single), ("nothing new", again, nothing)):
         print(
             f"{words}: one command takes {ours[0] / theirs[0]:.2f} of the time of single runs,"
             f" {ours[1] / theirs[1]:.2f} of their processor time, and"
             f" {ours[1] / (theirs[1] - start[1]):.2f} of it without their starts"
         )
-    print(f"asked at the servers: {asked}; largest process {largest:.0f} MiB")
     return int(any(times != 1 for times in asked.values()) or many[2] != {0} or single[2] != {0})
 
 
