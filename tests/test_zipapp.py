@@ -187,6 +187,14 @@ def test_a_python_that_is_too_old(zipapp: Path, tmp_path: Path, version: str) ->
 
 
 @needs_git
+def test_without_a_home_nothing_of_the_checkout_is_taken_for_it(zipapp: Path, rewritten_world: World) -> None:
+    """A service has none: git's files of the user's are not looked for where the command is called."""
+    rewritten_world.write(".config/git/ignore", "notes.txt\n")
+    plan = run(zipapp, "plan", "--json", at=rewritten_world.clone)
+    assert {each["path"]: each["state"] for each in plan.json["files"]}["notes.txt"] == "untracked"
+
+
+@needs_git
 @pytest.mark.parametrize(
     ("event", "status"), [("raise RuntimeError('the sky fell')", 70), ("os.kill(os.getpid(), 15)", 130)]
 )

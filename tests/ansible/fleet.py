@@ -85,7 +85,6 @@ class Fleet:
                 "ANSIBLE_CALLBACKS_ENABLED": "record",
                 "ANSIBLE_FORKS": "4",
                 "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_PIPELINING": "1",
                 "RECORD": str(record),
             },
             stdin=subprocess.DEVNULL,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,21 @@ class AnsibleModule:
     def get_bin_path(self, name: str) -> str | None:
         return shutil.which(name)
 
+    def run_command(
+        self,
+        args: list[str],
+        *,
+        handle_exceptions: bool,
+        expand_user_and_vars: bool,
+        before_communicate_callback: Callable[[subprocess.Popen[str]], None],
+    ) -> tuple[int, str, str]:
+        assert not handle_exceptions
+        assert not expand_user_and_vars
+        process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        before_communicate_callback(process)
+        out, err = process.communicate()
+        return process.returncode, out, err
+
     def warn(self, sentence: str) -> None:
         self.warned.append(sentence)
 
@@ -63,19 +79,11 @@ class AnsibleModule:
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module's file, imported."""
-    basic, converters = ModuleType("basic"), ModuleType("converters")
+    basic = ModuleType("basic")
     basic.AnsibleModule = AnsibleModule  # type: ignore[attr-defined]
-    converters.to_bytes = str.encode  # type: ignore[attr-defined]
-    converters.to_text = bytes.decode  # type: ignore[attr-defined]
-    for name in (
-        "ansible",
-        "ansible.module_utils",
-        "ansible.module_utils.common",
-        "ansible.module_utils.common.text",
-    ):
+    for name in ("ansible", "ansible.module_utils"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "ansible.module_utils.basic", basic)
-    monkeypatch.setitem(sys.modules, "ansible.module_utils.common.text.converters", converters)
     spec = importlib.util.spec_from_file_location("resync_module", MODULE)
     assert spec is not None
     assert spec.loader is not None
@@ -271,12 +279,21 @@ def test_no_word_and_no_program(module: ModuleType, tmp_path: Path) -> None:
 
 
 def test_a_run_that_takes_too_long_is_asked_to_stop(module: ModuleType, tmp_path: Path) -> None:
-    said = refusal("cancelled")
-    says = f"sys.stdout.write({json.dumps(said)!r}), sys.stdout.flush()"
+    says = f"sys.stdout.write({json.dumps(refusal('cancelled'))!r}), sys.stdout.flush()"
     stops = f"signal.signal(15, lambda *_: ({says}, os._exit(130)))"
     program = answer(tmp_path, 0, document(), first=f"{stops}\ntime.sleep(60)")
     ended = call(module, {"path": "/srv/x", "executable": program, "timeout": 1})
     assert (ended.failed, ended.result["status"]) == (True, 130)
+
+
+def test_one_that_does_not_stop_is_killed(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    program = answer(tmp_path, 0, document(), first="signal.signal(15, signal.SIG_IGN)\ntime.sleep(60)")
+    ended = call(module, {"path": "/srv/x", "executable": program, "timeout": 1})
+    assert ended.failed
+    assert "the next run finishes it" in ended.result["msg"]
 
 
 def test_words_of_upstreams_do_not_reach_the_terminal(module: ModuleType, tmp_path: Path) -> None:

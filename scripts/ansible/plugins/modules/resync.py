@@ -10,7 +10,7 @@ module: resync
 short_description: Carry a git checkout over to an upstream branch that was rewritten
 version_added: 0.1.0
 author:
-  - The maintainers of resync (!resync)
+  - The maintainers of resync (!UNKNOWN)
 description:
   - Fetches the upstream branch of a checkout and, where it was rewritten (force-pushed, or deleted and made
     anew), moves the checkout to its new tip. Local commits are reapplied and uncommitted edits restored. What
@@ -110,11 +110,13 @@ options:
   timeout:
     description:
       - Seconds after which the run is asked to stop. It then takes back what it began, or ends it if that was
-        the last step. V(0) waits as long as it takes.
+        the last step. One that has not stopped a minute later is killed, and the next run finishes it. V(0)
+        waits as long as it takes.
     type: int
     default: 0
 notes:
-  - RV(changed) is about branches, index and files. That remote-tracking branches were fetched is no change.
+  - The result C(changed) is about branches, index and files. That remote-tracking branches were fetched does
+    not count.
   - Exit statuses 1 (refused), 2 (wrong usage), 70 (a bug), 75 (busy or network) and 130 (stopped) fail the
     task. After 1, 2 and 75 nothing was changed, and after 75 the same task may go through later, see
     RV(busy).
@@ -190,14 +192,19 @@ stderr:
 
 import json
 import os
-import subprocess
+import signal
 import sys
+import threading
 import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.text.converters import to_bytes, to_text
 
-OK, WAITING, UNFINISHED, DUE, BUSY = 0, 3, 4, 5, 75
+# Exit statuses of resync.
+OK = 0
+WAITING = 3
+UNFINISHED = 4
+DUE = 5
+BUSY = 75
 
 # Seconds that a run has to take back what it began. One that is killed then is finished by the next.
 PATIENCE = 60
@@ -257,7 +264,7 @@ def main():
 def starter(module, result):
     """The words that start resync on this machine."""
     name = module.params["executable"]
-    path = os.path.expanduser(name) if os.sep in name else module.get_bin_path(name)
+    path = name if os.sep in name else module.get_bin_path(name)
     if path is None or not os.path.isfile(path):
         module.fail_json(
             msg=f"There is no command {name} on this machine. Nothing was changed. Have the zipapp copied"
@@ -289,30 +296,33 @@ def option(name):
 
 def start(module, command, result):
     """Run it to its end; its exit status and what it printed, as text."""
+    clocks = []
+
+    def limit(process):
+        if module.params["timeout"]:
+            for seconds, stop in ((0, process.terminate), (PATIENCE, process.kill)):
+                clocks.append(threading.Timer(module.params["timeout"] + seconds, stop))
+                clocks[-1].daemon = True
+                clocks[-1].start()
+
     try:
-        process = subprocess.Popen(
-            [to_bytes(word) for word in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+        status, out, err = module.run_command(
+            command,
+            handle_exceptions=False,
+            expand_user_and_vars=False,
+            before_communicate_callback=limit,
         )
     except OSError as error:
         module.fail_json(msg=f"{command[0]} cannot be started ({error}). Nothing was changed.", **result)
-    try:
-        out, err = process.communicate(timeout=module.params["timeout"] or None)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        try:
-            out, err = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            module.fail_json(
-                msg=f"resync did not stop within {PATIENCE} seconds after it was asked to, and was killed."
-                " Everything is backed up; the next run finishes it.",
-                **result,
-            )
-    return process.returncode, to_text(out), to_text(err)
+    for clock in clocks:
+        clock.cancel()
+    if status == -signal.SIGKILL:
+        module.fail_json(
+            msg="resync was killed, or did not stop when it was asked to. Everything is backed up;"
+            " the next run finishes it.",
+            **result,
+        )
+    return status, out, err
 
 
 def conclude(module, said, status, result):
