@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from resync.model import (
+    MODE_FILE,
     MODE_GITLINK,
     NO_CONTENT,
     Backup,
@@ -21,11 +22,13 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
+    SetMessage,
     Switch,
     TreeEntry,
     TreePath,
 )
 from resync.repository import Objects, Repository
+from resync.repository.merge_message import read_message
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
 from resync.request import Caller
@@ -38,6 +41,7 @@ _LONGEST_NAME = 200
 """In bytes. A file name may have 255; a rescue branch's has a time and a number too, its lock ``.lock``."""
 
 ORIG_HEAD = RefName(b"ORIG_HEAD")
+CHERRY_PICK_HEAD = RefName(b"CHERRY_PICK_HEAD")
 
 
 def with_backup(
@@ -56,6 +60,7 @@ def with_backup(
     """
     saved = snapshot(repository.objects, plan.head, changes, in_the_way, who)
     rescue = _rescue_branch(repository, plan, plan.head.name, saved.rescue) if visible else None
+    sitting = plan.sitting
     kept = {
         "work": saved.rescue,
         "private": saved.private,
@@ -64,6 +69,8 @@ def with_backup(
         "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
         "upstream": _old_tracked(plan),
         "new": plan.new_tip,
+        "aside": sitting.aside if sitting is not None else None,
+        "under": sitting.taken.under if sitting is not None and sitting.taken is not None else None,
     }
     branches = tuple(_with_rescue(repository, plan, each) for each in plan.branches)
     pins = [(name.encode(), oid) for name, oid in kept.items() if oid is not None]
@@ -111,6 +118,23 @@ def move_head(repository: Repository, head: Head, tip: Oid, message: str) -> tup
     )
 
 
+def move_pick(repository: Repository, commit: Oid | None) -> tuple[RefUpdate, ...]:
+    """The update that makes git think of ``commit`` as the one that is being picked (None: of none)."""
+    old = repository.ref(CHERRY_PICK_HEAD)
+    if old == commit:
+        return ()
+    return (RefUpdate(name=CHERRY_PICK_HEAD, old=old, new=commit, message="resync"),)
+
+
+def set_message(repository: Repository, message: bytes | None) -> tuple[SetMessage, ...]:
+    """The step that puts a message for the commit to come into ``MERGE_MSG`` (None: takes it away)."""
+    data, objects = read_message(repository), repository.objects
+    if data == message:
+        return ()
+    before, after = (objects.add_blob(each) if each is not None else None for each in (data, message))
+    return (SetMessage(before=before, after=after),)
+
+
 def _rescue_branch(repository: Repository, plan: Plan, short_name: bytes, oid: Oid) -> RefUpdate:
     """The rescue branch of a branch, under a name that nobody has and that can stand beside all others."""
     taken = repository.refs(BRANCHES)
@@ -144,8 +168,19 @@ def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
     sides: dict[bytes, Iterable[tuple[TreePath, TreeEntry | IndexRecord | None]]] = {
         b"before": ((change.path, change.before) for step in switches for change in step.files),
         b"after": ((change.path, change.after) for step in switches for change in step.files),
-        b"staged": ((change.path, change.after) for step in switches for change in step.index),
+        b"staged": (
+            (change.path, change.after)
+            for step in switches
+            for change in step.index
+            if not change.stage and not (change.after is not None and change.after.intent_to_add)
+        ),
+        b"message": _messages(plan),
     }
+    for stage in (1, 2, 3):
+        # Sides of a conflict: what a person put there, and what a merge made, are nowhere else.
+        changes = [change for step in switches for change in step.index if change.stage == stage]
+        sides[b"was%d" % stage] = [(change.path, change.before) for change in changes]
+        sides[b"side%d" % stage] = [(change.path, change.after) for change in changes]
     entries = {
         TreePath(side + b"/" + path): TreeEntry(kept.mode, kept.oid)
         for side, changes in sides.items()
@@ -153,6 +188,13 @@ def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
         if kept is not None and kept.mode != MODE_GITLINK and kept.oid != NO_CONTENT
     }
     return objects.edit_tree(None, entries) if entries else None
+
+
+def _messages(plan: Plan) -> Iterator[tuple[TreePath, TreeEntry | None]]:
+    for step in plan.steps:
+        if isinstance(step, SetMessage):
+            for name, oid in ((b"before", step.before), (b"after", step.after)):
+                yield TreePath(name), TreeEntry(MODE_FILE, oid) if oid is not None else None
 
 
 def _old_tracked(plan: Plan) -> Oid | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from resync.history import tree_changes
 from resync.merge import MergeOptions, merge_trees
 from resync.merge.lines import Labels
-from resync.model import MODE_GITLINK, Oid, PathState, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, Conflict, Oid, PathState, TreeEntry, TreePath
 from resync.repository import Objects
 
 
@@ -20,20 +21,55 @@ class Carried:
     """The trees of index and working tree before and after, and the paths whose edits stay behind.
 
     Trees hold files as git stores them. ``parked`` names paths by their old name, for each of the two
-    kinds of edit; ``reasons`` are what the merges have to say about some of them, for people.
+    kinds of edit; ``reasons`` are what the merges have to say about some of them, for people. ``conflicts``
+    are to be left in index and working tree for a person: ``new_index`` has nothing at their paths.
     """
 
     index: Oid
     worktree: Oid
     new_index: Oid
     new_worktree: Oid
-    parked_staged: frozenset[TreePath]
-    parked_unstaged: frozenset[TreePath]
+    parked_staged: frozenset[TreePath] = frozenset()
+    parked_unstaged: frozenset[TreePath] = frozenset()
     reasons: Mapping[TreePath, str] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
 
 
-# What git calls the three sides where it puts a stash back.
-_LABELS = Labels(base=b"Stash base", ours=b"Updated upstream", theirs=b"Stashed changes")
+STASH_LABELS = Labels(base=b"Stash base", ours=b"Updated upstream", theirs=b"Stashed changes")
+"""What git calls the three sides where it puts a stash back."""
+
+
+def trees(objects: Objects, head_tree: Oid, changes: Sequence[PathState]) -> tuple[Oid, Oid]:
+    """The trees of index and working tree that differ from ``head_tree`` by ``changes``.
+
+    Submodules are never entered: one that stands on another commit than the index says is left so.
+    """
+    index = objects.edit_tree(head_tree, _staged(changes))
+    return index, objects.edit_tree(index, _unstaged(changes))
+
+
+def edits_between(objects: Objects, head_tree: Oid, index: Oid, worktree: Oid) -> tuple[PathState, ...]:
+    """The edits that make ``index`` and ``worktree`` of ``head_tree``: the reverse of ``trees``."""
+    staged = {path for path, _, _ in tree_changes(objects, head_tree, index)}
+    paths = staged | {path for path, _, _ in tree_changes(objects, index, worktree)}
+    return tuple(
+        PathState(
+            path=path,
+            head=objects.entry(head_tree, path),
+            index=objects.entry(index, path),
+            worktree=objects.entry(worktree, path),
+            raw=None,
+        )
+        for path in sorted(paths)
+    )
+
+
+def _staged(changes: Sequence[PathState]) -> dict[TreePath, TreeEntry | None]:
+    return {each.path: each.index for each in changes if each.staged}
+
+
+def _unstaged(changes: Sequence[PathState]) -> dict[TreePath, TreeEntry | None]:
+    return {each.path: each.worktree for each in changes if each.unstaged and not _is_submodule(each)}
 
 
 def carry(
@@ -42,13 +78,10 @@ def carry(
     """Carry the edits in ``changes``, made on ``head_tree``, over to ``new_tree``.
 
     A path whose staged edit conflicts is parked with its unstaged edit, which was made on top of it.
-    Submodules are never entered: one that stands on another commit than the index says is left so.
     """
-    staged = {each.path: each.index for each in changes if each.staged}
-    unstaged = {each.path: each.worktree for each in changes if each.unstaged and not _is_submodule(each)}
-    index = objects.edit_tree(head_tree, staged)
-    worktree = objects.edit_tree(index, unstaged)
-    options = replace(options, labels=_LABELS)
+    staged, unstaged = _staged(changes), _unstaged(changes)
+    index, worktree = trees(objects, head_tree, changes)
+    options = replace(options, labels=STASH_LABELS)
     reasons: dict[TreePath, list[str]] = {}
     new_index, parked_staged = _merge(objects, head_tree, new_tree, index, staged, options, reasons)
     base = {path: objects.entry(index, path) for path in unstaged}
@@ -85,18 +118,19 @@ def _merge(
         left = edits.keys() - parked
         for note in merged.notes:
             for path in left:
-                if note.path is not None and _concerned(path, (note.path,)):
+                if note.path is not None and concerned(path, (note.path,)):
                     reasons.setdefault(path, []).append(note.text)
         if merged.clean or not left:
             return (merged.tree if merged.clean else ours), frozenset(parked)
         named = {path for conflict in merged.conflicts for path in (conflict.path, *conflict.others)}
         # A conflict that names no edit comes from how several act together (a directory's rename).
-        blamed = {path for path in left if _concerned(path, named)} or left
+        blamed = {path for path in left if concerned(path, named)} or left
         parked |= blamed
         theirs = objects.edit_tree(theirs, {path: objects.entry(base, path) for path in blamed})
 
 
-def _concerned(path: TreePath, named: Collection[TreePath]) -> bool:
+def concerned(path: TreePath, named: Collection[TreePath]) -> bool:
+    """Whether a path is one of those named, or one of them lies in the place of the other's folder."""
     return path in named or any(
         path.startswith(other + b"/") or other.startswith(path + b"/") for other in named
     )

@@ -1,17 +1,24 @@
-"""What is checked out: index and working tree as they were found."""
+"""What is checked out: index and working tree as they were found, and how merges into it are made."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync.errors import Refused
-from resync.model import Head, Oid, PathState
+from resync.journal import Journals
+from resync.merge import MergeOptions
+from resync.model import Head, Oid, PathState, Sitting, TreePath
 from resync.programs import Programs
 from resync.repository import Repository
+from resync.repository.durable import fsync
+from resync.resolutions import Resolutions
+from resync.worktree.attributes import tree_attributes
+from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
 from resync.worktree.index import Index, index_bytes, read_index
-from resync.worktree.settings import WorktreeSettings
+from resync.worktree.merging import merge_options
+from resync.worktree.settings import WorktreeSettings, read_merge_settings
 from resync.worktree.status import read_status
 
 
@@ -30,15 +37,31 @@ def programs_for(repository: Repository, settings: WorktreeSettings) -> Programs
     return Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
 
 
+def merge_options_at(repository: Repository, tree: Oid, settings: WorktreeSettings) -> MergeOptions:
+    """How merges onto ``tree`` are made: by its attributes, the user's configuration, and how conflicts were
+    resolved before."""
+    merging = read_merge_settings(repository.config)
+    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
+    attributes = tree_attributes(repository.objects, tree, settings)
+    recordings = Resolutions(repository).recordings(attributes, settings)
+    return replace(merge_options(attributes, merging, drivers.run), recordings=recordings)
+
+
 def read_checkout(
-    repository: Repository, head: Head, settings: WorktreeSettings, filters: Filters
+    repository: Repository,
+    head: Head,
+    settings: WorktreeSettings,
+    filters: Filters,
+    *,
+    sitting: Sitting | None = None,
 ) -> Checkout:
     """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
 
-    Raises ``Refused``: ``operation-in-progress``, ``checked-out-elsewhere``, ``unmerged-paths``, and
-    what index and status refuse.
+    While a person resolves conflicts (``sitting``), a cherry-pick may be under way and what was taken may be
+    unmerged. Raises ``Refused``: ``operation-in-progress``, ``checked-out-elsewhere``, ``unmerged-paths``,
+    and what index and status refuse.
     """
-    repository.refuse_operation()
+    repository.refuse_operation(but="cherry-pick" if sitting is not None else None)
     elsewhere = repository.other_checkout(head.branch) if head.branch is not None else None
     if elsewhere is not None:
         raise Refused(
@@ -56,7 +79,7 @@ def read_checkout(
         if error.kind == "corrupt-index" and data is not None:
             error.hint += f"; a copy of it as it is: {_keep_copy(repository, data)}"
         raise
-    if index.unmerged:
+    if not index.unmerged.keys() <= _may_be_unmerged(sitting):
         raise Refused(
             "unmerged-paths",
             f"The index has unmerged paths ({len(index.unmerged)}) of a merge that nobody finished."
@@ -73,6 +96,12 @@ def read_checkout(
     )
 
 
+def _may_be_unmerged(sitting: Sitting | None) -> frozenset[TreePath]:
+    if sitting is None or sitting.taken is None:
+        return frozenset()
+    return frozenset({*sitting.taken.paths, *sitting.taken.conflicts})
+
+
 def _keep_copy(repository: Repository, data: bytes) -> str:
     """Keep the bytes of an index that cannot be read: what helps against it makes a new one in its place."""
     name = f"index-{repository.objects.hash_blob(data)[:10].decode()}"
@@ -81,5 +110,5 @@ def _keep_copy(repository: Repository, data: bytes) -> str:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     return path

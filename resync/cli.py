@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
-from resync.errors import ExitCode, Interrupted, Refused, ResyncError, UsageError
+from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
 from resync.interrupts import listen
-from resync.request import Caller, Request
+from resync.request import (
+    CONFLICT_POLICIES,
+    DIRTY_POLICIES,
+    LOG_FORMATS,
+    Caller,
+    LogFormat,
+    Request,
+)
 
 if TYPE_CHECKING:
     from resync.commands.session import Session
@@ -22,8 +29,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = "The upstream branch was rewritten. Keep my work."
 _EPILOG = """\
 exit status: 0 all is well and nothing waits; 1 refused, nothing was changed; 2 wrong usage; 3 something
-waits for you; 4 a run was interrupted; 5 a run is due (check and plan); 70 a bug; 75 busy or network;
-130 Ctrl-C"""
+waits for you; 4 a run was interrupted or stopped at a conflict; 5 a run is due (check and plan); 70 a bug;
+75 busy or network; 130 Ctrl-C"""
 
 # Options whose value is the next word, so that a value is not taken for a command.
 _WITH_VALUE = (
@@ -37,6 +44,7 @@ _WITH_VALUE = (
     "--branch",
     "--on-conflict",
     "--color",
+    "--log-format",
     "--repo",
     "--to",
     "--from",
@@ -47,8 +55,9 @@ _COMMANDS = {
     "check": "was the upstream branch rewritten?",
     "plan": "what run would do, in full; changes nothing",
     "status": "where an unfinished run or parked work stands",
-    "continue": "finish an interrupted run",
-    "abort": "take an interrupted run back",
+    "continue": "finish an interrupted run; else take the next of what is parked, or go on with it",
+    "skip": "leave the commit that you are resolving parked and go on",
+    "abort": "take back an interrupted run, or all that you have resolved",
     "undo": "everything back as it was before a run",
     "log": "past runs, and what each did",
     "rescue": "rescue branches and what they keep",
@@ -64,19 +73,19 @@ _YES = {
 
 def run_command(arguments: Sequence[str]) -> int:
     """Carry out one call of the command line and return its exit status."""
-    from resync.console import Console
-
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
     _open_standard_files()
     listen()
     command = next((word for word in arguments if word in _COMMANDS), "run")
-    console = Console(as_json="--json" in arguments, quiet=False, color="auto", env=os.environ)
+    console = _console("--json" in arguments, log_format=_log_format(arguments))
     try:
         options = _parse(arguments)
         command = options.command
-        console = Console(as_json=options.json, quiet=options.quiet, color=options.color, env=os.environ)
+        console = _console(
+            options.json, quiet=options.quiet, color=options.color, log_format=options.log_format
+        )
         code = _dispatch(options, arguments, console)
         # Somebody has to look at what could not be told.
         return int(ExitCode.WAITING if console.unsaid and code == ExitCode.OK else code)
@@ -88,9 +97,31 @@ def run_command(arguments: Sequence[str]) -> int:
         _report(stopped, command, console)
         return int(stopped.exit_code)
     except Exception as error:
-        failure = _refused_by_the_system(error) or _bug(error)
+        from resync.failures import as_said
+
+        failure = as_said(error, sys.argv, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         _report(failure, command, console)
         return int(failure.exit_code)
+
+
+def _console(
+    as_json: bool, *, quiet: bool = False, color: str = "auto", log_format: LogFormat | None
+) -> Console:
+    from resync.console import Console
+
+    return Console(
+        as_json=as_json, quiet=quiet, color=color, env=os.environ, log_format=log_format, clock=_clock
+    )
+
+
+def _log_format(arguments: Sequence[str]) -> LogFormat | None:
+    """The form of the log, for what is wrong with the arguments themselves."""
+    words = " ".join(arguments).replace("--log-format=", "--log-format ")
+    return next((known for known in LOG_FORMATS if f"--log-format {known}" in words), None)
+
+
+def _clock() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _open_standard_files() -> None:
@@ -124,55 +155,6 @@ def _report(error: ResyncError, command: str, console: Console) -> None:
     )
 
 
-def _refused_by_the_system(error: Exception) -> ResyncError | None:
-    """A disk that is full or may not be written to is nobody's bug, nor is a lack of memory. A run that fails
-    puts everything back, or says itself that it is half-way."""
-    if isinstance(error, MemoryError):
-        return Refused(
-            "out-of-memory",
-            "There is not enough memory for what upstream holds. Nothing of yours was changed.",
-            "find out what is that large: git fetch, then git diff --stat",
-        )
-    ours = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
-    if not isinstance(error, OSError) or isinstance(error, ours) or error.strerror is None:
-        return None
-    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
-    return Refused(
-        "system-error",
-        f"The system does not let resync go on ({error.strerror}{where}). Nothing of yours was changed.",
-        f"make room or get access, and try again; the details are in {_log(error)}",
-    )
-
-
-def _bug(error: Exception) -> ResyncError:
-    """A bug as a sentence, with the traceback in a log file."""
-    bug = ResyncError(
-        "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {_log(error)}.",
-        "resync status tells where things stand; please report the log file",
-    )
-    bug.exit_code = ExitCode.BUG
-    return bug
-
-
-def _log(error: Exception) -> str:
-    """Write the traceback to a log file; returns its path, or why there is none."""
-    import traceback
-
-    import platformdirs
-
-    folder = platformdirs.user_log_dir("resync", appauthor=False)
-    path = os.path.join(folder, time.strftime("%Y%m%dT%H%M%SZ.log", time.gmtime()))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"resync {__version__}, Python {sys.version}\n{sys.argv}\n")
-            traceback.print_exception(error, file=file)
-    except OSError:
-        return "nowhere: the log file cannot be written"
-    return path
-
-
 def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
     if options.command == "demo":
         from resync.demo import demo
@@ -204,6 +186,10 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
             return moving.plan(session, _request(options))
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
+        case "skip":
+            from resync.commands import sitting
+
+            return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
     return moving.run(session, _request(options))
@@ -225,6 +211,10 @@ def _rescue(session: Session, options: argparse.Namespace) -> ExitCode:
             return rescue.restore(session, options.file, options.source, options.to)
         case "show":
             return rescue.show(session, options.source)
+        case "export":
+            return rescue.export(session, options.file, options.source)
+        case "import":
+            return rescue.take_in(session, options.file)
         case "drop":
             return rescue.drop(session, options.source, yes=options.yes)
     return rescue.list_all(session)
@@ -262,13 +252,13 @@ def _meaning(arguments: Sequence[str]) -> tuple[str, ...]:
     for word in words:
         if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
             continue
-        if word == "--color":
+        if word in ("--color", "--log-format"):
             next(words, None)
         elif word in _WITH_VALUE:
             kept += (word, next(words, ""))
         elif word in _COMMANDS and not command_seen:
             command_seen = True
-        elif not word.startswith("--color="):
+        elif not word.startswith(("--color=", "--log-format=")):
             kept.append(word)
     return tuple(kept)
 
@@ -281,8 +271,8 @@ def _request(options: argparse.Namespace) -> Request:
         commit_map=options.commit_map,
         expect=getattr(options, "expect", None),
         fetch=not options.no_fetch,
-        advance=getattr(options, "advance", False),
-        dirty=getattr(options, "dirty", "restore"),
+        advance=getattr(options, "advance", None),
+        dirty=getattr(options, "dirty", None),
         unattended=getattr(options, "yes", False),
         redo=getattr(options, "redo", False),
         keep_dropped=getattr(options, "keep_dropped", False),
@@ -334,6 +324,11 @@ def _parser(called: str) -> argparse.ArgumentParser:
     everywhere.add_argument("--verbose", "-v", action="store_true", help="print all of the evidence")
     everywhere.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="auto: on a terminal only"
+    )
+    everywhere.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="make standard error a log: a line for every step, with the time",
     )
     everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
     everywhere.set_defaults(path=None)
@@ -403,12 +398,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--advance", action="store_true", help="also carry your work over when upstream only went on"
+        "--advance",
+        action=argparse.BooleanOptionalAction,
+        help="also carry your work over when upstream only went on",
     )
     parser.add_argument(
         "--dirty",
-        choices=("restore", "park", "refuse"),
-        default="restore",
+        choices=DIRTY_POLICIES,
         help="uncommitted edits: restore (the default) puts back what merges; park also lets --yes park the"
         " rest; refuse stops at any",
     )
@@ -442,8 +438,9 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--only-current", action="store_true", help="leave them out of it")
     which.add_argument(
         "--on-conflict",
-        choices=("park",),
-        help="park: move a branch of --branch although some of its commits do not carry over",
+        choices=CONFLICT_POLICIES,
+        help="park (the default): go on with the next commit, and move a branch of --branch although some of"
+        " its commits do not carry over; stop: halt at the first conflict, for you to resolve it",
     )
     parser.add_argument("--redo", action="store_true", help="move although an undo turned away from this tip")
 
@@ -458,6 +455,15 @@ def _add_rescue(parser: argparse.ArgumentParser, everywhere: argparse.ArgumentPa
     restore.add_argument("file", metavar="PATH", help="the file, from the top of the working tree")
     restore.add_argument("--to", metavar="DIR", help="write it below this folder, not in its own place")
     restore.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    export = actions.add_parser(
+        "export",
+        help="write how conflicts were resolved to a file, for other checkouts",
+        parents=[everywhere],
+    )
+    export.add_argument("file", metavar="FILE", help="a new file")
+    export.add_argument("--from", dest="source", metavar="BRANCH", help="the newest by default")
+    take_in = actions.add_parser("import", help="use what such a file holds", parents=[everywhere])
+    take_in.add_argument("file", metavar="FILE", help="what rescue export wrote")
     drop = actions.add_parser("drop", help="remove one for good", parents=[everywhere])
     drop.add_argument("source", metavar="BRANCH", help="which one")
     drop.add_argument("--yes", action="store_true", help="do not ask")

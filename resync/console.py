@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
 from resync.report.text import Tone
 from resync.report.words import shown
+from resync.request import LogFormat
 
 _CODES: dict[Tone, str] = {
     "good": "\x1b[32m",
@@ -21,19 +23,35 @@ _CODES: dict[Tone, str] = {
     "strong": "\x1b[1m",
 }
 _RESET = "\x1b[0m"
+_ESCAPE = re.compile("\x1b\\[[0-9]*m")
 _PROGRESS_EVERY = 0.2
 
 
 class Console:
     """Standard output for the answer, standard error for progress, standard input for a yes."""
 
-    def __init__(self, *, as_json: bool, quiet: bool, color: str, env: Mapping[str, str]) -> None:
-        """``color`` is ``auto``, ``always`` or ``never``; ``env`` may have ``NO_COLOR`` and ``TERM``."""
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        quiet: bool,
+        color: str,
+        env: Mapping[str, str],
+        log_format: LogFormat | None = None,
+        clock: Callable[[], str] = str,
+    ) -> None:
+        """``color`` is ``auto``, ``always`` or ``never``; ``env`` may have ``NO_COLOR`` and ``TERM``.
+
+        With a ``log_format`` standard error is a log: every step is told, each line with the time that
+        ``clock`` says.
+        """
         self.as_json = as_json
         self._quiet = quiet
         plain = bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb"
         self._color = color == "always" or (color == "auto" and not plain and _is_terminal(sys.stdout))
-        self._progress = not quiet and not as_json and _is_terminal(sys.stderr)
+        self._log_format = log_format
+        self._clock = clock
+        self._progress = not quiet and not as_json and log_format is None and _is_terminal(sys.stderr)
         self._last_progress = 0.0
         self._progress_width = 0
         self._warnings: list[str] = []
@@ -74,7 +92,27 @@ class Console:
             self._say(json.dumps({**document, "warnings": self._warnings}) + "\n")
 
     def error(self, lines: Iterable[str]) -> None:
-        """Print lines to standard error."""
+        """Print lines to standard error: what is wrong, and what helps."""
+        if self._log_format is not None:
+            said = _ESCAPE.sub("", " ".join(line.strip() for line in lines))
+            self._log("error", said.removeprefix("resync: "))
+            return
+        self._complain(lines)
+
+    def log(self, sentence: str) -> None:
+        """Tell of a step that was taken; only where standard error is a log."""
+        if self._log_format is not None:
+            self._log("info", sentence)
+
+    def _log(self, level: str, text: str) -> None:
+        """One line with the time, harmless whatever is in it."""
+        text, now = shown(text), self._clock()
+        if self._log_format == "json":
+            self._complain([json.dumps({"time": now, "level": level, "message": text})])
+        else:
+            self._complain([f"{now} {level}: {text}"])
+
+    def _complain(self, lines: Iterable[str]) -> None:
         self.end_progress()
         with suppress(OSError):
             for line in lines:
@@ -98,7 +136,10 @@ class Console:
     def warn(self, sentence: str) -> None:
         """Print a warning to standard error; with ``--json`` it also stands in the object."""
         self._warnings.append(sentence)
-        self.error([self.paint("resync: ", "warning") + shown(sentence)])
+        if self._log_format is not None:
+            self._log("warning", sentence)
+            return
+        self._complain([self.paint("resync: ", "warning") + shown(sentence)])
 
     def progress(self, message: str) -> None:
         """Show the last of what is going on, on a terminal and not too often."""

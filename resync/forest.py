@@ -114,7 +114,7 @@ def _topic(
         return None  # a shallow clone does not know what it stands on
     head = Head(branch=name, tip=tip)
     merged: frozenset[Oid] = frozenset()
-    if any(len(history.parents(oid)) > 1 for oid in mine):
+    if mine.merges():
         advertised = seen.fetched.refs if seen.fetched is not None else None
         known = [new_tip, *dict.fromkeys(each.oid for each in seen.evidence)]
         merged = merged_in(history, mine, tip, published(repository, seen.branch, head, advertised), known)

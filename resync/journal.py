@@ -15,21 +15,21 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
-from resync.model import Backup, MoveRefs, Plan, Switch, TreePath
+from resync.model import Backup, MoveRefs, Plan, SetMessage, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
 
 VERSION = 1
 _REMOVED = "removed-"
 _OTHER_VERSION = "another version of resync wrote it"
 _CHECKSUM = "sha256"
 
-_STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs)}
+_STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs, SetMessage)}
 
 # What the state may be, in the order in which it does. A run in "switching" is finished or undone;
 # before that nothing of the user's was touched.
@@ -43,7 +43,8 @@ class Entry:
     Runs are ordered by ``number``: a clock may stand or go back. ``when`` is in seconds since 1970.
     ``worktree`` is the working tree that it was made in (its git directory, from the common one), ``undoes``
     the run that it took back, ``waits`` whether it parked anything or left anything alone. ``left`` are the
-    paths that somebody else changed while it was at work.
+    paths that somebody else changed while it was at work. ``sitting`` is that which it is a part of, by its
+    first run, and ``sits`` says that the sitting went on after it.
     """
 
     version: int = VERSION
@@ -55,6 +56,8 @@ class Entry:
     undoes: str | None
     waits: bool
     left: tuple[TreePath, ...] = ()
+    sitting: str | None = None
+    sits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,8 @@ class Journals:
             worktree=self._worktree,
             undoes=plan.undoes,
             waits=plan.waiting,
+            sitting=plan.sitting.id if plan.sitting is not None else None,
+            sits=plan.sitting is not None and plan.sitting.open,
         )
         _write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
@@ -182,16 +187,26 @@ class Journals:
     def finished(self) -> Iterator[tuple[Entry, bool]]:
         """Every finished run of this working tree from the newest on, and whether its effect stands.
 
-        It does where the run was not undone, or where its undoing was itself undone.
+        It does where neither the run nor the sitting that it is a part of was undone, or where the undoing
+        was itself undone.
         """
-        undone: set[str] = set()
-        for entry in reversed(self.entries()):
-            if entry.state != "done":
-                continue
-            stands = entry.run not in undone
-            if stands and entry.undoes is not None:
-                undone.add(entry.undoes)
-            yield entry, stands
+        yield from _finished(self.entries())
+
+    def sitting(self, entries: Iterable[Entry] | None = None) -> Entry | None:
+        """The last run of the sitting that is open in this working tree, if one is; ``entries`` are its runs
+        where somebody has read them just now."""
+        for entry, stands in _finished(self.entries() if entries is None else entries):
+            if stands and entry.undoes is None:
+                return entry if entry.sits else None
+        return None
+
+    def parts(self, run: str) -> list[Journal]:
+        """The finished runs that are taken back together with this one: those of its sitting, in order."""
+        entries = [entry for entry in self.entries() if entry.state == "done"]
+        whole = next((entry.sitting for entry in entries if entry.run == run), None)
+        if whole is None:
+            return [self.load(run)]
+        return [self.load(entry.run) for entry in entries if entry.sitting == whole]
 
     def unfinished(self) -> Journal | None:
         """The run that was interrupted while it changed things in this working tree, if any."""
@@ -214,6 +229,17 @@ class Journals:
                 raise _unreadable(name, str(error)) from None
         found = [entry for entry in found if not states or entry.state in states]
         return sorted(found, key=lambda entry: (entry.number, entry.run))
+
+
+def _finished(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
+    undone: set[str] = set()
+    for entry in sorted(entries, key=lambda entry: entry.number, reverse=True):
+        if entry.state != "done":
+            continue
+        stands = undone.isdisjoint({entry.run, entry.sitting})
+        if stands and entry.undoes is not None:
+            undone.add(entry.undoes)
+        yield entry, stands
 
 
 def _proof(folder: str) -> str:
@@ -311,10 +337,10 @@ def _checksum(record: Mapping[str, Any]) -> str:
 def _write_text(path: str, text: str) -> None:
     """Replace a small file durably; a reader sees the old text or the new."""
     partial = path + ".part"
-    with open(partial, "w", encoding="ascii", newline="\n") as file:
+    with open(new_file(partial), "w", encoding="ascii", newline="\n") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     os.replace(partial, path)
 
 

@@ -36,7 +36,8 @@ def prune(repository: Repository, journals: Journals, caller: Caller) -> tuple[s
 
     ``resync.keepRuns`` is how many of each working tree stay whatever their age, ``resync.keepDays`` how long
     a run stays however many there are. A run stays as well while its rescue branch stands, while it is
-    unfinished, while a run stays that took it back, and as long as a commit or bytes would be lost with it.
+    unfinished, while a run stays that took it back or that is a later part of its sitting, and as long as a
+    commit or bytes would be lost with it.
     Call it with the lock of runs held. Raises ``UsageError("bad-config")``.
     """
     config, section = repository.config, (b"resync",)
@@ -55,13 +56,14 @@ def _candidates(entries: Iterable[Entry], most: int, young: int) -> list[Entry]:
     """The runs that count and age would let go, oldest first. ``young`` is when the oldest young one was."""
     newest_first = sorted(entries, key=lambda entry: entry.number, reverse=True)
     counted: dict[str, int] = {}
-    needed: set[str] = set()
+    needed: set[str | None] = set()
     found = []
     for entry in newest_first:
         counted[entry.worktree] = counted.get(entry.worktree, 0) + 1
         recent = counted[entry.worktree] <= most or entry.when >= young
-        if recent or entry.run in needed or entry.state not in ("done", "aborted"):
-            needed |= {entry.undoes} if entry.undoes is not None else set()
+        part = not needed.isdisjoint({entry.run, entry.sitting} - {None})
+        if recent or part or entry.state not in ("done", "aborted"):
+            needed |= {entry.undoes, entry.sitting}
         else:
             found.append(entry)
     return found[::-1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from resync.errors import Refused
-from resync.history import History, open_history
+from resync.history import History, HistoryCut, open_history
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream
 from resync.repository import Repository
 from resync.repository.refs import write_now
@@ -13,8 +15,8 @@ from resync.repository.repo import BRANCHES
 from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
-from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered
-from resync.upstream.fetch import Fetched, Progress, fetch
+from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
+from resync.upstream.fetch import TAGS, Fetched, Progress, fetch
 from resync.upstream.find import UpstreamBranch, find
 from resync.upstream.published import published
 from resync.upstream.revision import resolve
@@ -43,7 +45,7 @@ class Observation:
     upstream: Upstream
     local: tuple[Oid, ...]
     merged: frozenset[Oid]
-    gone: frozenset[Oid]
+    gone: AbstractSet[Oid]
     evidence: tuple[Evidence, ...]
     elsewhere: Elsewhere
     follows_tags: bool
@@ -92,6 +94,12 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
     upstream = judged.upstream
+    if (
+        upstream.kind == "rewritten"
+        and request.onto is None
+        and went_back(repository, history, branch.tracking, head.tip, upstream)
+    ):
+        upstream = replace(upstream, kind="rewound")
     if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
         from resync.upstream.successors import successors
 
@@ -179,10 +187,13 @@ def unusable(seen: Observation) -> Refused | None:
             f"git ls-remote --heads {upstream.remote}",
         )
     if upstream.kind == "deleted":
+        tag = _ended_by(seen)
+        announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
+        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
         return Refused(
             "upstream-deleted",
-            f"{upstream.name} is gone: the remote has no such branch now. Nothing was changed.",
-            "wait for it to come back, or name where to go: resync run --upstream " + _likeliest(upstream),
+            f"{upstream.name} is gone{announced}. Nothing was changed.",
+            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
         )
     if upstream.kind == "unknown":
         return Doubt(
@@ -199,6 +210,17 @@ def _was_there(seen: Observation) -> bool:
     kinds = {each.kind for each in seen.upstream.evidence}
     # A prune takes all traces of the branch but two: what was cloned, and that it was made the upstream.
     return not kinds.isdisjoint(_SEEN_HERE) or (seen.branch.configured and "reflog" in kinds)
+
+
+def _ended_by(seen: Observation) -> str | None:
+    """The tag of the remote that announces the end of a branch that is gone: one that holds its old tip."""
+    old_tip = next((each.oid for each in seen.evidence if each.kind != "announcement-tag"), None)
+    for each in seen.evidence:
+        if each.kind == "announcement-tag" and old_tip is not None:
+            with suppress(HistoryCut):
+                if seen.history.is_ancestor(old_tip, each.oid):
+                    return each.source.removeprefix(TAGS).decode("utf-8", "backslashreplace")
+    return None
 
 
 def _likeliest(upstream: Upstream) -> str:

@@ -14,6 +14,7 @@ from resync.history import tree_changes
 from resync.model import (
     MODE_GITLINK,
     MODE_TREE,
+    Conflict,
     FileChange,
     FileVerdict,
     IndexChange,
@@ -49,10 +50,11 @@ def switch(
     checkout that is not on disk stays out of it.
     """
     index = checkout.index
+    conflicts = {each.path for each in carried.conflicts}
     files = {
         change.path: change
         for change in _file_changes(objects, carried, on_disk, to_disk)
-        if not _stays_sparse(index.entries.get(change.path), change)
+        if change.path in conflicts or not _stays_sparse(index.entries.get(change.path), change)
     }
     for each in in_the_way:
         known = files.get(each.path)
@@ -100,9 +102,26 @@ def _index_changes(
                 mode=new.mode, oid=new.oid, skip_worktree=sparse, in_file=same and path in changed
             )
         yield IndexChange(path=path, before=record(entry), after=after)
+    yield from _stage_changes(carried.conflicts, index)
     for path, entry in index.entries.items():
         if entry.flags & INTENT_TO_ADD and not _still_intended(objects, carried, path):
             yield IndexChange(path=path, before=record(entry), after=None)
+
+
+def _stage_changes(conflicts: Sequence[Conflict], index: Index) -> Iterator[IndexChange]:
+    """The sides of conflicts: those in the index go, and the new ones come."""
+    before = {(each.path, each.stage): each for stages in index.unmerged.values() for each in stages}
+    after = {
+        (conflict.path, stage): entry
+        for conflict in conflicts
+        for stage, entry in enumerate(conflict.stages, start=1)
+        if entry is not None
+    }
+    for path, stage in sorted(before.keys() | after.keys()):
+        old, new = record(before.get((path, stage))), after.get((path, stage))
+        made = IndexRecord(mode=new.mode, oid=new.oid) if new is not None else None
+        if old != made:
+            yield IndexChange(path=path, stage=stage, before=old, after=made)
 
 
 def _still_intended(objects: Objects, carried: Carried, path: TreePath) -> bool:
@@ -174,6 +193,20 @@ def local_files(
             )
         )
     return tuple(sorted(found, key=lambda each: (each.path, each.state)))
+
+
+def set_aside(changes: Iterable[PathState]) -> tuple[LocalFile, ...]:
+    """What is said of uncommitted edits that wait until conflicts are resolved."""
+    return tuple(
+        LocalFile(path=each.path, state=state, verdict="set-aside")
+        for each in changes
+        for state, differs in _differs(each)
+        if differs
+    )
+
+
+def _differs(state: PathState) -> tuple[tuple[PathKind, bool], ...]:
+    return ("staged", state.staged), ("unstaged", state.unstaged)
 
 
 def kind_of(each: InTheWay) -> PathKind:

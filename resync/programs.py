@@ -69,16 +69,19 @@ class Programs:
     env: Mapping[str, str]
     timeout: float
 
-    def run(self, command: bytes) -> Ended:
-        """Run a shell command to its end, without input; what it prints on standard output goes nowhere.
+    def run(self, command: bytes, data: bytes | None = None) -> Ended:
+        """Run a shell command to its end, without input or with ``data`` to read, of which it need not read
+        all; what it prints on standard output goes nowhere, and what it leaves at work is not waited for.
 
         Raises ``ProgramFailed``, or after a time-out ``ProgramTooSlow``; what it started is killed with it.
         """
         import subprocess
 
-        process = self._start(command, subprocess.DEVNULL)
+        process = self._start(command, subprocess.DEVNULL if data is None else subprocess.PIPE)
         assert process.stderr is not None
         ear = _Ear(process.stderr)
+        if process.stdin is not None:
+            Thread(target=_feed, args=(process.stdin, data), daemon=True).start()
         try:
             status = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
@@ -109,10 +112,10 @@ class Programs:
         """Start a shell command that is spoken with; raises ``ProgramFailed`` where it cannot be started."""
         import subprocess
 
-        return Talk(self._start(command, subprocess.PIPE), self.timeout)
+        return Talk(self._start(command, subprocess.PIPE, subprocess.PIPE), self.timeout)
 
-    def _start(self, command: bytes, channel: int) -> subprocess.Popen[bytes]:
-        """Start it, with ``channel`` for its standard input and output."""
+    def _start(self, command: bytes, stdin: int, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        """Start it, with these for its standard input and output; None: what it prints goes nowhere."""
         import subprocess
 
         try:
@@ -120,8 +123,8 @@ class Programs:
                 [self._shell(), "-c", os.fsdecode(command)],
                 cwd=self.folder,
                 env={**self.env, "GIT_TERMINAL_PROMPT": "0"},
-                stdin=channel,
-                stdout=channel,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=subprocess.PIPE,
                 # Of a session of its own it has no terminal, and can be killed with all that it started.
                 start_new_session=os.name != "nt",
@@ -270,6 +273,11 @@ class _Ear:
         self._thread.join(_LAST_WORDS)
         lines = [line.strip() for line in self._kept.decode("utf-8", "replace").splitlines()]
         return " / ".join([line for line in lines if line][-_LINES:])
+
+
+def _feed(stream: IO[bytes], data: bytes | None) -> None:
+    with suppress(OSError), stream:
+        stream.write(data or b"")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

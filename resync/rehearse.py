@@ -5,20 +5,19 @@ What ``plan`` prints and what ``run`` does come out of the same call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
-from resync.carry import Carried, carry
-from resync.checkout import programs_for, read_checkout
+from resync.carry import carry
+from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
-from resync.history import tree_changes
 from resync.journal import Journals
+from resync.jump import jump
 from resync.merge import MergeOptions
 from resync.model import (
-    MODE_GITLINK,
     BranchMove,
     InTheWay,
     LocalFile,
@@ -28,29 +27,23 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
-    TreeEntry,
-    TreePath,
+    Upstream,
 )
+from resync.notes import with_notes
 from resync.observe import Observation, observe, unusable
+from resync.policy import settled
 from resync.replay import Replay, Series, replay
-from resync.repository import Objects, Repository
+from resync.repository import Repository
 from resync.request import Caller, Request
+from resync.signing import promised
+from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
 from resync.upstream.trust import Announcement, announcement
-from resync.worktree.access import with_access
-from resync.worktree.attributes import tree_attributes
-from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
-from resync.worktree.form import DiskForm
-from resync.worktree.merging import merge_options
-from resync.worktree.names import check_collisions, check_paths, folds
-from resync.worktree.settings import WorktreeSettings, boolean, read_merge_settings
-from resync.worktree.untracked import find_untracked, untracked_in_the_way
-
-_MOST_FILES = 1_000_000
-"""As many files may change in one run: twice what the largest public repositories hold."""
+from resync.worktree.settings import WorktreeSettings
+from resync.worktree.untracked import find_untracked
 
 
 def rehearse(
@@ -65,6 +58,7 @@ def rehearse(
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
+    request = settled(repository.config, request)
     seen = observe(repository, request, caller, progress)
     notes = _refuse_surprises(repository, seen, request, settings)
     moves = _moves(seen, request)
@@ -76,14 +70,15 @@ def rehearse(
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     notes += (*seen.elsewhere.unknown, *plan.notes)
-    return replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten)
+    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
 def _moves(seen: Observation, request: Request) -> bool:
     """Whether the branch is to move: after a rewrite, and along with an advance only if asked to."""
     if seen.upstream.kind == "up-to-date":
         return False
-    return seen.upstream.kind != "advanced" or request.advance
+    return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
 def _refuse_surprises(
@@ -101,20 +96,18 @@ def _refuse_surprises(
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
         )
-    if upstream.kind == "unrelated" and request.onto is None:
+    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
+    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
+    announced = _announced(repository, seen, request, settings, unsure=unsure)
+    if unsure and announced is None:
+        how = {
+            "unrelated": "has no history in common with what it was",
+            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
+        }[upstream.kind]
         raise Refused(
-            "unrelated-upstream",
-            f"{upstream.name} has no history in common with what it was. Nothing was changed.",
-            "if it is really the new home of your work: resync run --onto REV",
-        )
-    announced = _announced(repository, seen, request, settings)
-    sure = request.expect is not None or request.onto is not None or announced is not None
-    if upstream.kind == "rewound" and request.unattended and not sure:
-        raise Refused(
-            "rewound-upstream",
-            f"{upstream.name} went back to an earlier commit of its own, as a lagging mirror would."
-            " Nothing was changed.",
-            "if that is meant: resync run --expect OID",
+            f"{upstream.kind}-upstream",
+            f"{upstream.name} {how}. Nothing was changed.",
+            _if_meant(upstream),
         )
     held = holding(Journals(repository), seen.head.branch)
     if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
@@ -130,30 +123,40 @@ def _refuse_surprises(
     return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
 
 
+def _if_meant(upstream: Upstream) -> str:
+    assert upstream.new_tip is not None
+    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+
+
 def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
+    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
 ) -> Announcement | None:
     """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced."""
+    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
     if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
         return None
     wanted = request.require_announcement
-    if wanted is None:
-        wanted = boolean(repository.config, (b"resync",), "requireAnnouncement", False)
-    # Otherwise nothing hangs on it but whether a script may follow upstream back.
-    if not wanted and (seen.upstream.kind != "rewound" or not request.unattended):
+    if not wanted and not unsure:
         return None
     tags = seen.fetched.announcements if seen.fetched is not None else {}
     try:
         return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused:
+    except Refused as refusal:
         if wanted:
+            raise
+        if refusal.kind == "untrusted-announcement":
+            refusal.hint = _if_meant(seen.upstream)
             raise
         return None
 
 
 def _expected(expected: str, tip: Oid | None) -> bool:
     return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
+
+
+def _whole(expected: str | None, tip: Oid | None) -> bool:
+    """Whether the whole id is expected: of seven digits somebody can make another commit."""
+    return expected is not None and tip is not None and expected.lower().encode() == tip
 
 
 def _refuse_edits(plan: Plan, request: Request) -> None:
@@ -165,7 +168,7 @@ def _refuse_edits(plan: Plan, request: Request) -> None:
             f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
             "commit them, or allow: --dirty restore",
         )
-    parked = [each for each in plan.files if each.verdict == "parked"]
+    parked = [each for each in plan.files if each.verdict in ("parked", "set-aside")]
     if request.dirty != "park" and request.unattended and parked:
         raise Refused(
             "would-park",
@@ -198,7 +201,7 @@ def _plan_of_refs(
     """What is checked out stays; other branches may move, and what a fetch moves."""
     branches: tuple[BranchMove, ...] = ()
     if others:
-        options = _merge_options(repository, seen, settings)
+        options = _options(repository, seen, settings)
         replayed = _replay(repository, seen, request, caller, options, [], others)
         branches = tuple(branch_moves(others, replayed, request, ()))
     updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
@@ -278,32 +281,25 @@ def _plan_of_move(
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    options = _merge_options(repository, seen, settings)
+    options = _options(repository, seen, settings)
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
+    old_tree, edits = objects.commit(head.tip).tree, checkout.changes
+    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
+    if stop is not None:
+        replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
+        carried, edits = stop.carried, ()
+    else:
+        carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options)
     new_tree = objects.commit(replayed.tip).tree
-    carried = carry(objects, objects.commit(head.tip).tree, new_tree, checkout.changes, options)
-    form = DiskForm(
-        objects,
-        repository.root,
-        checkout.index,
-        checkout.index_mtime_ns,
-        checkout.changes,
-        carried.new_worktree,
-        settings,
-        filters,
-    )
-    on_disk, targets = _compare(objects, carried, form)
-    _check_names(repository, carried, targets, settings)
-    in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
+    landing = jump(repository, checkout, carried, settings, filters)
+    in_the_way = landing.in_the_way
     bystanders: tuple[InTheWay, ...] = ()
     if request.include_untracked:
         known = {each.path for each in in_the_way}
         untracked = find_untracked(objects, repository.root, checkout.index, settings)
         bystanders = tuple(each for each in untracked if each.path not in known)
-    switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
-    switch = replace(switch, files=with_access(repository.root, switch.files))
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -312,26 +308,30 @@ def _plan_of_move(
         upstream=seen.upstream,
         commits=replayed.commits,
         files=(
-            *planning.local_files(objects, carried, new_tree, checkout.changes, in_the_way, form.after),
+            *planning.local_files(objects, carried, new_tree, edits, in_the_way, landing.to_disk),
+            *(planning.set_aside(checkout.changes) if stop is not None else ()),
             *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
         ),
         rescue=None,
-        steps=(switch, MoveRefs(updates=_updates(repository, seen, replayed.tip, branches))),
+        steps=(
+            landing.switch,
+            MoveRefs(
+                updates=(*_updates(repository, seen, replayed.tip, branches), *(stop.pick if stop else ()))
+            ),
+            *(stop.messages if stop is not None else ()),
+        ),
         notes=filters.notes,
         branches=branches,
+        sitting=stop.sitting if stop is not None else None,
     )
     # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
     visible = seen.upstream.kind != "advanced" or plan.waiting
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
 
 
-def _merge_options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
-    """How merges are made: by the attributes of the new base and the user's configuration."""
-    objects, onto = repository.objects, seen.upstream.new_tip
-    assert onto is not None
-    merging = read_merge_settings(repository.config)
-    drivers = MergeDrivers(merging.drivers, programs_for(repository, settings), Journals(repository).folder)
-    return merge_options(tree_attributes(objects, objects.commit(onto).tree, settings), merging, drivers.run)
+def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
+    assert seen.upstream.new_tip is not None
+    return merge_options_at(repository, repository.objects.commit(seen.upstream.new_tip).tree, settings)
 
 
 def _current(repository: Repository, seen: Observation) -> _Current:
@@ -380,47 +380,6 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
         return frozenset()
     beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
     return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
-
-
-def _check_names(
-    repository: Repository, carried: Carried, targets: Mapping[TreePath, int], settings: WorktreeSettings
-) -> None:
-    """Refuse new paths that must not be, before anything is looked for there: they may lead elsewhere."""
-    check_paths(repository.root, targets.items())
-    if targets and folds(settings):
-        everything = tree_changes(repository.objects, None, carried.new_worktree)
-        check_collisions(targets, (path for path, _, _ in everything), settings)
-
-
-def _compare(
-    objects: Objects, carried: Carried, form: DiskForm
-) -> tuple[dict[TreePath, TreeEntry | None], dict[TreePath, int]]:
-    """What stands on disk at each tracked path that changes, and the paths (with their new modes) that have
-    no file of ours on disk."""
-    on_disk: dict[TreePath, TreeEntry | None] = {}
-    targets: dict[TreePath, int] = {}
-    for number, (path, old, new) in enumerate(tree_changes(objects, carried.worktree, carried.new_worktree)):
-        if number >= _MOST_FILES:
-            raise _too_many_files()
-        was_submodule = old is not None and old.mode == MODE_GITLINK
-        if new is not None and new.mode == MODE_GITLINK and (was_submodule or form.is_repository(path)):
-            # Its folder is there; what it has checked out is its owner's to update, as with git.
-            on_disk[path] = new
-        elif old is not None:
-            on_disk[path] = form.before(path)
-        holds_more = was_submodule and new is not None and new.mode != MODE_GITLINK
-        if new is not None and (on_disk.get(path) is None or holds_more):
-            targets[path] = new.mode
-    return on_disk, targets
-
-
-def _too_many_files() -> Refused:
-    return Refused(
-        "too-many-files",
-        f"More than {_MOST_FILES:,} files would change. A few small trees can describe more files than any"
-        " disk holds. Nothing was changed.",
-        "do not use this upstream before somebody has looked at it",
-    )
 
 
 def _updates(

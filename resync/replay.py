@@ -2,7 +2,7 @@
 
 Oldest first, each commit is merged three ways: its parent as the base, the commit as theirs, what stands
 on the new base so far as ours. One that conflicts is parked and the next is tried. Nothing here moves a
-ref or touches the disk.
+ref or touches the disk. A conflict that a person resolved before is resolved so again.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from resync.history import History, MentionIndex, PatchIndex
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Oid, TreePath
+from resync.merge.rerere import resolutions
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
-_SIGNATURES = (b"gpgsig", b"gpgsig-sha256")
 
 _SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
@@ -61,8 +61,9 @@ def replay(
     ``committer`` is the header value of the new commits. What came in through merges of other people's
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. New objects are added to the memory of ``objects``. Raises
-    ``Refused`` where an object is missing.
+    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
+    is reapplied if they resolve all of that, else parked. New objects are added to the memory of ``objects``.
+    Raises ``Refused`` where an object is missing.
     """
     picker = _Picker(objects, history, onto, committer, options, merged, dropped)
     settled = ("already-upstream", "became-empty")
@@ -129,7 +130,7 @@ class _Picker:
             verdict = self._pick_plain(commit, upstream.twins)
         left_out = self._dropped(commit.oid) if verdict.verdict in ("reapplied", "parked") else ""
         if left_out:
-            verdict = _verdict(commit, "dropped-by-upstream", left_out)
+            verdict = verdict_on(commit, "dropped-by-upstream", left_out)
         elif verdict.verdict != "already-upstream":
             # For people only: a word in a message decides nothing.
             said = upstream.mentions.said_of(commit)
@@ -147,18 +148,28 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = twins.find(commit.oid)
-        options = self._options_for(commit)
+        options = options_for(commit, self._options)
         if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
-            return _verdict(commit, "already-upstream", _same_patch(twin))
+            return verdict_on(commit, "already-upstream", _same_patch(twin))
         merged = merge_trees(self._objects, base, ours, commit.tree, options)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
-            return _verdict(commit, "already-upstream", _same_patch(twin) + gone)
+            return verdict_on(commit, "already-upstream", _same_patch(twin) + gone)
+        resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
-            return _parked(commit, merged)
+            conflicts = merged.conflicts
+            merged = as_recorded(self._objects, merged, options)
+            if not merged.clean:
+                return _parked(commit, merged)
+            resolved = tuple(conflict.path for conflict in conflicts)
         if merged.tree == ours and commit.tree != base:
-            return _verdict(commit, "became-empty", "upstream has all of its changes")
-        return self._made(commit, merged, (on,))
+            why = (
+                "nothing of it is left as it was resolved before"
+                if resolved
+                else "upstream has all of its changes"
+            )
+            return replace(verdict_on(commit, "became-empty", why), resolved=resolved)
+        return replace(self._made(commit, merged, (on,)), resolved=resolved)
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
@@ -166,16 +177,18 @@ class _Picker:
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
-            return _verdict(commit, "parked", "resync cannot make a merge of this shape again")
+            return verdict_on(commit, "parked", "resync cannot make a merge of this shape again")
         unsettled = _unlike(self._objects, automatic, ours)
         if unsettled:
             reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
-            return _verdict(commit, "parked", "; ".join(reasons), conflicts=unsettled)
-        merged = merge_trees(self._objects, automatic.tree, ours.tree, commit.tree, self._options_for(commit))
+            return verdict_on(commit, "parked", "; ".join(reasons), conflicts=unsettled)
+        merged = merge_trees(
+            self._objects, automatic.tree, ours.tree, commit.tree, options_for(commit, self._options)
+        )
         if not merged.clean:
             return _parked(commit, merged)
         if len(parents) == 1 and merged.tree == ours.tree:
-            return _verdict(commit, "became-empty", "it merged upstream, which the new base already has")
+            return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
     def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
@@ -209,23 +222,48 @@ class _Picker:
             ).tree
         return tree
 
-    def _options_for(self, commit: Commit) -> MergeOptions:
-        """The options for picking a commit, with git's labels for the sides of a pick."""
-        name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-        base = b"parent of " + name if commit.parents else b"(empty tree)"
-        return replace(self._options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
-
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
             return replace(
-                _verdict(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
+                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
         raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
         new = self._objects.add_commit(raw)
-        notes = list(map(str, merged.notes))
-        if _is_signed(commit):
-            notes.append("reapplied without its signature, which is of the old commit")
-        return replace(_verdict(commit, "reapplied", "; ".join(notes)), new_oid=new)
+        return replace(verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
+
+
+def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
+    """The options for picking a commit, with git's labels for the sides of a pick."""
+    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
+    base = b"parent of " + name if commit.parents else b"(empty tree)"
+    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
+
+
+def as_recorded(objects: Objects, merged: MergeResult, options: MergeOptions) -> MergeResult:
+    """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
+    on those that were resolved in several ways."""
+    found = recorded(objects, merged, options)
+    edits: dict[TreePath, TreeEntry | None] = {
+        path: entries[0] for path, entries in found.items() if len(entries) == 1
+    }
+    if len(edits) < len(merged.conflicts):
+        doubts = (Note(path, "it was resolved in several ways before") for path in found if path not in edits)
+        return replace(merged, notes=(*merged.notes, *doubts))
+    notes = (Note(path, "a recorded resolution was used") for path in edits)
+    return MergeResult(tree=objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
+
+
+def recorded(
+    objects: Objects, merged: MergeResult, options: MergeOptions
+) -> dict[TreePath, tuple[TreeEntry, ...]]:
+    """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
+    found: dict[TreePath, tuple[TreeEntry, ...]] = {}
+    for conflict in merged.conflicts if options.recordings is not None else ():
+        entry = objects.entry(merged.tree, conflict.path)
+        blobs = resolutions(objects, conflict, options)
+        if entry is not None and blobs:
+            found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
+    return found
 
 
 def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
@@ -246,11 +284,6 @@ def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: b
         if keeping:
             kept.append(line)
     return b"\n".join(kept) + separator + message
-
-
-def _is_signed(commit: Commit) -> bool:
-    headers = commit.raw.partition(b"\n\n")[0]
-    return any(line.split(b" ", 1)[0] in _SIGNATURES for line in headers.split(b"\n"))
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
@@ -286,12 +319,13 @@ def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
     paths = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
     kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
     reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
-    return _verdict(commit, "parked", "; ".join(reasons), conflicts=paths)
+    return verdict_on(commit, "parked", "; ".join(reasons), conflicts=paths)
 
 
-def _verdict(
+def verdict_on(
     commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
 ) -> LocalCommit:
+    """A commit with what becomes of it and why, for people."""
     return LocalCommit(
         oid=commit.oid,
         subject=commit.subject,

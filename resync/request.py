@@ -7,11 +7,20 @@ from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+LogFormat: TypeAlias = Literal["text", "json"]
+
+DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
+CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
+LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
+"""What may be asked for, on the command line and in git's configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks of a run; every field as the option of that name."""
+    """What the command line asks of a run; every field as the option of that name.
+
+    A policy that is None was not asked for: ``resync.policy`` settles it by git's configuration.
+    """
 
     upstream: str | None = None
     onto: str | None = None
@@ -19,8 +28,8 @@ class Request:
     commit_map: str | None = None
     expect: str | None = None
     fetch: bool = True
-    advance: bool = False
-    dirty: DirtyPolicy = "restore"
+    advance: bool | None = None
+    dirty: DirtyPolicy | None = None
     unattended: bool = False
     redo: bool = False
     keep_dropped: bool = False

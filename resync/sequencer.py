@@ -16,9 +16,22 @@ from resync.backup import RUN_REFS
 from resync.errors import Interrupted, Refused, ResyncError, Unfinished
 from resync.interrupts import uninterrupted
 from resync.journal import Journal, Journals
-from resync.model import Backup, IndexChange, MoveRefs, Plan, RefName, RefUpdate, Switch, TreeEntry, TreePath
+from resync.model import (
+    Backup,
+    IndexChange,
+    MoveRefs,
+    Oid,
+    Plan,
+    RefName,
+    RefUpdate,
+    SetMessage,
+    Switch,
+    TreeEntry,
+    TreePath,
+)
 from resync.repository import Repository
 from resync.repository.locks import LockFile, Proof
+from resync.repository.merge_message import put_message, read_message
 from resync.repository.refs import RefTransaction, clear_locks, write_now
 from resync.request import Caller
 from resync.worktree.drivers import clear_dead
@@ -213,6 +226,7 @@ class _Run:
             update for step in plan.steps if isinstance(step, MoveRefs) for update in step.updates
         ]
         self._switches = [step for step in plan.steps if isinstance(step, Switch)]
+        self._messages = [step for step in plan.steps if isinstance(step, SetMessage)]
         self._files = FileSwitch(
             repository.root,
             journal.folder,
@@ -260,12 +274,31 @@ class _Run:
                     "The index was changed by somebody else while resync was planning. Nothing was changed.",
                     "resync",
                 )
+        for message in self._messages:
+            if self._message() != message.before:
+                raise Refused(
+                    "changed-meanwhile",
+                    "The message in MERGE_MSG was changed by somebody else while resync was planning."
+                    " Nothing was changed.",
+                    "resync continue",
+                )
         self._files.check()
         self._files.stage()
+
+    def _message(self) -> Oid | None:
+        data = read_message(self._repository)
+        return self._repository.objects.hash_blob(data) if data is not None else None
+
+    def _put_message(self, old: Oid | None, new: Oid | None) -> None:
+        """Replace the message where nobody has written another one in between."""
+        if self._message() == old != new:
+            data = self._repository.objects.blob(new) if new is not None else None
+            put_message(self._repository, data, self._proof.path)
 
     def back_up(self) -> None:
         """Make the backup durable and read it back: objects, then the refs that keep them."""
         objects = self._repository.objects
+        objects.sync()
         roots = [update.new for update in (*self._backups, *self._updates) if update.new is not None]
         roots += [change.after.oid for step in self._switches for change in step.files if change.after]
         objects.write_pack(objects.new_from(roots))
@@ -300,6 +333,8 @@ class _Run:
         self._check_backup()
         self.moved_refs = True
         self._refs.commit(self._who)
+        for message in self._messages:
+            self._put_message(message.before, message.after)
         return tuple(dict.fromkeys((*left, *self._write_index(self._index_changes))))
 
     def _save(self, left: Sequence[TreePath]) -> tuple[TreePath, ...]:
@@ -323,6 +358,8 @@ class _Run:
         """Everything back as it was before the run; the backup stays."""
         left = [*self._save((*self._files.revert(), *self._files.disturbed()))]
         self._files.sync()
+        for message in self._messages:
+            self._put_message(message.after, message.before)
         moved = [update for update in self._updates if self._repository.ref(update.name) != update.old]
         if moved:
             self._refs.take_back(self._who, "resync: aborted")

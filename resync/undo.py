@@ -6,10 +6,11 @@ What has changed since is found and saved first; then branch, index and files go
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from resync import plan as planning
-from resync.backup import ORIG_HEAD, RUN_REFS, move_head, with_backup
+from resync.backup import CHERRY_PICK_HEAD, ORIG_HEAD, RUN_REFS, move_head, with_backup
 from resync.checkout import Checkout, programs_for, read_checkout
 from resync.errors import Refused
 from resync.history import open_history, tree_changes
@@ -28,13 +29,16 @@ from resync.model import (
     Plan,
     RefName,
     RefUpdate,
+    SetMessage,
     Switch,
     TreeEntry,
     TreePath,
 )
 from resync.repository import Repository
+from resync.repository.merge_message import read_message
 from resync.request import Caller
 from resync.rescue import read
+from resync.whole import whole
 from resync.worktree.access import with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
@@ -43,13 +47,14 @@ from resync.worktree.untracked import untracked_in_the_way
 
 
 def choose(journals: Journals, run: str | None) -> Journal:
-    """The run to undo: the named one, else the last that changed something.
+    """The run to undo: the named one, else the last that changed something. A sitting counts as one run,
+    which has the name of its first.
 
     Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
         for entry, _ in journals.finished():
-            return journals.load(entry.run)
+            return whole(journals, entry.run)
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )
@@ -62,8 +67,9 @@ def choose(journals: Journals, run: str | None) -> Journal:
             f"Run {run} was made in another working tree, {journal.plan.checkout}. Nothing was changed.",
             f"cd {journal.plan.checkout}, then resync undo {run}",
         )
+    journal = whole(journals, run)
     for later, stands in journals.finished():
-        if stands and later.undoes == run:
+        if stands and later.undoes == journal.plan.id:
             raise Refused(
                 "already-undone",
                 f"Run {run} was undone by run {later.run}. Nothing was changed.",
@@ -73,9 +79,19 @@ def choose(journals: Journals, run: str | None) -> Journal:
 
 
 def holding(journals: Journals, branch: RefName | None) -> Plan | None:
-    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``)."""
-    last = next(_done_on(journals, branch), None)
+    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``). What
+    only took up parked work does not count."""
+    runs = (plan for plan in _done_on(journals, branch) if not _beside(journals, plan))
+    last = next(runs, None)
     return last if last is not None and last.holds is not None else None
+
+
+def _beside(journals: Journals, plan: Plan) -> bool:
+    """Whether a run is a part of a sitting that does not follow upstream, or took one back."""
+    if plan.undoes is not None:
+        with suppress(Refused):  # its record may be gone
+            return _beside(journals, journals.load(plan.undoes, steps=False).plan)
+    return plan.sitting is not None and plan.upstream is None
 
 
 def _done_on(journals: Journals, branch: RefName | None) -> Iterator[Plan]:
@@ -114,6 +130,7 @@ def rehearse_undo(
     said (they are on the rescue branch either way), and whatever reading the checkout refuses.
     """
     undone, head = journal.plan, repository.head()
+    sitting = undone.sitting if undone.sitting is not None and undone.sitting.open else None
     if repository.ref(_work(undone)) is None:
         raise _missing_backup(undone)
     if head.branch != undone.head.branch:
@@ -121,7 +138,7 @@ def rehearse_undo(
         raise Refused(
             "other-branch",
             f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
-            f"git checkout {name}, then resync undo {undone.id}",
+            f"git checkout {name}, then resync {'abort' if sitting is not None else 'undo ' + undone.id}",
         )
     since = _Since(repository, Journals(repository), undone, head)
     if since.somebody_moved and not discard_newer:
@@ -133,31 +150,32 @@ def rehearse_undo(
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
-        return _plan_back(repository, undone, since, caller, settings, filters)
+        checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
+        return _plan_back(repository, undone, since, checkout, caller, settings, filters)
 
 
 def _plan_back(
     repository: Repository,
     undone: Plan,
     since: _Since,
+    checkout: Checkout,
     caller: Caller,
     settings: WorktreeSettings,
     filters: Filters,
 ) -> Plan:
     head = since.head
-    checkout = read_checkout(repository, head, settings, filters)
+    halted = undone.sitting is not None and undone.sitting.open
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings, filters)
     changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
-    if head.tip != undone.new_tip:
-        newer = back.newer(undone, {change.path for change in changes})
-        changes += (file for file, _ in newer)
-        records += (entry for _, entry in newer)
+    files, entries = back.newer(undone, changes, records)
+    changes += files
+    records += entries
     in_the_way = back.in_the_way(changes)
-    files = with_access(repository.root, back.files(changes, in_the_way))
-    switch = Switch(files=files, index=tuple(back.index(records)), index_file=checkout.index_file)
+    final = with_access(repository.root, back.files(changes, in_the_way))
+    switch = Switch(files=final, index=tuple(back.index(records)), index_file=checkout.index_file)
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
@@ -165,14 +183,29 @@ def _plan_back(
         new_tip=undone.head.tip,
         upstream=None,
         commits=since.commits,
-        files=back.edits(changes, records, files, in_the_way),
+        files=back.edits(changes, records, final, in_the_way),
         rescue=None,
-        steps=(switch, MoveRefs(updates=tuple(back.refs(updates, undone)))),
+        steps=(
+            switch,
+            MoveRefs(updates=tuple(back.refs(updates, undone))),
+            *_message_back(repository, undone),
+        ),
         undoes=undone.id,
-        holds=_hold(Journals(repository), undone),
+        # Who gives up in the middle has not turned away from where upstream is.
+        holds=None if halted else _hold(Journals(repository), undone),
         notes=filters.notes,
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
+
+
+def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
+    """The step that puts git's message for the next commit back, where the run left one that still stands or
+    took one away."""
+    data = read_message(repository)
+    now = repository.objects.add_blob(data) if data is not None else None
+    for step in undone.steps:
+        if isinstance(step, SetMessage) and step.before != now:
+            yield SetMessage(before=now, after=step.before)
 
 
 def _work(run: Plan) -> RefName:
@@ -314,7 +347,7 @@ class _Back:
         """
         going = {change.path: change.before for change in back}
         left = {change.path: change.after for change in changes}
-        indexed = {record.path: record.after for record in records}
+        indexed = {record.path: record.after for record in records if not record.stage}
         found: list[LocalFile] = []
         for state in self._checkout.changes:
             path = state.path
@@ -327,9 +360,12 @@ class _Back:
                 found.append(LocalFile(path=each.path, state=planning.kind_of(each), verdict="parked"))
         return tuple(sorted(found, key=lambda each: (each.path, each.state)))
 
-    def newer(self, undone: Plan, touched: Collection[TreePath]) -> list[tuple[FileChange, IndexChange]]:
-        """What commits made since the run have changed at paths that the run did not touch, as changes from
-        how those paths were before the run: its backup has them."""
+    def newer(
+        self, undone: Plan, changes: Sequence[FileChange], records: Sequence[IndexChange]
+    ) -> tuple[list[FileChange], list[IndexChange]]:
+        """What people have changed since at paths that the run did not touch, as changes from how those paths
+        were before the run: its backup has them. That is what newer commits have, and in a sitting what was
+        committed or staged between its steps."""
         objects = self._repository.objects
         name = _work(undone)
         oid = self._repository.ref(name)
@@ -338,25 +374,32 @@ class _Back:
         kept = read(self._repository, name, oid, undone.id)
         tip = objects.commit(kept.tip).tree
         staged, unstaged = kept.staged or tip, kept.unstaged or tip
-        then, now = (objects.commit(each).tree for each in (undone.new_tip, self._head.tip))
-        found = []
-        for path, _, _ in tree_changes(objects, then, now):
+        since = undone.new_tip if undone.sitting is None else undone.head.tip
+        then, now = (objects.commit(each).tree for each in (since, self._head.tip))
+        newer = [path for path, _, _ in tree_changes(objects, then, now)]
+        touched = {change.path for change in changes}
+        files = []
+        for path in newer:
             if path in touched:
                 continue
-            clean, indexed, entry = (objects.entry(tree, path) for tree in (tip, staged, unstaged))
+            entry = objects.entry(unstaged, path)
             raw = objects.entry(kept.raw, path) if kept.raw is not None else None
             if raw is not None:
                 entry = raw
-            elif entry is not None and entry == clean:
+            elif entry is not None and entry == objects.entry(tip, path):
                 entry = self._form.after(path, entry)
-            record = IndexRecord(mode=indexed.mode, oid=indexed.oid) if indexed is not None else None
-            found.append(
-                (
-                    FileChange(path=path, before=entry, after=None),
-                    IndexChange(path=path, before=record, after=None),
-                )
-            )
-        return found
+            files.append(FileChange(path=path, before=entry, after=None))
+        indexed = {record.path for record in records if not record.stage}
+        if undone.sitting is None:
+            indexed |= touched
+        entries = []
+        # What conflicted and was not in the index may have been added to it as it was resolved.
+        for path in dict.fromkeys((*newer, *(record.path for record in records if record.stage))):
+            if path not in indexed:
+                had = objects.entry(staged, path)
+                before = IndexRecord(mode=had.mode, oid=had.oid) if had is not None else None
+                entries.append(IndexChange(path=path, before=before, after=None))
+        return files, entries
 
     def _now(self, change: FileChange) -> TreeEntry | None:
         if change.after is not None and change.after.mode == MODE_GITLINK:
@@ -365,9 +408,17 @@ class _Back:
 
     def index(self, records: Sequence[IndexChange]) -> Iterator[IndexChange]:
         """The index entries as they are now and as they were before the run."""
+        index = self._checkout.index
+        unmerged = {(each.path, each.stage): each for stages in index.unmerged.values() for each in stages}
         for change in records:
-            now = planning.record(self._checkout.index.entries.get(change.path))
-            yield IndexChange(path=change.path, before=now, after=change.before)
+            entry = index.entries.get(change.path)
+            if change.stage:
+                entry = unmerged.pop((change.path, change.stage), None)
+            yield IndexChange(
+                path=change.path, stage=change.stage, before=planning.record(entry), after=change.before
+            )
+        for (path, stage), entry in unmerged.items():
+            yield IndexChange(path=path, stage=stage, before=planning.record(entry), after=None)
 
     def refs(self, updates: Sequence[RefUpdate], undone: Plan) -> Iterator[RefUpdate]:
         """The branch back in any case, other refs where nobody has moved them since."""
@@ -375,7 +426,10 @@ class _Back:
         if self._head.tip != undone.head.tip:
             yield from move_head(self._repository, self._head, undone.head.tip, message)
         for update in updates:
-            mine = update.name in (ORIG_HEAD, self._head.branch, b"HEAD")
+            now = self._repository.ref(update.name)
+            if update.name == CHERRY_PICK_HEAD and now != update.old:
+                yield RefUpdate(name=update.name, old=now, new=update.old, message=message)
+            mine = update.name in (CHERRY_PICK_HEAD, ORIG_HEAD, self._head.branch, b"HEAD")
             if not mine and self._repository.ref(update.name) == update.new:
                 yield update.inverse(message)
 

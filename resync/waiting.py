@@ -2,7 +2,8 @@
 
 Parked work waits as long as its run is not undone and its rescue branch stands. A commit has been dealt
 with when the branch has one with the same author, author date and subject (a cherry-pick keeps them,
-whatever its conflicts were resolved to); a file when the disk has its bytes.
+whatever its conflicts were resolved to) or a person resolved it in a sitting; a file when the disk has its
+bytes, or a sitting dealt with it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resync import rescue as rescues
-from resync.history import open_history
+from resync.history import authorship, open_history
 from resync.journal import Journal, Journals
-from resync.model import BranchMove, LocalCommit, LocalFile, Oid, Plan, RefName, TreePath
+from resync.model import BranchMove, Head, LocalCommit, LocalFile, Oid, ParkedEdits, Plan, RefName, TreePath
 from resync.repository import Repository
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
@@ -26,13 +27,15 @@ from resync.worktree.switch import quarantined
 class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
-    ``commits`` belong on the branch of the run, ``others`` each on another one, which is named. ``branches``
+    ``commits`` belong on the ``branch`` of the run (None: it was made with HEAD detached), ``others`` each on
+    another one, which is named. ``branches``
     are others that were left where they stood. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
     the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
     """
 
     run: str
+    branch: RefName | None
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
     others: tuple[tuple[bytes, LocalCommit], ...]
@@ -46,29 +49,37 @@ class Waiting:
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
     """The parked work that waits, of the newest run first."""
     found = []
-    for entry, stands in journals.finished():
+    finished = list(journals.finished())
+    settled = _Settled(journals, [entry.run for entry, stands in finished if stands and entry.sitting])
+    for entry, stands in finished:
         if not stands or not entry.waits:
             continue
         journal = journals.load(entry.run, steps=False)
         plan = journal.plan
-        rescue = _standing(repository, plan)
+        # What a sitting set aside, and could not bring back, is on the rescue branch of its first run.
+        first = plan if plan.sitting is None else journals.load(plan.sitting.id, steps=False).plan
+        rescue = _standing(repository, first)
         if rescue is None:
             continue
         upstream = plan.upstream.new_tip if plan.upstream is not None else None
         head = plan.head.branch or RefName(b"HEAD")
-        commits = tuple(_missing(repository, head, upstream or plan.new_tip, plan.commits))
+        missing = _missing(repository, head, upstream or plan.new_tip, plan.commits)
+        commits = tuple(each for each in missing if each.oid not in settled.commits)
         others = tuple(
             (each.short_name, commit)
             for each in plan.branches
             if each.moves
             for commit in _missing(repository, each.name, upstream or each.new_tip, each.commits)
+            if commit.oid not in settled.commits
         )
         branches = tuple(
             each
             for each in plan.branches
             if each.waits and not each.moves and repository.ref(each.name) == each.old_tip
         )
-        files = tuple(_files(repository, journal, rescue))
+        files = tuple(
+            each for each in _files(repository, journal, rescue) if (first.id, each.path) not in settled.edits
+        )
         left = tuple(path for path in entry.left if not _as_in_head(repository, path))
         aside = tuple(_aside(journals, journal))
         if commits or others or files or branches or left or aside:
@@ -76,6 +87,7 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
             found.append(
                 Waiting(
                     run=entry.run,
+                    branch=plan.head.branch,
                     rescue=rescue,
                     commits=commits,
                     others=others,
@@ -87,6 +99,44 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
                 )
             )
     return tuple(found)
+
+
+def parked_on(
+    repository: Repository, journals: Journals, head: Head
+) -> tuple[tuple[Oid, ...], tuple[ParkedEdits, ...]]:
+    """The parked commits that wait for what is checked out, in the order in which they are to be taken, and
+    the parked edits of files that git knows."""
+    commits: list[Oid] = []
+    edits: list[ParkedEdits] = []
+    for each in reversed(waiting(repository, journals)):
+        if each.branch == head.branch:
+            commits += (commit.oid for commit in each.commits if commit.verdict == "parked")
+            known = [file.path for file in each.files if file.state in ("staged", "unstaged")]
+            if known:
+                edits.append(ParkedEdits(run=each.rescue.run or each.run, paths=tuple(dict.fromkeys(known))))
+        commits += (commit.oid for name, commit in each.others if name == head.name and head.branch)
+    return tuple(dict.fromkeys(commits)), tuple(edits)
+
+
+class _Settled:
+    """What people have dealt with in the sittings that these runs are parts of: commits, and edits each with
+    the run that parked it."""
+
+    def __init__(self, journals: Journals, runs: list[str]) -> None:
+        plans = [journals.load(run, steps=False).plan for run in runs]
+        self.commits = {
+            commit.oid
+            for plan in plans
+            for commit in plan.commits
+            if commit.verdict in ("reapplied", "became-empty")
+        }
+        self.edits = {
+            (edits.run, path)
+            for plan in plans
+            if plan.sitting is not None
+            for edits in plan.sitting.settled
+            for path in edits.paths
+        }
 
 
 def _standing(repository: Repository, plan: Plan) -> RescueBranch | None:
@@ -110,9 +160,9 @@ def _missing(
     objects = repository.objects
     history = open_history(repository)
     since = history.reachable([tip], [new_base], ignore_cut=True)
-    present = {(commit.author, commit.subject) for commit in map(objects.commit, since)}
+    present = set(map(authorship, map(objects.commit, since)))
     for each in parked:
-        if (each.author, each.subject) not in present:
+        if each.oid not in objects or authorship(objects.commit(each.oid)) not in present:
             yield each
 
 

@@ -170,6 +170,75 @@ def test_stopping_resync_stops_its_driver(world: World) -> None:
     assert not list((world.clone / ".git" / "resync").glob("merging-*"))
 
 
+OUTLIVES = (
+    "exec 2>/dev/null; trap 'touch ../ended' EXIT; echo $$ >../pid.part && mv ../pid.part ../pid;"
+    " until [ -e ../go ]; do sleep 0.02; done;"
+    " (echo late; cat %B) >%A; echo late >%A.new; mv %A.new %O; rm -f %B"
+)
+
+
+def test_a_driver_that_outlives_a_killed_run(world: World) -> None:
+    """It has a session of its own and goes on: in the files that it was given, which nobody else has."""
+    start(world, "*.txt merge=join\n")
+    world.git("config", "merge.join.driver", OUTLIVES)
+    world.commit("Mine", {"list.txt": MINE})
+    before, resync_folder = world.state(), world.clone / ".git" / "resync"
+    command = [sys.executable, "-m", "resync", "run", "--yes"]
+    process = subprocess.Popen(command, cwd=world.clone, env=world.env, stderr=subprocess.DEVNULL)
+    _wait_for(world.base / "pid")
+    process.kill()
+    process.wait()
+    os.kill(int((world.base / "pid").read_text()), 0)  # it lives
+    assert world.state() == before
+    (left,) = resync_folder.glob("merging-*")
+    world.git("config", "merge.join.driver", JOIN)
+    done, verdict, _ = run(world)
+    assert (done.code, verdict) == (0, "reapplied")
+    assert [*resync_folder.glob("merging-*")] == [left]
+    after, others = world.state(), _all_files(world, left)
+    (world.base / "go").touch()
+    _wait_for(world.base / "ended")
+    assert (left / "ours").read_text() == "late\n" + MINE
+    assert (world.state(), _all_files(world, left)) == (after, others)
+    os.utime(left, (0, 0))
+    assert world.resync("run", "--yes").code == 0
+    assert not left.exists()
+
+
+def test_a_driver_that_outlives_its_folder(world: World) -> None:
+    """Its files are gone, as after a day: it cannot make any in another place."""
+    start(world, "*.txt merge=join\n")
+    world.git("config", "merge.join.driver", OUTLIVES)
+    world.commit("Mine", {"list.txt": MINE})
+    command = [sys.executable, "-m", "resync", "run", "--yes"]
+    process = subprocess.Popen(command, cwd=world.clone, env=world.env, stderr=subprocess.DEVNULL)
+    _wait_for(world.base / "pid")
+    process.kill()
+    process.wait()
+    (left,) = (world.clone / ".git" / "resync").glob("merging-*")
+    os.utime(left, (0, 0))
+    world.git("config", "merge.join.driver", JOIN)
+    assert run(world)[0].code == 0
+    assert not left.exists()
+    after = (world.state(), _all_files(world, left))
+    (world.base / "go").touch()
+    _wait_for(world.base / "ended")
+    assert (world.state(), _all_files(world, left)) == after
+
+
+def _wait_for(path: Path) -> None:
+    until = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert path.exists()
+
+
+def _all_files(world: World, but: Path) -> dict[str, bytes]:
+    """Everything in the clone, git's own and resync's as well, but what is in one folder."""
+    paths = [path for path in world.clone.rglob("*") if not path.is_relative_to(but)]
+    return {str(path): path.read_bytes() for path in paths if path.is_file()}
+
+
 def test_a_driver_that_is_named_by_upstream_alone_never_runs(world: World) -> None:
     rules = "*.txt merge=join\n[attr]join merge=join\n"
     start(world, rules, path="d/list.txt")

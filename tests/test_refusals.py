@@ -517,21 +517,21 @@ def test_unrelated(rewritten_world: World) -> None:
     rewritten_world.git("checkout", "-q", "--orphan", "other", at=at)
     rewritten_world.git("commit", "-q", "-m", "Another beginning", at=at)
     rewritten_world.git("branch", "-q", "-M", "other", "main", at=at)
-    rewritten.publish(rewritten_world)
+    tip = rewritten.publish(rewritten_world)
     refuses(
         rewritten_world,
         PARK,
         1,
         "unrelated-upstream",
         "origin/main has no history in common with what it was. Nothing was changed.",
-        "if it is really the new home of your work: resync run --onto REV",
+        f"if that is meant: resync run --expect {tip}",
     )
 
 
 def test_rewound(rewritten_world: World) -> None:
     at = rewritten.work(rewritten_world)
     rewritten_world.git("reset", "-q", "--hard", "main~3", at=at)
-    rewritten.publish(rewritten_world)
+    tip = rewritten.publish(rewritten_world)
     refuses(
         rewritten_world,
         PARK,
@@ -539,7 +539,7 @@ def test_rewound(rewritten_world: World) -> None:
         "rewound-upstream",
         "origin/main went back to an earlier commit of its own, as a lagging mirror would."
         " Nothing was changed.",
-        "if that is meant: resync run --expect OID",
+        f"if that is meant: resync run --expect {tip}",
     )
 
 
@@ -881,8 +881,20 @@ def test_folder_that_may_not_be_written(rewritten_world: World) -> None:
         (("log", "../../x"), 1, "unknown-run", "There is no run ../../x here.", "resync log"),
         (("undo", "--yes", "nope"), 1, "unknown-run", "There is no run nope here.", "resync log"),
         (("undo", "--yes"), 1, "nothing-to-undo", "No run has changed anything here.", "resync log"),
-        (("continue",), 1, "nothing-interrupted", "No run was interrupted here.", "resync status"),
-        (("abort",), 1, "nothing-interrupted", "No run was interrupted here.", "resync status"),
+        (
+            ("continue",),
+            1,
+            "nothing-interrupted",
+            "No run was interrupted here, and nothing that was parked waits for main.",
+            "resync status",
+        ),
+        (
+            ("abort",),
+            1,
+            "nothing-interrupted",
+            "No run was interrupted here, and no conflict is being resolved.",
+            "resync status",
+        ),
         (("rescue", "show"), 1, "no-rescue", "There is no rescue branch here.", ""),
         (("rescue", "restore", "x"), 1, "no-rescue", "There is no rescue branch here.", ""),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests import rewritten
 from tests.conftest import World, needs_git
 
 pytestmark = needs_git
@@ -31,6 +32,23 @@ def test_a_commit_waits_until_the_branch_has_it(rewritten_world: World) -> None:
     world.git("stash", "-q")
     world.git("cherry-pick", "-X", "theirs", parked[0]["oid"])
     assert waiting(world)[0]["commits"] == []
+
+
+def test_a_pick_that_git_wrote_in_its_own_way_ends_the_waiting(world: World) -> None:
+    """git writes the time zone -0000 as +0000."""
+    rewritten.start(world)
+    at_two = (world.clone / "numbers.txt").read_text().replace("two, the old way", "two, my way")
+    world.commit("Count my way", {"numbers.txt": at_two})
+    raw = world.git("cat-file", "commit", "HEAD").encode() + b"\n"
+    data = raw.replace(b" +0000\ncommitter", b" -0000\ncommitter")
+    world.git("reset", "-q", world.git("hash-object", "-w", "-t", "commit", "--stdin", stdin=data))
+    rewritten.rewrite(world)
+    (parked,) = run(world)["commits"]
+    world.git("cherry-pick", parked["oid"], check=False)
+    world.git("checkout", "--theirs", "numbers.txt")
+    world.git("commit", "-q", "-a", "--no-edit")
+    assert "+0000" in world.git("cat-file", "commit", "HEAD").splitlines()[2]
+    assert waiting(world) == []
 
 
 def test_a_file_waits_until_the_disk_has_its_bytes(rewritten_world: World) -> None:

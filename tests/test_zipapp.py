@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import zipfile
-from collections.abc import Mapping
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -39,13 +38,12 @@ def run(
     *arguments: str,
     at: Path,
     python: list[str] | None = None,
-    env: Mapping[str, str] | None = None,
 ) -> Done:
-    """Run the zipapp as ``env -i`` does, with an empty PATH."""
+    """Run the zipapp as ``env -i`` does, with an empty PATH, and with no home but a place for its state."""
     done = subprocess.run(
         [*(python or bare()), str(zipapp), *arguments],
         cwd=at,
-        env={"PATH": "", **(env or {})},
+        env={"PATH": "", "XDG_STATE_HOME": str(zipapp.parent / "state")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

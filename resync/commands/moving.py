@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from resync.commands import sitting as resolving
 from resync.commands.session import (
     Session,
     elsewhere_hint,
@@ -20,14 +21,14 @@ from resync.errors import Busy, ExitCode, Refused, ResyncError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
-from resync.report.words import shown
+from resync.report.words import count, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
 from resync.repository.trust import network_file_system
 from resync.request import Request
 
 if TYPE_CHECKING:
-    from resync.sequencer import Result
+    from resync.sequencer import Result, Sequencer
 
 
 def plan(session: Session, request: Request) -> ExitCode:
@@ -84,10 +85,13 @@ def _agreed(session: Session, plan: Plan, question: str, *, ask: bool) -> None:
 def run(session: Session, request: Request) -> ExitCode:
     """Fetch, plan, ask, do."""
     from resync.backup import pin_autostash
+    from resync.checkout import programs_for
+    from resync.commands import hooks
     from resync.letting_go import prune
     from resync.observe import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
+    from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
@@ -105,7 +109,9 @@ def run(session: Session, request: Request) -> ExitCode:
                     raise interrupted(unfinished)
                 finished = sequencer.finish(unfinished)
                 return _report_done(session, repository, "run", unfinished.plan, finished)
+            refuse_unfinished(journals)
             prune(repository, journals, session.caller)
+            console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             except Refused as refusal:
@@ -118,8 +124,21 @@ def run(session: Session, request: Request) -> ExitCode:
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
                 rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            result = sequencer.carry_out(rehearsed)
-            return _report_done(session, repository, "run", rehearsed, result)
+            agreed = signed(repository, rehearsed, session.caller, programs_for(repository, settings))
+            console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
+            for line in _headline(agreed):
+                console.log(f"{repository.root}: {line}")
+            with hooks.around(session, repository, agreed, "run"):
+                result = sequencer.carry_out(agreed)
+            return _report_done(session, repository, "run", agreed, result)
+
+
+def _headline(plan: Plan) -> Iterator[str]:
+    """What upstream did and what will be done about it, for the log."""
+    if plan.upstream is not None:
+        yield next(text.upstream_lines(plan.upstream, lambda line, tone: line))
+    if plan.recorded:
+        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {text.changed(plan)} to change"
 
 
 def _warn(session: Session, repository: Repository) -> None:
@@ -165,8 +184,14 @@ def _asked_for_old_tip(session: Session, repository: Repository, request: Reques
 def _report_done(
     session: Session, repository: Repository, command: str, done: Plan, result: Result
 ) -> ExitCode:
-    """Say what became of everything, and record it with the run."""
+    """Tell the hook, say what became of everything, and record it with the run."""
+    from resync.commands import hooks
+
     console = session.console
+    if done.undoes is None:
+        hooks.rewritten(session, repository, done)
+    if hooks.of_sitting(done):
+        return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
     try:
         left_over, unseen = still_waiting(repository, journals), ""
@@ -177,8 +202,15 @@ def _report_done(
     elsewhere = elsewhere_hint(session, done.elsewhere)
     waits = left_over or result.left or behind or elsewhere or unseen
     code = ExitCode.WAITING if waits else ExitCode.OK
+    sitting = resolving.open_sitting(journals)
+    resolving.record(session, repository, sitting)
+    if sitting is not None:
+        code = ExitCode.UNFINISHED
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
+    stopped_at: dict[str, Any] = {}
+    if sitting is not None:
+        stopped_at["sitting"] = resolving.standing(repository, sitting)
     document = data.document(
         command,
         code,
@@ -186,7 +218,8 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over or unseen else elsewhere,
+        hint="resync status" if left_over or unseen or sitting is not None else elsewhere,
+        **stopped_at,
     )
     if done.recorded:
         with suppress(OSError):
@@ -199,15 +232,25 @@ def _report_done(
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
-    console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
+    if sitting is not None:
+        console.important(["", *resolving.standing_lines(session, repository, sitting)])
+    else:
+        console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
     if done.recorded:
         console.lines(text.undo_line(done))
+    if not hooks.after(session, repository, done, document):
+        code = ExitCode.WAITING
+        document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
+        with suppress(OSError):
+            journals.conclude(done.id, document)
+    console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:
-    """``continue`` or ``abort`` an interrupted run."""
+    """``continue`` or ``abort`` an interrupted run, else a person's work on conflicts."""
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -221,16 +264,13 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             unfinished = journals.unfinished()
             if unfinished is None and died:
                 console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
+            if unfinished is None and died and journals.sitting() is None:
                 console.document(
                     data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
                 )
                 return ExitCode.OK
             if unfinished is None:
-                raise Refused(
-                    "nothing-interrupted",
-                    "No run was interrupted here. Nothing was changed.",
-                    "resync status",
-                )
+                return _resume_sitting(session, repository, sequencer, abort=abort)
             if not abort:
                 result = sequencer.finish(unfinished)
                 return _report_done(session, repository, "continue", unfinished.plan, result)
@@ -239,17 +279,36 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             name = shown(unfinished.plan.head.name)
             console.lines([f"Run {unfinished.plan.id} was taken back; {name} and your files are as before."])
             console.important(text.left_lines(left, console.paint))
-            console.document(
-                data.document(
-                    "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
-                )
+            document = data.document(
+                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
             )
+            if not hooks.after(session, repository, unfinished.plan, document):
+                code = ExitCode.WAITING
+                document["exit_code"] = int(code)
+            console.document(document)
             return code
+
+
+def _resume_sitting(
+    session: Session, repository: Repository, sequencer: Sequencer, *, abort: bool
+) -> ExitCode:
+    journals = Journals(repository)
+    if not abort:
+        return resolving.go_on(session, repository, journals, sequencer)
+    entry = journals.sitting()
+    if entry is None:
+        raise Refused(
+            "nothing-interrupted",
+            "No run was interrupted here, and no conflict is being resolved. Nothing was changed.",
+            "resync status",
+        )
+    return resolving.give_up(session, repository, journals, sequencer, entry)
 
 
 def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -> ExitCode:
     """Everything back as it was before a run, as a new run."""
     from resync import undo as undoing
+    from resync.commands import hooks
     from resync.sequencer import Sequencer
 
     console = session.console
@@ -267,5 +326,6 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
                 repository, journal, session.caller, settings, discard_newer=discard_newer or not yes
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
-            result = sequencer.carry_out(rehearsed)
+            with hooks.around(session, repository, rehearsed, "undo"):
+                result = sequencer.carry_out(rehearsed)
             return _report_done(session, repository, "undo", rehearsed, result)

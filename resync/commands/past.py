@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from resync.commands.session import Session, looked, still_waiting, stopped, waiting_lines
+from resync.commands.sitting import open_sitting, standing, standing_lines
 from resync.errors import ExitCode
 from resync.journal import Journals
 from resync.report import data, text
@@ -22,9 +23,12 @@ def status(session: Session) -> ExitCode:
         head = repository.head()
         held = holding(journals, head.branch)
         error = stopped(journals)
+        sitting = open_sitting(journals) if unfinished is None else None
         if error is not None:
             console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
+            if sitting is not None:
+                console.important(["", *standing_lines(session, repository, sitting)])
         elif left_over:
             code, hint = ExitCode.WAITING, "resync rescue show"
         else:
@@ -45,6 +49,7 @@ def status(session: Session) -> ExitCode:
                 unfinished=unfinished.plan.id if unfinished is not None else None,
                 held=data.hold(held) if held is not None else None,
                 waiting=[data.waiting(each) for each in left_over],
+                sitting=standing(repository, sitting) if sitting is not None else None,
             )
         )
         return code

@@ -1,4 +1,5 @@
-"""``rescue``: what the rescue branches keep, getting files out of them, and dropping them."""
+"""``rescue``: what the rescue branches keep, getting files out of them, handing on how their conflicts were
+resolved, and dropping them."""
 
 from __future__ import annotations
 
@@ -106,6 +107,56 @@ def restore(session: Session, path: str, name: str | None, folder: str | None) -
         console.lines([f"{shown(where)}: {count(size, 'byte')} from {shown(rescue.short_name)}"])
         extra: dict[str, Any] = {"restored": {"path": path, "to": where, "size": size}}
         code, error = looked(session, journals)
+        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
+        return code
+
+
+def export(session: Session, file: str, name: str | None) -> ExitCode:
+    """Write how the conflicts of parked commits were resolved to a file, for other checkouts."""
+    from resync import exchange
+    from resync import rescue as rescues
+    from resync.report.exchange import export_lines
+    from resync.resolution_file import write
+    from resync.worktree.place import place_bytes
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        rescue = rescues.choose(rescues.branches(repository, journals), name)
+        found = exchange.collect(repository, journals, rescue, session.settings(repository))
+        path = os.path.abspath(os.path.join(session.caller.folder, file))
+        if not place_bytes(path, write(found.content), repository.objects):
+            raise Refused(
+                "file-exists",
+                f"{path} is there already, with other bytes. Nothing was written.",
+                "name a file that is not there yet",
+            )
+        console.lines(export_lines(found, path))
+        code, error = looked(session, journals)
+        if code == ExitCode.OK and not found.complete:
+            code = ExitCode.WAITING
+        extra: dict[str, Any] = {"exported": data.exported(found, rescue, path)}
+        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
+        return code
+
+
+def take_in(session: Session, file: str) -> ExitCode:
+    """Take in, from a file, how the conflicts of commits like those here were resolved elsewhere."""
+    from resync import exchange
+    from resync.report.exchange import import_lines
+    from resync.resolution_file import read
+
+    console = session.console
+    with session.open() as repository:
+        journals = Journals(repository)
+        path = os.path.abspath(os.path.join(session.caller.folder, file))
+        content = read(path)
+        here = exchange.here(repository, content)
+        with RunLock(journals.folder):
+            counts = exchange.take_in(repository, content)
+        console.lines(import_lines(content, here, counts, path))
+        code, error = looked(session, journals)
+        extra: dict[str, Any] = {"imported": data.imported(content, here, counts, path)}
         console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
         return code
 

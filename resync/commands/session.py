@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from resync.console import Console
 from resync.errors import Busy, ExitCode, ResyncError, Unfinished, UsageError
-from resync.journal import Journal, Journals
+from resync.journal import Entry, Journal, Journals
 from resync.model import Upstream
 from resync.report import text
-from resync.report.words import shown
+from resync.report.words import short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
 from resync.repository.sharing import share
@@ -112,22 +112,42 @@ def interrupted(journal: Journal) -> Unfinished:
     )
 
 
+def paused(journals: Journals, entry: Entry) -> Unfinished:
+    """What every command has to say while a person is resolving conflicts."""
+    plan = journals.load(entry.run, steps=False).plan
+    sitting, name = plan.sitting, shown(plan.head.name)
+    if sitting is not None and sitting.blocked:
+        what = f"Edits of yours are in the way of what is still to be taken to {name}."
+    elif sitting is not None and sitting.taken is not None and sitting.taken.commit is not None:
+        what = f"Commit {short(sitting.taken.commit)} waits on {name} for you to resolve its conflicts."
+    else:
+        what = f"Parked edits wait on {name} for you to resolve their conflicts."
+    return Unfinished(
+        "stopped-at-conflict",
+        what,
+        "resync status; then resync continue, resync skip, or resync abort to have all back as it was",
+    )
+
+
 def stopped(journals: Journals) -> Unfinished | None:
-    """What every command has to say where a run was interrupted, or was killed before it changed anything."""
+    """What every command has to say where a run was interrupted, or was killed before it changed anything, or
+    has stopped at a conflict."""
     unfinished = journals.unfinished()
     if unfinished is not None:
         return interrupted(unfinished)
-    if not journals.everywhere("planned"):
-        return None
-    try:
-        with RunLock(journals.folder, patience=0):
-            return Unfinished(
-                "interrupted-run",
-                "A run was killed before it changed anything; the locks that it held may keep git waiting.",
-                "resync abort",
-            )
-    except Busy:
-        return None  # it is at work just now
+    if journals.everywhere("planned"):
+        try:
+            with RunLock(journals.folder, patience=0):
+                return Unfinished(
+                    "interrupted-run",
+                    "A run was killed before it changed anything; the locks that it held may keep git"
+                    " waiting.",
+                    "resync abort",
+                )
+        except Busy:
+            return None  # it is at work just now
+    sitting = journals.sitting()
+    return paused(journals, sitting) if sitting is not None else None
 
 
 def refuse_unfinished(journals: Journals) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
+from array import array
 from binascii import hexlify, unhexlify
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from struct import Struct
 
@@ -24,56 +26,50 @@ _LINKS = Struct(">IIII")
 _WORD = Struct(">I")
 
 _HASHES = {40: 1, 64: 2}
-_NO_PARENT = 0x70000000
+NO_PARENT = 0x70000000
+"""In place of a parent's number, which are all below: there is none."""
+
 _EDGES = 0x80000000
 """On a second parent: it and the further ones are in the table of edges, where this marks the last."""
 
+_LATE = 3
+"""The bits of the third word that are the highest ones of the date; above them is what orders commits."""
+
+_PIECE = 1 << 16
+"""As many rows are taken apart at a time."""
+
 
 class CommitGraph:
-    """The commit-graph of one folder of objects, open for lookups."""
+    """The commit-graph of one folder of objects, open for lookups. Its ``count`` commits are numbered."""
 
     def __init__(self, layers: Sequence[_Layer]) -> None:
         self._layers = layers
         self._firsts = [layer.first for layer in layers]
-        # Children name their parents by number, so that a walk down need not search for them.
-        self._numbers: dict[bytes, int] = {}
+        self.count = layers[-1].end
 
-    def links(self, oid: Oid) -> tuple[tuple[Oid, ...], int] | None:
-        """The parents of ``oid`` and its committer date in seconds; None if the graph cannot tell."""
-        number = self._numbers.pop(oid, None)
-        if number is None:
-            number = self._find(oid)
-            if number is None:
-                return None
-        layer = self._layer(number)
-        # Written out for each of what may be a million commits.
-        first, second, high, low = _LINKS.unpack_from(layer.data, layer.rows + number * layer.row_size)
-        numbers: Iterable[int]
-        if second == _NO_PARENT:
-            numbers = () if first == _NO_PARENT else (first,)
-        elif second & _EDGES:
-            numbers = (first, *layer.further(second & ~_EDGES))
-        else:
-            numbers = (first, second)
-        parents = []
-        for parent in numbers:
-            if parent >= layer.end:
-                return None
-            name = (layer if parent >= layer.first else self._layer(parent)).oid(parent)
-            self._numbers[name] = parent
-            parents.append(name)
-        return tuple(parents), (high & 3) << 32 | low
+    def find(self, oid: Oid) -> int | None:
+        """The number of the commit ``oid``; None if the graph does not have it."""
+        raw = unhexlify(oid)
+        return next((number for layer in self._layers if (number := layer.find(raw)) is not None), None)
+
+    def oid(self, number: int) -> Oid:
+        """The id of the commit with this number."""
+        return Oid(hexlify(self._layer(number).name(number)))
+
+    def row(self, number: int) -> tuple[tuple[int, ...], int] | None:
+        """The parents of the commit with this number and its committer date in seconds; None if the graph
+        cannot tell."""
+        return self._layer(number).row(number)
+
+    def fill(self, first: array[int], second: array[int], dates: array[int]) -> None:
+        """Put all commits with at most two parents into these rows: the parents' numbers (``NO_PARENT``:
+        none) and the committer dates. Rows of others, and of those that cannot be right, stay as they are.
+        """
+        for layer in self._layers:
+            layer.fill(first, second, dates)
 
     def _layer(self, number: int) -> _Layer:
         return self._layers[bisect_right(self._firsts, number) - 1]
-
-    def _find(self, oid: Oid) -> int | None:
-        raw = unhexlify(oid)
-        for layer in self._layers:
-            number = layer.find(raw)
-            if number is not None:
-                return number
-        return None
 
 
 class _Layer:
@@ -83,7 +79,7 @@ class _Layer:
     """
 
     def __init__(self, data: mmap.mmap, hex_length: int, first: int, bases: Sequence[bytes]) -> None:
-        self.data = data
+        self._data = data
         self._width = width = hex_length // 2
         if len(data) < _HEADER.size + width:
             raise ValueError("too short")
@@ -99,8 +95,8 @@ class _Layer:
         count: int = _WORD.unpack_from(data, self._fan_out + 255 * _WORD.size)[0]
         ids, ids_size = chunks[b"OIDL"]
         rows, rows_size = chunks[b"CDAT"]
-        self.row_size = width + _LINKS.size
-        if ids_size != count * width or rows_size != count * self.row_size:
+        self._row_size = width + _LINKS.size
+        if ids_size != count * width or rows_size != count * self._row_size:
             raise ValueError("tables of different lengths")
         self._edges, self._edges_size = chunks.get(b"EDGE", (0, 0))
         base, base_size = chunks.get(b"BASE", (0, 0))
@@ -109,35 +105,71 @@ class _Layer:
         self.first, self.end = first, first + count
         # Where the tables would start if they began with number 0 of the chain.
         self._ids = ids - first * width
-        self.rows = rows + width - first * self.row_size
+        self._rows = rows - first * self._row_size
+
+    def row(self, number: int) -> tuple[tuple[int, ...], int] | None:
+        """What ``CommitGraph.row`` says of a commit of this file."""
+        place = self._rows + number * self._row_size + self._width
+        first, second, high, low = _LINKS.unpack_from(self._data, place)
+        if second == NO_PARENT:
+            parents: tuple[int, ...] = () if first == NO_PARENT else (first,)
+        elif second & _EDGES:
+            parents = (first, *self._further(second & ~_EDGES))
+        else:
+            parents = (first, second)
+        if any(parent >= self.end for parent in parents):
+            return None
+        return parents, (high & _LATE) << 32 | low
+
+    def fill(self, first: array[int], second: array[int], dates: array[int]) -> None:
+        """What ``CommitGraph.fill`` does, for the commits of this file."""
+        for start in range(self.first, self.end, _PIECE):
+            stop = min(start + _PIECE, self.end)
+            place, end = (self._rows + number * self._row_size for number in (start, stop))
+            words = array("I", self._data[place:end])
+            if sys.byteorder == "little":
+                words.byteswap()
+            column, row = self._width // _WORD.size, self._row_size // _WORD.size
+            firsts, seconds, highs, lows = (words[column + number :: row] for number in range(4))
+            ages = array("Q", lows)
+            for number, high in enumerate(highs):
+                if high & _LATE:
+                    ages[number] |= (high & _LATE) << 32
+            ours = self.end
+            odd = [number for number, parent in enumerate(firsts) if parent >= ours and parent != NO_PARENT]
+            merges = [number for number, parent in enumerate(seconds) if parent != NO_PARENT]
+            odd += [number for number in merges if seconds[number] >= ours or firsts[number] == NO_PARENT]
+            for number in odd:
+                at = start + number
+                firsts[number], seconds[number], ages[number] = first[at], second[at], dates[at]
+            first[start:stop], second[start:stop], dates[start:stop] = firsts, seconds, ages
 
     def find(self, raw: bytes) -> int | None:
         """The number of the commit with this binary id."""
         low = self._fan_out_at(raw[0] - 1) if raw[0] else 0
         numbers = range(self.first + low, min(self.first + self._fan_out_at(raw[0]), self.end))
-        name = hexlify(raw)
-        place = bisect_left(numbers, name, key=self.oid)
-        if place < len(numbers) and self.oid(numbers[place]) == name:
+        place = bisect_left(numbers, raw, key=self.name)
+        if place < len(numbers) and self.name(numbers[place]) == raw:
             return numbers[place]
         return None
 
-    def oid(self, number: int) -> Oid:
-        """The id of a commit of this file."""
+    def name(self, number: int) -> bytes:
+        """The binary id of a commit of this file."""
         start = self._ids + number * self._width
-        return hexlify(self.data[start : start + self._width])  # type: ignore[return-value]  # hot
+        return self._data[start : start + self._width]
 
-    def further(self, place: int) -> list[int]:
+    def _further(self, place: int) -> list[int]:
         """The numbers of a merge's parents after the first, from ``place`` in the table of edges."""
         numbers: list[int] = []
         for offset in range(place * _WORD.size, self._edges_size, _WORD.size):
-            word: int = _WORD.unpack_from(self.data, self._edges + offset)[0]
+            word: int = _WORD.unpack_from(self._data, self._edges + offset)[0]
             numbers.append(word & ~_EDGES)
             if word & _EDGES:
                 return numbers
-        return [_NO_PARENT]  # a list without an end: this is out of range, so the entry will not count
+        return [NO_PARENT]  # a list without an end: this is out of range, so the entry will not count
 
     def _fan_out_at(self, slot: int) -> int:
-        found: int = _WORD.unpack_from(self.data, self._fan_out + slot * _WORD.size)[0]
+        found: int = _WORD.unpack_from(self._data, self._fan_out + slot * _WORD.size)[0]
         return found
 
 

@@ -8,17 +8,21 @@ at which reading would go on. Dates that are equal, random or turned round only 
 
 The same rule answers for histories that are cut: the parents that a shallow commit hides are unread
 for good, and where the rule does not settle them the answer is ``HistoryCut``, not a guess.
+
+Within, commits are numbers (see ``numbered``); sets of them that are given out are ``Commits``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
 from typing import TypeAlias
 
 from resync.errors import Refused
-from resync.history.commit_graph import CommitGraph
+from resync.history.commit_graph import NO_PARENT, CommitGraph
+from resync.history.numbered import UNREAD, Commits, Links, Numbered
 from resync.model import Oid
 from resync.repository.objects import COMMIT, Objects
 
@@ -31,9 +35,6 @@ _DATE = re.compile(rb"^committer [^\n]*> *([0-9]{1,18})\b", re.MULTILINE)
 
 _Test: TypeAlias = Callable[[int], bool]
 """Whether, going by its colours, a walk has to go on at a commit."""
-
-_Node: TypeAlias = tuple[int, Oid, tuple[Oid, ...]]
-"""A commit in a walk: its date negated, so that a heap has the newest first, its id and its parents."""
 
 _MANY_TARGETS = 2_048
 """With more targets than this a walk goes to the roots instead of carrying so many bits about."""
@@ -72,23 +73,37 @@ class History:
         self._shallow = shallow
         self._grafts = grafts or {}
         # Git, too, does without the file where parents are not what the commits themselves say.
-        self._commit_graph = None if shallow or grafts else commit_graph
-        self.nodes: dict[Oid, _Node] = {}
+        self.table = Numbered(self._read_object, None if shallow or grafts else commit_graph)
+        self.cuts = frozenset(map(self.table.number, shallow))
 
     def parents(self, oid: Oid) -> tuple[Oid, ...]:
         """The parents of ``oid`` in order: those that a graft gives, none for a shallow commit."""
-        return (self.nodes.get(oid) or self.read(oid))[2]
+        return tuple(map(self.table.oid, self.table.parents(self.table.number(oid))))
 
     def date(self, oid: Oid) -> int:
         """The committer date of ``oid`` in seconds since the epoch, 0 where it makes no sense."""
-        return -(self.nodes.get(oid) or self.read(oid))[0]
+        number = self.table.number(oid)
+        if self.table.first[number] == UNREAD:
+            self.table.read(number)
+        return self.table.dates[number]
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
         """Whether ``descendant`` reaches ``ancestor``; a commit reaches itself.
 
         Raises ``HistoryCut`` where only commits that a shallow clone hides could tell.
         """
-        return ancestor == descendant or self._reached(ancestor, [descendant])
+        if ancestor == descendant:
+            return True
+        walk, target = _Walk(self.table), self.table.number(ancestor)
+        walk.paint(self.table.number(descendant), _RIGHT)
+        walk.paint(target, _LEFT)
+        # What the target reaches does not reach the target.
+        unsettled = _only(_RIGHT, _LEFT)
+        walk.run(unsettled, goal=target)
+        if walk.colours[target] & _RIGHT:
+            return True
+        self._check_cut(walk, unsettled)
+        return False
 
     def merge_bases(self, a: Oid, b: Oid) -> tuple[Oid, ...]:
         """All best common ancestors of two commits, sorted by id: none is an ancestor of another.
@@ -97,36 +112,36 @@ class History:
         """
         if a == b:
             return (a,)
-        walk = _Walk(self)
-        walk.paint(a, _LEFT)
-        walk.paint(b, _RIGHT)
+        walk = _Walk(self.table)
+        walk.paint(self.table.number(a), _LEFT)
+        walk.paint(self.table.number(b), _RIGHT)
         walk.run(_not_common)
         self._check_cut(walk, _not_common)
         # A best common ancestor that was not read would be below a commit that is common: not the best.
-        common = {oid for oid, colours in walk.colours.items() if not _not_common(colours)}
-        below = {parent for oid in common for parent in self.parents(oid)}
-        return self.independent(common - below)
+        common = {number for number, colours in walk.colours.items() if not _not_common(colours)}
+        below = {parent for number in common for parent in self.table.parents(number)}
+        return self.independent(map(self.table.oid, common - below))
 
     def independent(self, oids: Iterable[Oid]) -> tuple[Oid, ...]:
         """Those of ``oids`` that none of the others reaches, each once, sorted by id.
 
         Raises ``HistoryCut`` as ``is_ancestor`` does.
         """
-        bits = {oid: 1 << number for number, oid in enumerate(sorted(set(oids)))}
+        bits = {oid: 1 << place for place, oid in enumerate(sorted(set(oids)))}
         complete = (1 << len(bits)) - 1
-        walk = _Walk(self)
+        walk = _Walk(self.table)
         for oid, bit in bits.items():
-            walk.paint(oid, bit)
+            walk.paint(self.table.number(oid), bit)
         walk.run(lambda colours: colours != complete)
-        colours = walk.colours
+        alone = {oid: bit for oid, bit in bits.items() if walk.colours[self.table.number(oid)] == bit}
         # One that another reaches already is asked about no more.
-        asked = sum(bit for oid, bit in bits.items() if colours[oid] == bit)
+        asked = sum(alone.values())
         self._check_cut(walk, lambda colours: colours & asked != asked)
-        return tuple(oid for oid, bit in bits.items() if colours[oid] == bit)
+        return tuple(oid for oid, bit in alone.items() if walk.colours[self.table.number(oid)] == bit)
 
     def reachable(
         self, include: Iterable[Oid], exclude: Iterable[Oid] = (), *, ignore_cut: bool = False
-    ) -> set[Oid]:
+    ) -> Commits:
         """The commits that some of ``include`` reach and none of ``exclude`` (git's ``^``) does.
 
         Exact whatever the dates say (see the top of this module). A recent fork costs a walk to the
@@ -136,12 +151,12 @@ class History:
         Raises ``HistoryCut`` where a shallow clone hides commits that belong to the answer or could
         exclude a part of it; with ``ignore_cut`` the answer is the one of the history that is here.
         """
-        (found,), (sure,) = self._ranges([(tuple(include), tuple(exclude))], thorough=not ignore_cut)
+        (found,), (sure,) = self._ranges([(include, exclude)], thorough=not ignore_cut)
         if not sure and not ignore_cut:
             raise HistoryCut
         return found
 
-    def ranges(self, *pairs: tuple[Collection[Oid], Collection[Oid]]) -> list[set[Oid] | None]:
+    def ranges(self, *pairs: tuple[Collection[Oid], Collection[Oid]]) -> list[Commits | None]:
         """What ``reachable`` says of several pairs of tips, for the price of little more than one; None where
         it would raise ``HistoryCut``.
         """
@@ -149,16 +164,20 @@ class History:
         return [each if known else None for each, known in zip(found, sure, strict=True)]
 
     def _ranges(
-        self, pairs: Sequence[tuple[Collection[Oid], Collection[Oid]]], *, thorough: bool
-    ) -> tuple[list[set[Oid]], list[bool]]:
+        self, pairs: Iterable[tuple[Iterable[Oid], Iterable[Oid]]], *, thorough: bool
+    ) -> tuple[list[Commits], list[bool]]:
         """What each pair comes to as far as commits are here, and whether no cut could change it."""
-        found, sure = _Ranges(self, pairs).walk(to_the_end=False)
+        numbered = [(self._numbers(include), self._numbers(exclude)) for include, exclude in pairs]
+        found, sure = _Ranges(self, numbered).walk(to_the_end=False)
         if thorough and not all(sure):
             # A cut was met. What says whose it is may lie in commits at which there was no need to look yet.
-            found, sure = _Ranges(self, pairs).walk(to_the_end=True)
-        return found, sure
+            found, sure = _Ranges(self, numbered).walk(to_the_end=True)
+        return [Commits(self.table, each) for each in found], sure
 
-    def surely(self, include: Iterable[Oid], exclude: Iterable[Oid]) -> set[Oid]:
+    def _numbers(self, oids: Iterable[Oid]) -> frozenset[int]:
+        return frozenset(oids.numbers if isinstance(oids, Commits) else map(self.table.number, oids))
+
+    def surely(self, include: Iterable[Oid], exclude: Iterable[Oid]) -> Commits:
         """The commits here that some of ``include`` reach and none of ``exclude`` does, whatever a cut hides.
 
         What is hidden lies below the shallow commits that ``exclude`` reaches. A commit that reaches all of
@@ -166,13 +185,22 @@ class History:
         """
         include, exclude = tuple(include), tuple(exclude)
         found = self.reachable(include, exclude, ignore_cut=True)
-        cuts = self._shallow & self.reachable(exclude, ignore_cut=True) if self._shallow else frozenset()
+        cuts = self.cuts & self.reachable(exclude, ignore_cut=True).numbers if self.cuts else frozenset()
         if not cuts or not found:
             return found
-        above: dict[Oid, frozenset[Oid]] = {}
-        for oid in self.topological(self.reachable(include, ignore_cut=True)):
-            above[oid] = (cuts & {oid}).union(*(above[parent] for parent in self.parents(oid)))
-        return {oid for oid in found if above[oid] == cuts}
+        above: dict[int, frozenset[int]] = {}
+        for number in self._ordered(self.reachable(include, ignore_cut=True).numbers):
+            above[number] = (cuts & {number}).union(*(above[each] for each in self.table.parents(number)))
+        return Commits(self.table, {number for number in found.numbers if above[number] == cuts})
+
+    def above(self, commits: Commits, targets: AbstractSet[Oid]) -> Commits:
+        """Those of ``commits`` that are among ``targets`` or reach one by way of ``commits``."""
+        aims = self._numbers(targets)
+        found: set[int] = set()
+        for number in self._ordered(commits.numbers):
+            if number in aims or not found.isdisjoint(self.table.parents(number)):
+                found.add(number)
+        return Commits(self.table, found)
 
     def topological(self, commits: Collection[Oid]) -> list[Oid]:
         """``commits`` with parents before children, and each line of development in one piece.
@@ -182,40 +210,30 @@ class History:
         set, and the last parent of a merge comes before the first. Only direct parents count, so
         order a whole range first and leave commits out afterwards.
         """
-        wanted = set(commits)
-        nodes, read = self.nodes, self.read
+        return list(map(self.table.oid, self._ordered(self._numbers(commits))))
+
+    def _ordered(self, wanted: AbstractSet[int]) -> list[int]:
+        """What ``topological`` says, of numbers."""
+        table = self.table
+        parents = {number: table.parents(number) for number in wanted}
         children = dict.fromkeys(wanted, 0)
-        for oid in wanted:
-            for parent in (nodes.get(oid) or read(oid))[2]:
+        for each in parents.values():
+            for parent in each:
                 if parent in wanted:
                     children[parent] += 1
-        ready = [oid for oid, count in children.items() if not count]
-        ready.sort(key=lambda oid: (self.date(oid), oid))
+        ready = [number for number, count in children.items() if not count]
+        ready.sort(key=lambda number: (table.dates[number], table.oid(number)))
         newest_first = []
         while ready:
-            oid = ready.pop()
-            newest_first.append(oid)
-            for parent in nodes[oid][2]:
+            number = ready.pop()
+            newest_first.append(number)
+            for parent in parents[number]:
                 if parent in wanted:
                     children[parent] -= 1
                     if not children[parent]:
                         ready.append(parent)
         newest_first.reverse()
         return newest_first
-
-    def _reached(self, target: Oid, starts: Iterable[Oid]) -> bool:
-        """Whether one of ``starts``, which are other commits, reaches ``target``."""
-        walk = _Walk(self)
-        for oid in starts:
-            walk.paint(oid, _RIGHT)
-        walk.paint(target, _LEFT)
-        # What the target reaches does not reach the target.
-        unsettled = _only(_RIGHT, _LEFT)
-        walk.run(unsettled, goal=target)
-        if walk.colours[target] & _RIGHT:
-            return True
-        self._check_cut(walk, unsettled)
-        return False
 
     def _check_cut(self, walk: _Walk, unsettled: _Test) -> None:
         """Refuse if a shallow commit was met at which the walk would have had to go on."""
@@ -227,16 +245,9 @@ class History:
 
     def is_cut(self, walk: _Walk, unsettled: _Test) -> bool:
         """Whether the walk met a shallow commit at which it would have to go on."""
-        return any(oid in walk.colours and unsettled(walk.colours[oid]) for oid in self._shallow)
+        return any(number in walk.colours and unsettled(walk.colours[number]) for number in self.cuts)
 
-    def read(self, oid: Oid) -> _Node:
-        """Read what walks need of ``oid`` into ``nodes``."""
-        links = self._commit_graph.links(oid) if self._commit_graph else None
-        parents, date = links or self._read_object(oid)
-        node = self.nodes[oid] = (-date, oid, parents)
-        return node
-
-    def _read_object(self, oid: Oid) -> tuple[tuple[Oid, ...], int]:
+    def _read_object(self, oid: Oid) -> Links:
         kind, raw = self._objects.raw(oid)
         if kind != COMMIT:
             raise Refused("missing-object", f"Object {oid.decode()} is not a commit. Nothing was changed.")
@@ -254,91 +265,118 @@ class _Walk:
     A commit hands its colours to its parents when it is read, and again when it is given more of them.
     """
 
-    def __init__(self, history: History) -> None:
-        self.colours: dict[Oid, int] = {}
-        self._history = history
-        self._queue: list[_Node] = []
-        self._queued: set[Oid] = set()
+    def __init__(self, table: Numbered) -> None:
+        self.colours: dict[int, int] = {}
+        self._table = table
+        self._queue: list[tuple[int, int]] = []
+        self._queued: set[int] = set()
 
-    def paint(self, oid: Oid, colour: int) -> None:
-        """Give ``oid`` a colour, and queue it so that its ancestors get it too."""
-        self.colours[oid] = self.colours.get(oid, 0) | colour
-        if oid not in self._queued:
-            self._queued.add(oid)
-            heappush(self._queue, self._history.nodes.get(oid) or self._history.read(oid))
+    def paint(self, number: int, colour: int) -> None:
+        """Give a commit a colour, and queue it so that its ancestors get it too."""
+        self.colours[number] = self.colours.get(number, 0) | colour
+        if number not in self._queued:
+            self._push(number)
 
-    def run(self, unsettled: _Test, goal: Oid | None = None) -> None:
-        """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` is right's too."""
+    def _push(self, number: int) -> None:
+        if self._table.first[number] == UNREAD:
+            self._table.read(number)
+        self._queued.add(number)
+        # Negated, so that the newest comes first.
+        heappush(self._queue, (-self._table.dates[number], number))
+
+    def run(self, unsettled: _Test, goal: int | None = None) -> None:
+        """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` got one more."""
         colours, queue, queued = self.colours, self._queue, self._queued
-        nodes, read = self._history.nodes, self._history.read
+        table = self._table
+        first, second, dates = table.first, table.second, table.dates
         is_open = _Memory(unsettled)
-        open_ends = sum(is_open[colours[oid]] for oid in queued)
+        open_ends = sum(is_open[colours[number]] for number in queued)
         while open_ends:
-            _, oid, parents = heappop(queue)
-            queued.remove(oid)
-            mine = colours[oid]
+            _, number = heappop(queue)
+            queued.remove(number)
+            mine = colours[number]
             open_ends -= is_open[mine]
-            for parent in parents:
+            # Down a line of commits that nobody has met, as long as each is the newest of all that wait.
+            if open_ends or is_open[mine]:
+                newest = -queue[0][0] if queue else 0
+                while second[number] == NO_PARENT:
+                    parent = first[number]
+                    if parent == NO_PARENT or parent in colours or first[parent] == UNREAD:
+                        break
+                    if dates[parent] < newest:
+                        break
+                    colours[parent] = mine
+                    number = parent
+            for parent in table.parents(number):
                 before = colours.get(parent, 0)
                 after = before | mine
                 if after == before:
                     continue
                 colours[parent] = after
-                if before and parent in queued:
-                    open_ends += is_open[after] - is_open[before]
+                if parent == goal:
+                    return
+                if parent in queued:
+                    open_ends -= is_open[before]
                 else:
-                    heappush(queue, nodes.get(parent) or read(parent))
-                    queued.add(parent)
-                    open_ends += is_open[after]
-            if goal is not None and colours[goal] & _RIGHT:
-                return
+                    self._push(parent)
+                open_ends += is_open[after]
 
 
 class _Ranges:
     """One walk for several ranges of commits: what the one collection of tips reaches, the other does not."""
 
-    def __init__(self, history: History, pairs: Sequence[tuple[Collection[Oid], Collection[Oid]]]) -> None:
+    def __init__(self, history: History, pairs: Sequence[tuple[frozenset[int], frozenset[int]]]) -> None:
         self._history = history
-        self._walk = _Walk(history)
+        self._walk = _Walk(history.table)
         # The same tips have one colour in all pairs.
-        sides = [(frozenset(left), frozenset(right)) for left, right in pairs]
-        colours = {side: 1 << number for number, side in enumerate({each for pair in sides for each in pair})}
+        sides = {side for pair in pairs for side in pair}
+        colours = {side: 1 << place for place, side in enumerate(sides)}
         for side, colour in colours.items():
-            for oid in side:
-                self._walk.paint(oid, colour)
-        self._pairs = [(colours[left], colours[right]) for left, right in sides]
+            for number in side:
+                self._walk.paint(number, colour)
+        self._pairs = [(colours[left], colours[right]) for left, right in pairs]
         self._free = len(colours)
 
-    def walk(self, *, to_the_end: bool) -> tuple[list[set[Oid]], list[bool]]:
+    def walk(self, *, to_the_end: bool) -> tuple[list[set[int]], list[bool]]:
         """The commits of each range, and whether no cut could change that; all that can be reached is read,
         or as little as will do."""
         walk, pairs = self._walk, self._pairs
         walk.run(_any if to_the_end else self._included)
         found = [self._found(left, right) for left, right in pairs]
         # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
-        nodes = self._history.nodes
-        lowest = [[oid for oid in each if each.isdisjoint(nodes[oid][2])] for each in found]
+        lowest = [self._lowest(each) for each in found]
         tests = [self._aim(right, targets) for (_, right), targets in zip(pairs, lowest, strict=True)]
         walk.run(_any if to_the_end else lambda colours: any(test(colours) for test in tests))
         colours, is_cut = walk.colours, self._history.is_cut
         sure = []
-        for number, (left, right) in enumerate(pairs):
-            sure.append(not (is_cut(walk, _only(left, right)) or is_cut(walk, tests[number])))
-            if any(colours[oid] & right for oid in lowest[number]):
-                found[number] = {oid for oid in found[number] if not colours[oid] & right}
+        for place, (left, right) in enumerate(pairs):
+            sure.append(not (is_cut(walk, _only(left, right)) or is_cut(walk, tests[place])))
+            if any(colours[number] & right for number in lowest[place]):
+                found[place] = {number for number in found[place] if not colours[number] & right}
         return found, sure
 
     def _included(self, colours: int) -> bool:
         return any(colours & left and not colours & right for left, right in self._pairs)
 
-    def _found(self, left: int, right: int) -> set[Oid]:
+    def _found(self, left: int, right: int) -> set[int]:
         # Written out, not with _only: a range may be the whole of a long history.
         both = left | right
         if left == right:
             return set()
-        return {oid for oid, colours in self._walk.colours.items() if colours & both == left}
+        return {number for number, colours in self._walk.colours.items() if colours & both == left}
 
-    def _aim(self, right: int, targets: Collection[Oid]) -> _Test:
+    def _lowest(self, commits: set[int]) -> list[int]:
+        """Those of ``commits`` of which no parent is among them."""
+        table = self._history.table
+        first, second = table.first, table.second
+        return [
+            number
+            for number in commits
+            if first[number] not in commits
+            and (second[number] == NO_PARENT or commits.isdisjoint(table.parents(number)))
+        ]
+
+    def _aim(self, right: int, targets: Collection[int]) -> _Test:
         """Give each target a colour of its own; return the test for what on the right could still reach one.
 
         A commit could if the right side reaches it and not every target does.
@@ -346,8 +384,8 @@ class _Ranges:
         if len(targets) > _MANY_TARGETS:
             return lambda colours: colours & right != 0
         complete = 0
-        for oid in targets:
-            self._walk.paint(oid, 1 << self._free)
+        for number in targets:
+            self._walk.paint(number, 1 << self._free)
             complete |= 1 << self._free
             self._free += 1
         return lambda colours: colours & right != 0 and colours & complete != complete

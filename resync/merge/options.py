@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from resync.merge.lines import DEFAULT_MARKER_SIZE, Labels, Style
+from resync.merge.recordings import Recordings
 from resync.model import TreePath
 
 Treatment: TypeAlias = Literal["text", "binary", "union"]
@@ -85,6 +86,7 @@ class MergeOptions:
     """Everything that a merge of trees can be told; the defaults are git's.
 
     ``base_attributes`` are asked in place of ``attributes`` where merge bases are merged with each other.
+    ``recordings`` are for what is made of a merge that conflicts: no merge uses them by itself.
     """
 
     style: Style = "merge"
@@ -93,6 +95,7 @@ class MergeOptions:
     attributes: Callable[[TreePath], MergeAttributes] | None = None
     base_attributes: Callable[[TreePath], MergeAttributes] | None = None
     driver: Driver | None = None
+    recordings: Recordings | None = None
 
     def attributes_of(self, path: TreePath) -> MergeAttributes:
         """The attributes of one path; the defaults where nobody looks them up."""

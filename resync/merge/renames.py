@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from resync.merge.files import file_type
 from resync.merge.options import RenameOptions
-from resync.merge.similarity import FULL, NO_PIECES, Overlaps, pieces_of, score
+from resync.merge.similarity import FULL, NO_PIECES, Overlaps, pieces_of, score, size_of
 from resync.model import MODE_FILE, ObjectStore, Oid, TreeEntry, TreePath
 
 Files: TypeAlias = Mapping[TreePath, TreeEntry]
@@ -156,7 +156,10 @@ class _Search:
         names = [basename(source) for source in sources]
         ranking: list[tuple[_Rank, TreePath, TreePath]] = []
         for target, entry in self._targets.items():
-            if not _is_regular(entry):
+            # Reading what cannot be similar is most of the work where a great many files were added.
+            if not _is_regular(entry) or not overlaps.comparable(
+                size_of(self._objects, entry.oid), self._least
+            ):
                 continue
             scores = overlaps.scores(pieces_of(self._objects, entry.oid), self._least)
             if overlaps.work > self._options.work:

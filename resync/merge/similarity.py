@@ -41,6 +41,7 @@ def pieces(data: bytes) -> Pieces:
     return Pieces(len(data), Counter(_PIECE.findall(text)))
 
 
+_sizes: Remembered[Oid, int] = Remembered(1_000_000)
 _cut: Remembered[Oid, Pieces] = Remembered(200_000)  # pieces: some tens of megabytes
 
 
@@ -56,6 +57,15 @@ def pieces_of(objects: ObjectStore, oid: Oid) -> Pieces:
         except LargeBlob:
             found = NO_PIECES
         _cut.keep(objects, oid, found, len(found.counts) + 1)
+    return found
+
+
+def size_of(objects: ObjectStore, oid: Oid) -> int:
+    """The size of a blob, remembered while its store lives. Raises ``Refused`` if there is no such blob."""
+    found = _sizes.get(objects, oid)
+    if found is None:
+        found = objects.size(oid)
+        _sizes.keep(objects, oid, found, 1)
     return found
 
 
@@ -82,13 +92,16 @@ class Overlaps:
         self._in_order = sorted(self._sizes)
         self.work = 0
 
+    def comparable(self, size: int, least: int) -> bool:
+        """Whether one of ``size`` bytes can be as similar as ``least`` to any of the files, by its size."""
+        smallest, largest = _comparable(size, least)
+        return bisect_left(self._in_order, smallest) < bisect_right(self._in_order, largest)
+
     def scores(self, other: Pieces, least: int) -> dict[int, int]:
         """The similarity of each of the files with another one, as ``score`` has it, where it is not 0."""
         size = other.size
-        smallest, largest = -(-size * least // FULL), size * FULL // max(least, 1)
+        smallest, largest = _comparable(size, least)
         self.work += len(self._sizes)
-        if bisect_left(self._in_order, smallest) == bisect_right(self._in_order, largest):
-            return {}
         common: dict[int, int] = {}
         for piece in self._holders.keys() & other.counts.keys():
             count, length, holders = other.counts[piece], len(piece), self._holders[piece]
@@ -101,3 +114,8 @@ class Overlaps:
             for at, shared in sorted(common.items())
             if smallest <= self._sizes[at] <= largest
         }
+
+
+def _comparable(size: int, least: int) -> tuple[int, int]:
+    """The smallest and the largest size of a file that can be as similar as ``least`` to one of ``size``."""
+    return -(-size * least // FULL), size * FULL // max(least, 1)

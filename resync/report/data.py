@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resync.errors import ExitCode, ResyncError
@@ -16,15 +16,19 @@ from resync.model import (
     Oid,
     Plan,
     RefUpdate,
+    Sitting,
     Successor,
     TreePath,
     Upstream,
 )
 
 if TYPE_CHECKING:
+    from resync.exchange import Export
     from resync.holdings import LostFile
     from resync.journal import Journal
+    from resync.repository.rr_cache import Added
     from resync.rescue import KeptFile, RescueBranch
+    from resync.resolution_file import ResolutionFile
     from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
 
@@ -69,6 +73,7 @@ def document(
         "attributes_lost": [_named("path", path) for path in bared],
         "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
+        **({"signs": plan.signs} if plan is not None and plan.signs is not None else {}),
         "run": plan.id if plan is not None and plan.recorded else None,
         **more,
         "error": {"kind": error.kind, "message": error.message} if error is not None else None,
@@ -146,6 +151,7 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "new_oid": _oid(commit.new_oid),
         "reason": commit.reason,
         **_named_all("conflicts", commit.conflicts),
+        **_named_all("resolved", commit.resolved),
     }
 
 
@@ -217,6 +223,21 @@ def waiting(each: Waiting) -> dict[str, Any]:
     }
 
 
+def sitting(each: Sitting, commit: Commit | None, unmerged: Collection[TreePath]) -> dict[str, Any]:
+    """Where a person's work on conflicts stands; ``commit`` is that which was taken."""
+    conflicts = each.taken.conflicts if each.taken is not None else ()
+    return {
+        "commit": _oid(commit.oid) if commit is not None else None,
+        **(_named("subject", commit.subject) if commit is not None else {"subject": None}),
+        **_named_all("conflicts", conflicts),
+        **_named_all("unmerged", [path for path in conflicts if path in unmerged]),
+        **_named_all("blocked", each.blocked),
+        "commits_left": [_oid(oid) for oid in each.commits],
+        **_named_all("edits_left", [path for edits in each.edits for path in edits.paths]),
+        "edits_set_aside": each.aside is not None and not each.returned,
+    }
+
+
 def journal(each: Journal) -> dict[str, Any]:
     """One run, for ``log``."""
     return {
@@ -252,6 +273,48 @@ def dropped(rescue: RescueBranch, commits: Iterable[Commit], files: Iterable[Los
         **rescue_branch(rescue),
         "commits": [{"oid": _oid(each.oid), **_named("subject", each.subject)} for each in commits],
         "files": [{**_named("path", each.path), "size": each.size} for each in files],
+    }
+
+
+def exported(export: Export, rescue: RescueBranch, path: str) -> dict[str, Any]:
+    """The resolutions that were written to a file, for ``rescue export``."""
+    return {
+        "file": path,
+        "rescue": _text(rescue.short_name),
+        "resolutions": len(export.content.resolutions),
+        "commits": [
+            {
+                "oid": _oid(each.commit.oid),
+                **_named("subject", each.commit.subject),
+                **_named_all("resolved", each.resolved),
+                "left": [{**_named("path", name), "reason": reason} for name, reason in each.left],
+            }
+            for each in export.commits
+        ],
+    }
+
+
+def imported(
+    content: ResolutionFile, here: Sequence[Oid | None], counts: Mapping[Added, int], path: str
+) -> dict[str, Any]:
+    """The resolutions that were taken in from a file, for ``rescue import``."""
+    return {
+        "file": path,
+        "resolutions": len(content.resolutions),
+        "new": counts.get("new", 0),
+        "known": counts.get("known", 0),
+        "replaced": counts.get("replaced", 0),
+        "refused": counts.get("refused", 0),
+        "commits": [
+            {
+                "oid": _oid(oid),
+                **_named("subject", commit.subject),
+                "patch_id": commit.patch_id.hex() if commit.patch_id is not None else None,
+                "change_id": _text(commit.change_id),
+                "resolutions": len(commit.resolutions),
+            }
+            for commit, oid in zip(content.commits, here, strict=True)
+        ],
     }
 
 

@@ -49,6 +49,7 @@ _FILE_TONES: dict[FileVerdict, Tone] = {
     "kept": "good",
     "adopted": "quiet",
     "parked": "warning",
+    "set-aside": "quiet",
 }
 _EVIDENCE = {
     "given": "you named it with {source}",
@@ -91,11 +92,14 @@ def _headline(upstream: Upstream) -> str:
     went = "how many commits went and came, this shallow clone cannot tell"
     if upstream.left is not None and upstream.arrived is not None:
         went = f"{count(upstream.left, 'commit')} gone, {upstream.arrived:,} new"
+    back = f"{name} went back by {count(upstream.left or 0, 'commit')}."
+    if upstream.arrived != 0:
+        back = f"{name} went back to what it was before it was rewritten: {went}."
     return {
         "up-to-date": f"{name} has nothing that your branch does not have.",
         "advanced": f"{name} has new commits; it was not rewritten.",
         "rewritten": f"{name} was rewritten: {went}.",
-        "rewound": f"{name} went back by {count(upstream.left or 0, 'commit')}.",
+        "rewound": back,
         "unrelated": f"{name} was replaced by an unrelated history: {went}.",
         "deleted": f"{name} is gone: the remote has no such branch now.",
         "unknown": f"{name}: nothing tells what it was before.",
@@ -174,7 +178,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
         moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {_changed(plan)} will change."
+        yield f"{moves}; {changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
 
@@ -182,7 +186,10 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     """Where everything is after a run."""
     name = shown(plan.head.name)
-    yield paint(f"Done. {name} is at {short(plan.new_tip)}; {_changed(plan)} changed.", "good")
+    halted = plan.sitting is not None and plan.sitting.open
+    how = "Stopped at the first conflict." if halted else "Done."
+    tone: Tone = "warning" if halted else "good"
+    yield paint(f"{how} {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", tone)
     if plan.rescue is not None:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
@@ -191,7 +198,8 @@ def _changes(plan: Plan) -> int:
     return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
 
 
-def _changed(plan: Plan) -> str:
+def changed(plan: Plan) -> str:
+    """How many files of the working tree a plan changes."""
     return f"{count(_changes(plan), 'file')} of the working tree"
 
 
@@ -204,7 +212,7 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     if plan.commits:
         yield ""
         yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
-        yield from _commits_lines(plan.commits, paint)
+        yield from commits_lines(plan.commits, paint)
     elif plan.undoes is None and plan.new_tip != plan.head.tip:
         yield ""
         yield f"You have no commits of your own on {name}."
@@ -214,7 +222,12 @@ def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield "Your uncommitted files:"
         width = max(len(file.state) for file in plan.files)
         for file in plan.files:
-            yield from _file_lines(file, width, paint)
+            yield from file_lines(file, width, paint)
+        if "set-aside" in _verdicts(plan):
+            yield "(set aside: they are merged back when the conflicts are resolved)"
+    if plan.signs is not None:
+        yield ""
+        yield f"What is reapplied is signed anew ({plan.signs}), so it gets other ids than a plan has."
     if plan.notes:
         yield ""
         yield from note_lines(plan.notes, paint)
@@ -249,11 +262,12 @@ def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
         yield paint(f"         {shown(branch.reason)}", "quiet")
     if branch.rescue is not None:
         yield f"         as it was: {shown(branch.rescue.name.removeprefix(b'refs/heads/'))}"
-    for line in _commits_lines(branch.commits, paint):
+    for line in commits_lines(branch.commits, paint):
         yield f"       {line}"
 
 
-def _commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
+def commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
+    """Each commit, what becomes of it, and why."""
     width = max([_VERDICT_WIDTH, *(len(commit.verdict) for commit in commits)])
     for commit in commits:
         yield from _commit_lines(commit, width, paint, f"{_date(commit.author)}  " if dated else "")
@@ -283,8 +297,9 @@ def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> I
         yield f"{'':{width + 4}}{shown(path)}"
 
 
-def _file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
-    verdict = paint(f"{file.verdict:<8}", _FILE_TONES[file.verdict])
+def file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
+    """One file and what becomes of it; ``width`` is that of the longest word for how it differs."""
+    verdict = paint(f"{file.verdict.replace('-', ' '):<8}", _FILE_TONES[file.verdict])
     yield f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
     if file.reason:
         yield paint(f"{'':{14 + width}}{shown(file.reason)}", "quiet")
@@ -397,7 +412,7 @@ def rescue_lines(
     made = f", saved {shown_date(rescue.when)} UTC" if rescue.when is not None else ""
     yield paint(shown(rescue.short_name), "strong") + made
     yield f"  the branch as it was: {short(rescue.tip)}"
-    yield from _commits_lines(commits, paint, dated=True)
+    yield from commits_lines(commits, paint, dated=True)
     width = max((len(file.state) for file, _ in files), default=0)
     for file, size in files:
         what = "deleted" if size is None else count(size, "byte")

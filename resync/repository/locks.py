@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from resync.errors import Busy, Refused
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
 
 
 class Proof:
@@ -47,7 +47,7 @@ class Proof:
             with open(self.path, "ab") as proof:
                 proof.write(b"".join(b"\0" + file for file in missing))
                 proof.flush()
-                os.fsync(proof.fileno())
+                fsync(proof.fileno())
         try:
             yield
         finally:
@@ -161,12 +161,12 @@ def replace_durably(path: str, beside: str, data: bytes) -> None:
     It is written next to ``beside``, on the same file system, and renamed.
     """
     fresh = beside + ".new"
-    with open(fresh, "wb") as file:
+    with open(new_file(fresh), "wb") as file:
         file.write(data)
         file.flush()
         with contextlib.suppress(FileNotFoundError):
             os.chmod(fresh, os.stat(path).st_mode & 0o777)
-        os.fsync(file.fileno())
+        fsync(file.fileno())
     os.replace(fresh, path)
     fsync_directory(os.path.dirname(path))
 

@@ -30,7 +30,7 @@ from resync.model import (
 )
 from resync.repository.config import BIG_FILE
 from resync.repository.damage import damaged, missing, signs_of_damage
-from resync.repository.packs import clear_dead, incoming, write_pack
+from resync.repository.packs import clear_dead, incoming, sync_loose, write_pack
 from resync.repository.pieces import Stored, in_memory, in_pack, loose, packed_size
 
 if TYPE_CHECKING:
@@ -98,11 +98,17 @@ class Objects:
                 yield from (self._new_large.get(oid) or self._stored(oid)).pieces()
 
     def size(self, oid: Oid) -> int:
-        """The size of a blob in bytes; raises as ``raw`` does."""
-        try:
-            return len(self.blob(oid))
-        except LargeBlob:
-            return (self._new_large.get(oid) or self._stored(oid)).size
+        """The size of a blob in bytes, as its head has it; raises as ``raw`` does."""
+        if oid in self._new:
+            return len(self._new[oid][1])
+        if oid in self._new_large:
+            return self._new_large[oid].size
+        with _reading(oid):
+            name = bytes.fromhex(oid.decode("ascii"))
+            for pack in self._packs:
+                with suppress(*self._not_there):
+                    return packed_size(pack, pack.index.object_offset(name))  # type: ignore[arg-type]
+            return self._stored(oid).size
 
     def _stored(self, oid: Oid) -> Stored:
         """Where the disk has an object; raises ``KeyError``. The store would read a loose one to find it."""
@@ -370,6 +376,10 @@ class Objects:
                 waiting += (commit.tree, *commit.parents)
             elif kind == TREE:
                 waiting += (entry.oid for entry in self.tree(oid).values() if entry.mode != MODE_GITLINK)
+
+    def sync(self) -> None:
+        """Have every object on the disk durable, whoever wrote it."""
+        sync_loose(self._store)
 
     def write_pack(self, oids: Iterable[Oid]) -> int:
         """Write objects to the disk as one pack, fsynced with its directory; return how many.

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from resync.model import Oid
+from resync.repository.durable import fsync, fsync_directory, sync_file_system
 from resync.repository.pieces import Stored, write_head
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ def write_pack(store: DiskObjectStore, objects: Mapping[Oid, Stored], keeping: l
             write_pack_index_v2(file, rows, checksum)
 
 
+def sync_loose(store: DiskObjectStore) -> None:
+    """Have what others wrote into ``store`` durable.
+
+    git leaves loose objects to the system (``core.fsync``), and what was staged a moment ago is in no other.
+    """
+    objects = os.fsencode(os.fspath(store.path))
+    folders = [os.path.join(objects, name) for name in os.listdir(objects) if len(name) == 2]
+    sync_file_system(objects, files_in=folders, folders=[objects])
+
+
 def _write_entries(
     file: IO[bytes], objects: Mapping[Oid, Stored], hex_length: int
 ) -> tuple[list[tuple[bytes, int, int]], bytes]:
@@ -111,7 +122,7 @@ def _read_only_file(path: str) -> Iterator[IO[bytes]]:
     ) as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        fsync(file.fileno())
 
 
 @contextmanager
@@ -176,24 +187,3 @@ def clear_dead(store: DiskObjectStore, older_than: float) -> None:
 def _is_ours(keep: str) -> bool:
     with open(keep, "rb") as file:
         return file.read(len(_KEEP) + 1) == _KEEP
-
-
-def fsync_directory(path: str | os.PathLike[str]) -> None:
-    """Make the names in a directory durable; a no-op where directories cannot be opened (Windows)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folders(path: str) -> None:
-    """Make a folder, and those above it that are not there, all of them durable."""
-    above = os.path.dirname(path)
-    if not os.path.isdir(path):
-        make_folders(above)
-        with suppress(FileExistsError):
-            os.mkdir(path)
-        fsync_directory(above)

@@ -14,6 +14,9 @@ from resync.model import Oid, RefName
 
 _HEX = frozenset(b"0123456789abcdef")
 _LONGEST_CHAIN = 5  # as long as git follows one of symbolic refs
+PSEUDO = (b"HEAD", b"ORIG_HEAD", b"CHERRY_PICK_HEAD")
+"""The refs that are no names below ``refs/`` and that we read and write."""
+
 _OWN = (b"refs/bisect/", b"refs/worktree/", b"refs/rewritten/")
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -128,7 +131,7 @@ def _is_name(name: bytes) -> bool:
     """Whether it may be the name of a ref, and so a path below the git directory."""
     from dulwich.refs import check_ref_format
 
-    return name in (b"HEAD", b"ORIG_HEAD") or (name.startswith(b"refs/") and check_ref_format(name))  # type: ignore[arg-type]
+    return name in PSEUDO or (name.startswith(b"refs/") and check_ref_format(name))  # type: ignore[arg-type]
 
 
 def _names_a_ref(line: bytes) -> bool:

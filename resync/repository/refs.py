@@ -14,8 +14,9 @@ from types import TracebackType
 
 from resync.errors import Refused
 from resync.model import Oid, RefName, RefUpdate
+from resync.repository.durable import fsync, fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof, RunLock
-from resync.repository.packs import fsync_directory, make_folders
+from resync.repository.ref_files import PSEUDO
 from resync.repository.repo import BRANCHES, Repository
 
 
@@ -140,7 +141,7 @@ class RefTransaction:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             os.write(descriptor, line)
-            os.fsync(descriptor)
+            fsync(descriptor)
         finally:
             os.close(descriptor)
         fsync_directory(os.path.dirname(path))
@@ -175,7 +176,7 @@ def _check_name(name: RefName) -> None:
     """A name is a path of a file: whatever git would not take for a ref's must not become one."""
     from dulwich.refs import check_ref_format
 
-    if name not in (b"HEAD", b"ORIG_HEAD") and not check_ref_format(name):  # type: ignore[arg-type]
+    if name not in PSEUDO and not check_ref_format(name):  # type: ignore[arg-type]
         raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 

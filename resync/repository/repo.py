@@ -276,17 +276,18 @@ class Repository:
             return []
         return [entry for entry in map(_parse_reflog_line, lines) if entry is not None]
 
-    def operation(self) -> tuple[str, str] | None:
-        """The operation that git has under way here and how to end it, or None."""
+    def operation(self, *, but: str | None = None) -> tuple[str, str] | None:
+        """The operation that git has under way here (``but`` that one) and how to end it, or None."""
         for name, operation in _OPERATIONS.items():
-            if os.path.lexists(os.path.join(self.git_dir, name)):
+            if operation != but and os.path.lexists(os.path.join(self.git_dir, name)):
                 way_out = _WAY_OUT.get(operation, f"git {operation} --continue (or --abort)")
                 return operation, way_out
         return None
 
-    def refuse_operation(self) -> None:
-        """Raise ``Refused("operation-in-progress")`` where git is amid a merge, a rebase or the like."""
-        operation = self.operation()
+    def refuse_operation(self, *, but: str | None = None) -> None:
+        """Raise ``Refused("operation-in-progress")`` where git is amid a merge, a rebase or the like, ``but``
+        that one."""
+        operation = self.operation(but=but)
         if operation is not None:
             name, way_out = operation
             raise Refused(

@@ -62,7 +62,7 @@ def _adjusted(bits: int, mode: int) -> int:
 def _made(repository: Repository) -> Iterator[str]:
     """Where files of ours may be."""
     common = repository.common_dir
-    for name in ("resync", "refs", "logs"):
+    for name in ("resync", "refs", "logs", "rr-cache"):
         for folder, folders, names in os.walk(os.path.join(common, name)):
             yield folder
             yield from (os.path.join(folder, each) for each in folders if each in _NOT_OURS)
@@ -70,6 +70,7 @@ def _made(repository: Repository) -> Iterator[str]:
             yield from (os.path.join(folder, each) for each in names)
     packs = os.path.join(common, "objects", "pack")
     yield from (os.path.join(packs, each) for each in os.listdir(packs))
-    for path in (repository.index_path, os.path.join(repository.git_dir, "ORIG_HEAD")):
+    named = (os.path.join(repository.git_dir, name) for name in ("ORIG_HEAD", "MERGE_RR"))
+    for path in (repository.index_path, *named):
         if os.path.exists(path):
             yield path

@@ -38,7 +38,7 @@ def made_here(
             and entry.old.strip(b"0")
             and _both_here(repository, entry.old, entry.new)
         ):
-            made |= history.reachable([entry.new], [entry.old], ignore_cut=True)
+            made.update(history.reachable([entry.new], [entry.old], ignore_cut=True))
     return frozenset(made)
 
 

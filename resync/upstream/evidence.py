@@ -7,15 +7,17 @@ agrees is used together; the strongest that says something new about this branch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 
-from resync.history import History, HistoryCut
+from resync.history import Commits, History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, ReflogEntry
 from resync.upstream.find import UpstreamBranch
 from resync.upstream.published import merged_in
 
@@ -31,6 +33,7 @@ _RENAMED = re.compile(rb"remote: renamed refs/remotes/(?P<old>\S+) to refs/remot
 _REBASE_ONTO = re.compile(rb"rebase(?: \(\w+\))?: checkout (?P<name>\S+)$")
 
 # Evidence by which somebody says that upstream gave up its old tip.
+_TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
     "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
@@ -129,9 +132,9 @@ class Judgement:
     """
 
     upstream: Upstream
-    local: frozenset[Oid] = frozenset()
+    local: AbstractSet[Oid] = frozenset()
     merged: frozenset[Oid] = frozenset()
-    gone: frozenset[Oid] = frozenset()
+    gone: AbstractSet[Oid] = frozenset()
 
 
 def judge(
@@ -170,16 +173,16 @@ def judge(
         judged = _not_rewritten(history, upstream, evidence, head, new_tip)
     mine = history.reachable([head], [new_tip, *tips]) if cut else beyond - gone
     merged: frozenset[Oid] = frozenset()
-    if any(len(history.parents(oid)) > 1 for oid in mine):
+    if mine.merges():
         merged = merged_in(history, mine, head, published(), [new_tip, *tips])
-    return Judgement(upstream=judged, local=frozenset(mine - merged), merged=merged, gone=frozenset(gone))
+    return Judgement(upstream=judged, local=mine - merged, merged=merged, gone=gone)
 
 
 def _left_behind(
     history: History,
     evidence: tuple[Evidence, ...],
-    beyond: Collection[Oid],
-    gone: Collection[Oid],
+    beyond: Commits,
+    gone: Commits,
     tracked: Oid | None,
 ) -> tuple[Evidence, ...]:
     """The evidence whose tips the new tip left behind, in the order of strength.
@@ -189,11 +192,9 @@ def _left_behind(
     tips = {each.oid for each in evidence if each.oid in gone}
     concerns = {oid for oid in tips if oid in beyond}
     if concerns != tips:
-        # One pass from the oldest: does a tip reach something that the branch still stands on?
-        for oid in history.topological(gone):
-            if oid in beyond or not concerns.isdisjoint(history.parents(oid)):
-                concerns.add(oid)
-    concerns &= tips
+        # Does a tip reach something that the branch still stands on?
+        above = history.above(gone, beyond)
+        concerns = {oid for oid in tips if oid in above}
     return tuple(
         each for each in evidence if each.oid in concerns or (each.oid == tracked and each.oid in tips)
     )
@@ -215,7 +216,7 @@ def _not_rewritten(
     arrived: int | None = 0
     if kind == "advanced":
         try:
-            arrived = _count(history, history.reachable([new_tip], [head]))
+            arrived = _count(history.reachable([new_tip], [head]))
         except HistoryCut:
             arrived = None
     return _upstream(upstream, kind, new_tip, (old,) if old else (), evidence, arrived=arrived)
@@ -226,7 +227,7 @@ def _rewritten(
     upstream: UpstreamBranch,
     evidence: tuple[Evidence, ...],
     behind: tuple[Evidence, ...],
-    gone: Collection[Oid],
+    gone: Commits,
     new_tip: Oid,
     *,
     cut: bool,
@@ -237,10 +238,10 @@ def _rewritten(
     person or an announcement can say so, or ``HistoryCut`` is raised.
     """
     tips = {each.oid for each in behind}
-    left = set(gone)
+    left = gone
     if any(each.oid in gone and each.oid not in tips for each in evidence):
         left &= history.reachable(tips, [new_tip], ignore_cut=True)
-    below = {parent for oid in left for parent in history.parents(oid)}
+    below = left.parents()
     deciding = next(each for each in behind if each.oid not in below)
     ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
     if cut:
@@ -251,7 +252,7 @@ def _rewritten(
     arrived = history.reachable([new_tip], below - left)
     kind: UpstreamKind = "rewritten"
     # What lies below the commits that left and is not one of them, the new tip reaches as well.
-    if below <= left:
+    if not below - left:
         kind = "unrelated"
     elif not arrived and history.is_ancestor(new_tip, deciding.oid):
         kind = "rewound"
@@ -261,14 +262,14 @@ def _rewritten(
         new_tip,
         ordered,
         evidence,
-        left=_count(history, left),
-        arrived=_count(history, arrived),
+        left=_count(left),
+        arrived=_count(arrived),
     )
 
 
-def _count(history: History, commits: Iterable[Oid]) -> int:
+def _count(commits: Commits) -> int:
     """How many commits were gained or lost, as people count them: merges left out."""
-    return sum(len(history.parents(oid)) < 2 for oid in commits)
+    return len(commits) - len(commits.merges())
 
 
 def _upstream(
@@ -293,6 +294,42 @@ def _upstream(
         left=left,
         arrived=arrived,
     )
+
+
+def went_back(
+    repository: Repository, history: History, tracking: RefName | None, head: Oid, upstream: Upstream
+) -> bool:
+    """Whether a rewritten upstream is at what it had been before it came to its old tip, by the reflog of the
+    remote-tracking branch, and ``head`` is not there: so a mirror looks that lags behind.
+    """
+    old_tip, new_tip = upstream.old_tip, upstream.new_tip
+    entries = reversed(_upstreams_own(repository.reflog(tracking))) if tracking is not None else ()
+    tips = [oid for entry in entries for oid in (entry.new, entry.old) if repository.objects.is_commit(oid)]
+    if old_tip in tips:
+        earlier = tips[tips.index(old_tip) :]
+    else:
+        # That the new tip was fetched already does not make it an earlier one.
+        earlier = list(dropwhile(lambda oid: oid == new_tip, tips))
+    if not earlier or old_tip is None or new_tip is None:
+        return False
+    with suppress(HistoryCut):
+        # Those of the old tip's own line do not lead there.
+        elsewhere = history.reachable(earlier, [old_tip])
+        left = [oid for oid in earlier if oid in elsewhere]
+        if left and not history.is_ancestor(new_tip, head):
+            return new_tip in left or not history.reachable([new_tip], left)
+    return False
+
+
+def _upstreams_own(entries: Iterable[ReflogEntry]) -> list[ReflogEntry]:
+    """The entries without what a run of resync wrote that was taken back: no upstream went there and back."""
+    kept: list[ReflogEntry] = []
+    for entry in entries:
+        if entry.message.startswith(_TAKEN_BACK) and kept and kept[-1].old == entry.new:
+            kept.pop()
+        else:
+            kept.append(entry)
+    return kept
 
 
 def remembered(

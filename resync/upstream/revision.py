@@ -1,47 +1,37 @@
 """Revisions as people type them, to commits: the part of gitrevisions(7) that names tips and what is near.
 
-dulwich resolves the plain names (refs, full and short ids); the operators are followed here, because its own
-reader of them goes through a reflog parser that fails on entries which git writes.
+Names and operators are followed here: dulwich's own reader goes through a reflog parser that fails on entries
+which git writes, and takes a ref that it cannot read for its value of long ago. It resolves short ids.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 
 from resync.errors import UsageError
 from resync.model import Oid, RefName
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 
-_OPERATOR = re.compile(r"~(?P<back>\d*)|\^\{(?:commit)?\}|\^(?P<parent>\d*)|@\{(?P<at>[^}]*)\}")
-_PREFIXES = (b"", b"refs/", b"refs/tags/", BRANCHES, b"refs/remotes/")
+_OPERATOR = re.compile(r"~(?P<back>[0-9]*)|\^\{(?:commit)?\}|\^(?P<parent>[0-9]*)|@\{(?P<at>[^}]*)\}")
+_PREVIOUS = re.compile(r"@\{-(?P<back>[0-9]+)\}")
+_MOVED = re.compile(rb"checkout: moving from (?P<name>\S+) to ")
+_SHORT_ID = re.compile(r"[0-9a-fA-F]{4,64}")
+# Where git looks for a name, in its order; of a remote that is its default branch.
+_PLACES = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 
 
 def resolve(repository: Repository, revision: str, option: str) -> Oid:
     """The commit that ``revision`` names: a ref or id, followed by any of ``~N``, ``^N``, ``^{}``, ``@{N}``,
-    ``@{upstream}``; ``@`` is HEAD.
+    ``@{upstream}``; ``@`` is HEAD, and ``@{-N}`` the branch that was checked out N switches ago.
 
     Raises ``UsageError("bad-revision")``; ``option`` is where it was given, for the message.
     """
-    first = _OPERATOR.search(revision)
-    name = revision[: first.start()] if first else revision
-    rest = revision[len(name) :]
     try:
-        position = 0
-        at = _OPERATOR.match(rest)
-        if at is not None and at["at"] is not None:
-            oid = _in_reflog(repository, name or "HEAD", at["at"])
-            position = at.end()
-        else:
-            oid = _named(repository, "HEAD" if name == "@" else name)
-        while position < len(rest):
-            operator = _OPERATOR.match(rest, position)
-            if operator is None or operator["at"] is not None:
-                raise KeyError(revision)
-            oid = _step(repository, oid, operator)
-            position = operator.end()
-        return repository.objects.commit(repository.objects.peel(oid)).oid
-    except (KeyError, ValueError, IndexError):
+        return _resolve(repository, revision)
+    except (KeyError, ValueError, IndexError, StopIteration, OSError):
         raise UsageError(
             "bad-revision",
             f"{option} {revision} names no commit in this repository. Nothing was changed.",
@@ -49,12 +39,51 @@ def resolve(repository: Repository, revision: str, option: str) -> Oid:
         ) from None
 
 
+def _resolve(repository: Repository, revision: str) -> Oid:
+    """What ``resolve`` does; raises a few kinds of error where that is nothing."""
+    previous = _PREVIOUS.match(revision)
+    if previous is not None:
+        name, position = _checked_out(repository, int(previous["back"])), previous.end()
+    else:
+        first = _OPERATOR.search(revision)
+        position = first.start() if first is not None else len(revision)
+        name = revision[:position]
+    at = _OPERATOR.match(revision, position)
+    if at is not None and at["at"] is not None:
+        oid = _at(repository, name, at["at"])
+        position = at.end()
+    else:
+        oid = _named(repository, name)
+    while position < len(revision):
+        operator = _OPERATOR.match(revision, position)
+        if operator is None or operator["at"] is not None:
+            raise KeyError(revision)
+        oid = _step(repository, oid, operator)
+        position = operator.end()
+    return repository.objects.commit(repository.objects.peel(oid)).oid
+
+
+def _refs(repository: Repository, name: str) -> Iterator[RefName]:
+    """The refs of that name, in the order in which git looks for one; ``@`` is HEAD."""
+    for place in _PLACES if name else ():
+        ref = RefName(place.format("HEAD" if name == "@" else name).encode("utf-8", "surrogateescape"))
+        if repository.ref(ref) is not None:
+            yield ref
+
+
 def _named(repository: Repository, name: str) -> Oid:
+    for ref in _refs(repository, name):
+        oid = repository.ref(ref)
+        if oid is not None:
+            return oid
+    if name == "FETCH_HEAD":
+        with open(os.path.join(repository.git_dir, name), "rb") as file:
+            return Oid(file.readline().split()[0])
+    if not _SHORT_ID.fullmatch(name):
+        raise KeyError(name)
     from dulwich.objectspec import parse_commit
 
-    if not name:
-        raise KeyError(name)
-    return Oid(parse_commit(repository.dulwich, name.encode("utf-8", "surrogateescape")).id)
+    return Oid(parse_commit(repository.dulwich, name.lower().encode("ascii")).id)
 
 
 def _step(repository: Repository, oid: Oid, operator: re.Match[str]) -> Oid:
@@ -69,21 +98,45 @@ def _step(repository: Repository, oid: Oid, operator: re.Match[str]) -> Oid:
     return oid
 
 
-def _in_reflog(repository: Repository, name: str, what: str) -> Oid:
-    """``name@{what}``: the value that a ref had N moves ago, or its upstream's."""
+def _at(repository: Repository, name: str, what: str) -> Oid:
+    """``name@{what}``: the value that a ref had N moves ago, or its upstream's. Without a name it is the
+    branch that is checked out."""
     if what.lower() in ("u", "upstream"):
-        from resync.upstream.find import configured
-
-        head = repository.head().branch if name == "HEAD" else RefName(BRANCHES + name.encode())
-        found = configured(repository, head) if head is not None else None
-        oid = repository.ref(found.tracking) if found is not None and found.tracking is not None else None
+        oid = _upstream(repository, name)
         if oid is None:
             raise KeyError(name)
         return oid
-    back = int(what)
-    encoded = name.encode("utf-8", "surrogateescape")
-    for prefix in _PREFIXES:
-        entries = repository.reflog(RefName(prefix + encoded))
-        if entries:
-            return entries[-1 - back].new
-    raise KeyError(name)
+    if not re.fullmatch("[0-9]+", what):
+        raise KeyError(what)
+    refs = _refs(repository, name) if name else [repository.checked_out() or RefName(b"HEAD")]
+    # A tag of that name has no reflog.
+    log = next(filter(None, map(repository.reflog, refs)))
+    return log[-1 - int(what)].new
+
+
+def _upstream(repository: Repository, name: str) -> Oid | None:
+    """Where the upstream of a branch stands, which may be a local branch."""
+    from resync.upstream.find import of_remote
+
+    branch = repository.checked_out()
+    if name not in ("", "@", "HEAD"):
+        branch = next((ref for ref in _refs(repository, name) if ref.startswith(BRANCHES)), None)
+    if branch is None:
+        return None
+    short = branch.removeprefix(BRANCHES).decode("utf-8", "surrogateescape")
+    remote = repository.config_text("branch", short, "remote")
+    merge = repository.config_text("branch", short, "merge")
+    if remote is None or merge is None:
+        return None
+    upstream = RefName(merge.encode("utf-8", "surrogateescape"))
+    tracking = upstream if remote == "." else of_remote(repository, remote, upstream, "").tracking
+    return repository.ref(tracking) if tracking is not None else None
+
+
+def _checked_out(repository: Repository, back: int) -> str:
+    """The branch (or commit) that was left ``back`` switches ago, by HEAD's reflog."""
+    moves = [_MOVED.match(entry.message) for entry in repository.reflog(RefName(b"HEAD"))]
+    left = [move["name"] for move in moves if move is not None]
+    if not back:
+        raise KeyError(back)
+    return left[-back].decode("utf-8", "surrogateescape")

@@ -15,23 +15,20 @@ from dataclasses import dataclass
 
 from resync.errors import Refused, UsageError
 from resync.model import Oid, RefName, Upstream
-from resync.programs import Piped, ProgramFailed, Programs, because, quoted
+from resync.programs import Piped, Programs, because
 from resync.repository import Repository
 from resync.repository.objects import TAG
+from resync.signers import Folder, NotAsked, argument, ask, openpgp_program, ssh_program
 from resync.upstream.fetch import TAGS
 from resync.upstream.signed_tag import SignedTag, Unproven, parse_signed_tag, ssh_key
 
 _OPENPGP = re.compile(r"(?:0x)?([0-9A-F]{40}|[0-9A-F]{64})")
 _SSH = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
-# What a shell's own exit status says where it could not run the command.
-_NOT_RUN = (126, 127)
-
 # Of what gpg says of a signature (its doc/DETAILS), the words that give a verdict: only the first is a good
 # one, and most of them may go with VALIDSIG, which says no more than that the sums are right.
 _GOOD = b"GOODSIG"
 _VERDICTS = (_GOOD, b"EXPSIG", b"EXPKEYSIG", b"REVKEYSIG", b"BADSIG", b"ERRSIG")
-_MOST_SAID = 1 << 20
 
 _TO_FOLLOW = "resync run --no-require-announcement"
 
@@ -153,8 +150,8 @@ class _Verifier:
         return self._openpgp(tag) if tag.scheme == "openpgp" else self._ssh(tag)
 
     def _openpgp(self, tag: SignedTag) -> str:
-        program = self._program("gpg", ("gpg", "openpgp"), ("gpg",))
-        with _Folder() as folder:
+        program = openpgp_program(self._repository)
+        with Folder() as folder:
             file = folder.write("signature", tag.signature)
             ended = self._ask(
                 program,
@@ -172,9 +169,9 @@ class _Verifier:
 
     def _ssh(self, tag: SignedTag) -> str:
         key = ssh_key(tag.signature)
-        program = self._program("ssh-keygen", ("gpg", "ssh"))
+        program = ssh_program(self._repository)
         bad: Piped | None = None
-        with _Folder() as folder:
+        with Folder() as folder:
             file = folder.write("signature", tag.signature)
             if key.fingerprint in self._keys.ssh:
                 line = b'resync namespaces="git" ' + key.line + b"\n"
@@ -185,14 +182,14 @@ class _Verifier:
             for signers in self._keys.signers:
                 found = self._ask(
                     program,
-                    [b"-Y", b"find-principals", b"-f", _argument(signers), b"-s", file],
+                    [b"-Y", b"find-principals", b"-f", argument(signers), b"-s", file],
                     b"",
                     "gpg.ssh.program",
                 )
                 # A line may have several, with commas between them, and stands for each.
                 names = found.output.replace(b",", b"\n").split() if found.status == 0 else ()
                 for principal in names:
-                    ended = self._verify_ssh(program, _argument(signers), principal, file, tag.payload)
+                    ended = self._verify_ssh(program, argument(signers), principal, file, tag.payload)
                     if ended.status == 0:
                         return key.fingerprint
                     bad = ended
@@ -208,33 +205,18 @@ class _Verifier:
             program,
             [
                 *(b"-Y", b"verify", b"-n", b"git", b"-f", signers, b"-I", principal, b"-s", file),
-                *((b"-r", _argument(os.path.expanduser(revoked))) if revoked else ()),
+                *((b"-r", argument(os.path.expanduser(revoked))) if revoked else ()),
             ],
             payload,
             "gpg.ssh.program",
         )
 
-    def _program(self, default: str, *sections: tuple[str, ...]) -> bytes:
-        for section in sections:
-            program = self._repository.config_text(*section, "program")
-            if program:
-                return os.fsencode(os.path.expanduser(program))
-        return default.encode()
-
     def _ask(self, program: bytes, arguments: Iterable[bytes], data: bytes, setting: str) -> Piped:
         """Run a verifier; raises ``Unproven`` where that cannot be done."""
-        command = b" ".join(map(quoted, (program, *arguments)))
-        name = os.fsdecode(program)
         try:
-            ended = self._programs.pipe(command, data, _MOST_SAID)
-        except ProgramFailed as failure:
-            raise Unproven(f"was not verified, because {name} {failure}") from None
-        if ended.status in _NOT_RUN:
-            raise Unproven(
-                f"was not verified, because {name} could not be run{because(ended.said)}",
-                f"install it, or say where it is: git config {setting} PATH",
-            )
-        return ended
+            return ask(self._programs, program, arguments, data, setting)
+        except NotAsked as failure:
+            raise Unproven(f"was not verified, because {failure}", failure.hint) from None
 
 
 def _valid_signature(status: bytes) -> tuple[str, str] | None:
@@ -250,28 +232,3 @@ def _valid_signature(status: bytes) -> tuple[str, str] | None:
         return None
     signing, primary = (field.decode("ascii", "replace").upper() for field in (valid[0][0], valid[0][-1]))
     return signing, primary
-
-
-class _Folder:
-    """A folder of temporary files for a verifier, as git makes them too."""
-
-    def __enter__(self) -> _Folder:
-        from tempfile import TemporaryDirectory
-
-        self._folder = TemporaryDirectory(prefix="resync-")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._folder.cleanup()
-
-    def write(self, name: str, data: bytes) -> bytes:
-        """Make a file there; returns its path as an argument."""
-        path = os.path.join(self._folder.name, name)
-        with open(path, "wb") as file:
-            file.write(data)
-        return _argument(path)
-
-
-def _argument(path: str) -> bytes:
-    """A path as a shell takes it, also that of git for Windows."""
-    return os.fsencode(path.replace(os.sep, "/"))

@@ -100,6 +100,23 @@ class DiskForm:
             made = self._made[path, entry] = self._make(path, entry)
         return made
 
+    def stored(self, path: TreePath, entry: TreeEntry | None) -> TreeEntry | None:
+        """What git stores of a file whose bytes on disk were those of ``entry``, which no filter cleans."""
+        if entry is None or not stat.S_ISREG(entry.mode):
+            return entry
+        indexed = self._index.entries.get(path)
+        try:
+            data = self._objects.blob(entry.oid)
+            made = to_git(
+                data,
+                self._now.of(path),
+                self._settings,
+                lambda: indexed is not None and has_crlf_text(self._objects.blob(indexed.oid)),
+            )
+        except LargeBlob:
+            return entry
+        return entry if made == data else TreeEntry(entry.mode, self._objects.add_blob(made))
+
     def _make(self, path: TreePath, entry: TreeEntry) -> TreeEntry:
         self._refuse_unsupported(path, self._then)
         attributes = self._then.of(path)

@@ -6,8 +6,9 @@ import os
 import stat
 
 from resync.errors import Refused
-from resync.model import MODE_EXECUTABLE, MODE_SYMLINK, TreeEntry, TreePath
+from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, TreeEntry, TreePath
 from resync.repository import Objects
+from resync.repository.durable import fsync
 from resync.worktree.moves import link, look
 
 
@@ -30,6 +31,13 @@ def place(root: str, path: TreePath, entry: TreeEntry, objects: Objects) -> bool
             "choose a folder of your own that has room: --to DIR",
         ) from error
     return True
+
+
+def place_bytes(path: str, data: bytes, objects: Objects) -> bool:
+    """Write a file of these bytes at an absolute path; as ``place`` does, and the same answer."""
+    folder, name = os.path.split(path)
+    entry = TreeEntry(MODE_FILE, objects.add_blob(data))
+    return place(folder, TreePath(os.fsencode(name)), entry, objects)
 
 
 def _make_folders(root: bytes, path: TreePath) -> None:
@@ -57,7 +65,7 @@ def _write(target: bytes, entry: TreeEntry, objects: Objects) -> None:
             for piece in objects.pieces(entry.oid):
                 file.write(piece)
             file.flush()
-            os.fsync(file.fileno())
+            fsync(file.fileno())
         link(partial, target)
     finally:
         os.unlink(partial)

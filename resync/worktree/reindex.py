@@ -30,24 +30,26 @@ def reindexed(
 ) -> tuple[bytes, tuple[TreePath, ...]]:
     """The bytes of the index that ``changes`` make of ``index``, and the paths that were left alone.
 
-    A path whose entry is in neither the old nor the new state was changed by somebody else and stays as
-    it is. Entries that another file's edit in the same tick could hide behind are marked to be looked at
-    (git's racy rule), because the new index file will be younger than they are. ``written`` has size and
-    modification time (nanoseconds) of the files that the switch wrote: one that is different by now was
-    saved by somebody in between, and its entry gets no stat data, so that git looks.
+    Entries of all stages are kept. A path whose entry is in neither the old nor the new state was changed by
+    somebody else and stays as it is. Entries that another file's edit in the same tick could hide behind are
+    marked to be looked at (git's racy rule), because the new index file will be younger than they are.
+    ``written`` has size and modification time (nanoseconds) of the files that the switch wrote: one that is
+    different by now was saved by somebody in between, and its entry gets no stat data, so that git looks.
     """
-    entries = {path: smudge_racy(entry, index_mtime_ns) for path, entry in index.entries.items()}
+    entries = {(each.path, each.stage): smudge_racy(each, index_mtime_ns) for each in index}
     left: list[TreePath] = []
     for change in changes:
-        current = entries.get(change.path)
+        place = change.path, change.stage
+        current = entries.get(place)
         if _is(current, change.after):
             continue
         if not _is(current, change.before):
             left.append(change.path)
         elif change.after is None:
-            entries.pop(change.path, None)
+            entries.pop(place, None)
         else:
-            entries[change.path] = _entry(change.path, change.after, root, written.get(change.path))
+            made = _entry(change.path, change.after, root, written.get(change.path))
+            entries[place] = made._replace(stage=change.stage)
     return serialise_index(entries.values(), hex_length=hex_length), tuple(left)
 
 

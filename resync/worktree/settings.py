@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
@@ -174,6 +174,19 @@ def integer(config: StackedConfig, section: _Section, name: str, default: int) -
     if number is None:
         raise _bad(config, section, name, "no whole number", str(default))
     return number
+
+
+def one_of(
+    config: StackedConfig, section: _Section, name: str, words: Sequence[str], default: str | None
+) -> str | None:
+    """A setting that is one of some words, in any case."""
+    value = value_of(config, section, name)
+    if value is None:
+        return default
+    word = value.decode("utf-8", "replace").strip().lower()
+    if word not in words:
+        raise _bad(config, section, name, f"none of {', '.join(words)}", words[0])
+    return word
 
 
 def _seconds(config: StackedConfig, section: _Section, name: str, default: float) -> float:

@@ -53,6 +53,15 @@ def snapshot(
     tree = objects.commit(head.tip).tree
     index = objects.edit_tree(tree, {each.path: each.index for each in changes if each.staged})
     worktree = objects.edit_tree(index, {each.path: _on_branch(each) for each in changes if each.unstaged})
+    others = objects.edit_tree(None, untracked) if untracked else None
+    rescue = stash(objects, head, index, worktree, who, untracked=others)
+    return Snapshot(rescue=rescue, private=private, raw=raw)
+
+
+def stash(
+    objects: Objects, head: Head, index: Oid, worktree: Oid, who: bytes, *, untracked: Oid | None = None
+) -> Oid:
+    """A commit of these trees on ``head``, in a stash's shape."""
     name = head.name
 
     def commit(tree: Oid, parents: Sequence[Oid], subject: bytes) -> Oid:
@@ -61,9 +70,9 @@ def snapshot(
         return objects.add_commit(b"\n".join(lines))
 
     parents = [head.tip, commit(index, [head.tip], b"resync: index on " + name)]
-    if untracked:
-        parents.append(commit(objects.edit_tree(None, untracked), [], b"resync: untracked files on " + name))
-    return Snapshot(rescue=commit(worktree, parents, _SUBJECT + name), private=private, raw=raw)
+    if untracked is not None:
+        parents.append(commit(untracked, [], b"resync: untracked files on " + name))
+    return commit(worktree, parents, _SUBJECT + name)
 
 
 def is_snapshot(commit: Commit) -> bool:

@@ -18,6 +18,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects
+from resync.repository.durable import fsync_file
 from resync.worktree.access import give_access, take_access, take_owner
 from resync.worktree.moves import free, link, look, same
 from resync.worktree.settings import WorktreeSettings
@@ -93,13 +94,18 @@ class Staging:
         self.written[path] = (status.st_size, status.st_mtime_ns)
 
     def write_whole(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
-        """``write``, so that ``target`` is there as a whole or not at all, whenever somebody looks."""
+        """``write``, so that ``target`` is there as a whole or not at all, whenever somebody looks.
+
+        After a power cut too: else it would seem that somebody had written to it.
+        """
         partial = target + b".part"
         if os.path.isdir(partial) and not os.path.islink(partial):
             os.rmdir(partial)
         elif os.path.lexists(partial):
             os.unlink(partial)
         complete = self.write(partial, entry, replaced, access)
+        if os.path.isfile(partial) and not os.path.islink(partial):
+            fsync_file(partial)
         os.rename(partial, target)
         return complete
 

@@ -15,13 +15,13 @@ import contextlib
 import errno
 import os
 import stat
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from resync.errors import Refused
 from resync.model import MODE_GITLINK, FileChange, TreeEntry, TreePath
 from resync.repository import Objects
+from resync.repository.durable import sync_file_system
 from resync.worktree.access import take_owner
 from resync.worktree.files import Files
 from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename, same
@@ -330,7 +330,16 @@ class FileSwitch:
 
     def sync(self) -> None:
         """Make everything that was changed durable."""
-        sync_file_system(self._root)
+        ours = map(os.path.dirname, (self._staging.name(0), self._quarantine))
+        sync_file_system(self._root, files_in=ours, folders=self._folders())
+
+    def _folders(self) -> Iterator[bytes]:
+        """Every folder in which a name may have changed."""
+        for _, change in self._ordered:
+            folder = self._root + change.path
+            while len(folder) >= len(self._root):
+                folder = os.path.dirname(folder)
+                yield folder
 
     # --- looking and comparing ---
 
@@ -408,22 +417,3 @@ class FileSwitch:
 
     def _stands_in(self, folder: bytes) -> bool:
         return self._keep == folder or self._keep.startswith(folder + os.fsencode(os.sep))
-
-
-def sync_file_system(path: bytes) -> None:
-    """One sync of the file system that ``path`` lies on, where the system has that; else of all."""
-    if sys.platform == "linux":
-        import ctypes
-
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is not None:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                if syncfs(descriptor) != 0:
-                    number = ctypes.get_errno()
-                    raise OSError(number, os.strerror(number))
-                return
-            finally:
-                os.close(descriptor)
-    if hasattr(os, "sync"):
-        os.sync()

@@ -8,23 +8,28 @@ Last ``resync check --no-fetch`` on a branch with one commit of its own above th
 moved from the line's end to the end of one of the others: to be within 0.5 s for the fork that is 1,000
 back, within 5 times git for the ancient one with a commit-graph, and always within 200 MB.
 
-Every answer comes from a process of its own that is timed whole; of three runs the best counts.
+Every answer comes from a process of its own that is timed whole, and git's (two for the graph: bases, counts)
+run in turn with it, five times. What is printed are medians: wall seconds of our process, those of the answer
+within it, its memory, wall seconds of git, and how many times git's ours took, by wall and by processor.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 BUNDLE = Path(__file__).resolve().parents[3] / "shared" / "kolla-event" / "kolla-event.bundle"
 SIDE = 1_000
+RUNS = 5
 TWINS = """
 import json, resource, sys, time
 from dulwich.repo import Repo
@@ -68,7 +73,7 @@ print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    print(f"{'':34}  ours: process, answer, memory        git")
+    print(f"{'':36}  ours: process, answer, memory        git   times git, processor")
     with tempfile.TemporaryDirectory() as name:
         twins(Path(name))
     with tempfile.TemporaryDirectory() as name:
@@ -92,8 +97,8 @@ def twins(repository: Path) -> None:
     git(repository, "fetch", "-q", str(BUNDLE), "refs/*:refs/*")
     names = ["refs/resync/old", "refs/resync/new"]
     marked = ("rev-list", "--no-merges", "--cherry-mark", "--left-right", "--count", "...".join(names))
-    theirs, counts = best(lambda: git(repository, *marked))
-    answer = report("145 commits among 1,001", repository, TWINS, names, theirs)
+    title = "145 commits among 1,001"
+    answer, counts = asked(title, repository, TWINS, names, lambda: git(repository, *marked))
     assert 2 * answer == int(counts.split()[2])
 
 
@@ -119,13 +124,16 @@ def commit(branch: str, number: int, mark: int) -> str:
 def ranges(repository: Path, branch: str, title: str) -> None:
     """Ask for merge bases and both sides of a branch and the line that it left."""
     names = [f"refs/heads/{branch}", "refs/heads/main"]
-    theirs, (bases, sides) = best(
+    answer, (bases, sides) = asked(
+        title,
+        repository,
+        RANGES,
+        names,
         lambda: (
             git(repository, "merge-base", "--all", *names),
             git(repository, "rev-list", "--left-right", "--count", "...".join(names)),
-        )
+        ),
     )
-    answer = report(title, repository, RANGES, names, theirs)
     assert answer == [len(bases.split()), *map(int, sides.split())]
 
 
@@ -141,38 +149,56 @@ def check(repository: Path, branch: str, title: str) -> None:
         git(clone, *who, "update-ref", "-m", "commit: mine", "refs/heads/main", mine)
         git(clone, *who, "update-ref", "-m", "fetch: forced-update", "refs/remotes/origin/main", new)
     sides = ("merge-base", "--all", "main", "origin/main"), ("rev-list", "--count", "main...origin/main")
-    theirs, _ = best(lambda: [git(clone, *each) for each in sides])
 
-    def ours() -> tuple[float, int, bytes]:
-        # Without what an earlier call has put on record.
-        run(clone, "git", "update-ref", "-d", "refs/resync/upstream/origin/main.tips")
-        started = time.perf_counter()
+    def ours() -> tuple[Any, float, int]:
         said, figures = run(clone, sys.executable, "-c", CHECK).splitlines()
-        return time.perf_counter() - started, *json.loads(figures), said
+        return json.loads(said), *json.loads(figures)
 
-    took, spent, memory, said = min(ours() for _ in range(3))
-    upstream = json.loads(said)["upstream"]
+    def forget() -> None:
+        # What an earlier call has put on record would save the next one work.
+        run(clone, "git", "update-ref", "-d", "refs/resync/upstream/origin/main.tips")
+
+    said, _ = paired(title, ours, lambda: [git(clone, *each) for each in sides], before=forget)
+    upstream = said["upstream"]
     assert (upstream["kind"], upstream["arrived"]) == ("rewritten", SIDE), upstream
-    print(f"{title:34} {took:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
 
 
-def report(title: str, repository: Path, program: str, names: list[str], theirs: float) -> Any:
-    """Run our side, print one line for both, and return our answer."""
-    ours, (answer, spent, memory) = best(
-        lambda: json.loads(run(repository, sys.executable, "-c", program, ".", *names))
-    )
-    print(f"{title:34} {ours:8.2f} s  {spent:6.3f} s  {memory:4} MB      {theirs:6.3f} s")
-    return answer
+def asked(
+    title: str, repository: Path, program: str, names: list[str], theirs: Callable[[], Any]
+) -> tuple[Any, Any]:
+    """Ask a program of ours and git in turn; return both answers."""
+
+    def ours() -> tuple[Any, float, int]:
+        answer, spent, memory = json.loads(run(repository, sys.executable, "-c", program, ".", *names))
+        return answer, spent, memory
+
+    return paired(title, ours, theirs)
 
 
-def best(action: Callable[[], Any]) -> tuple[float, Any]:
-    """The shortest time of three, and what the action gave."""
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        result = action()
-        times.append(time.perf_counter() - started)
-    return min(times), result
+def paired(
+    title: str,
+    ours: Callable[[], tuple[Any, float, int]],
+    theirs: Callable[[], Any],
+    before: Callable[[], None] = lambda: None,
+) -> tuple[Any, Any]:
+    """Run both in turn, print a line of medians, and return both answers."""
+    rows = []
+    for _ in range(RUNS):
+        before()
+        (answer, spent, memory), wall, processor = timed(ours)
+        theirs_said, git_wall, git_processor = timed(theirs)
+        rows.append((wall, spent, memory, git_wall, wall / git_wall, processor / git_processor))
+    middle = [median(column) for column in zip(*rows, strict=True)]
+    print("{:36} {:8.2f} s  {:6.3f} s  {:4.0f} MB   {:8.3f} s  {:8.1f}  {:8.1f}".format(title, *middle))
+    return answer, theirs_said
+
+
+def timed(action: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What an action gave, and the seconds that its processes took: by the wall, of the processors."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    result = action()
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return result, wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def git(repository: Path, *arguments: str, data: bytes = b"") -> bytes:

@@ -57,7 +57,7 @@ def measure(size: Size, with_git: bool) -> bool:
     """Print one line; whether all is as it should be."""
     with tempfile.TemporaryDirectory() as folder:
         series = wide(Path(folder), *size)
-        runs: list[Replayed] = [by_resync(series, None) for _ in range(3)]
+        runs: list[Replayed] = [by_resync(series) for _ in range(3)]
         beside = min(replayed_by_git(series) for _ in range(3)) if with_git else None
     best = min(runs, key=lambda run: run.alone)
     right = best.verdicts == {"reapplied": size.commits} and (beside is None or beside[1] == best.tree)

@@ -1,8 +1,10 @@
 """Whole series of commits replayed, beside ``git rebase`` in one run: same answer, how much faster.
 
-    scripts/bench/series.py [event] [clean] [wide]
+    scripts/bench/series.py [event] [picks] [clean] [wide]
 
 - event: the real event's 145 old-only commits onto the new tip, git with ``rebase --skip`` at every stop
+- picks: the same commits, each of them merged: git with ``--reapply-cherry-picks``, or else it leaves out the
+  109 that upstream has before it begins, and resync's merges alone, one after the other
 - clean: 300 commits that all apply, on the event's tree
 - wide: 100 commits of 3 files each in a tree of 50,000 files, of which upstream changed 500
 
@@ -19,9 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+if TYPE_CHECKING:
+    from resync.model import Oid
+    from resync.repository import Objects
+
+COMMITTER = b"C <c@example.com> 1461092552 +0000"
 EVENT = Path(__file__).resolve().parents[3] / "shared" / "kolla-event" / "kolla-event.bundle"
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -37,11 +45,17 @@ ENVIRONMENT = {
 
 
 class Series(NamedTuple):
-    """Commits to replay: those that ``tip`` reaches and ``onto`` does not, in the repository ``folder``."""
+    """Commits to replay: those that ``tip`` reaches and ``onto`` (and ``below``, if there is one) does not.
+
+    With ``every``, those that upstream has as well are merged and not left out. All are in the repository
+    ``folder``.
+    """
 
     folder: Path
     tip: str
     onto: str
+    below: str = ""
+    every: bool = False
 
 
 def git(folder: Path, *arguments: str, check: bool = True, stdin: bytes = b"") -> str:
@@ -62,6 +76,10 @@ def event(folder: Path) -> Series:
     return Series(folder, "refs/resync/old", "refs/resync/new")
 
 
+def picks(folder: Path) -> Series:
+    return event(folder)._replace(every=True)
+
+
 def clean(folder: Path) -> Series:
     """300 commits that each edit a file of their own that upstream left alone."""
     event(folder)
@@ -72,7 +90,8 @@ def clean(folder: Path) -> Series:
         data = git(folder, "cat-file", "blob", f"refs/resync/old:{path}") + f"\nline {number}\n"
         stream.append(_commit("refs/heads/work", number, {path: data.encode()}))
     git(folder, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
-    return Series(folder, _linear(folder, "refs/heads/work", "refs/resync/old"), "refs/resync/new")
+    # Only what was added above the old tip: the old line's own commits are not part of the series.
+    return Series(folder, "refs/heads/work", "refs/resync/new", below="refs/resync/old")
 
 
 def wide(folder: Path, files: int = 50_000, commits: int = 100, changes: int = 3) -> Series:
@@ -109,21 +128,15 @@ def _unchanged(folder: Path, one: str, other: str) -> list[str]:
     return sorted(path for path in both if path.endswith((".j2", ".py", ".sh", ".yml")))
 
 
-def _linear(folder: Path, tip: str, base: str) -> str:
-    """Only what was added above ``base``: the old line's own commits are not part of the series."""
-    git(folder, "update-ref", "refs/heads/below", base)
-    return tip
-
-
 # --- both ways -----------------------------------------------------------------------------------------
 
 
-def by_git(series: Series, below: str | None) -> tuple[float, str, list[str]]:
+def by_git(series: Series) -> tuple[float, str, list[str]]:
     """Seconds, the final tree, and the subjects of the commits that git reapplied."""
     git(series.folder, "checkout", "-q", "--detach", series.tip)
     start = time.perf_counter()
-    command = ["rebase", "--no-update-refs", "-q"]
-    command += ["--onto", series.onto, below] if below else [series.onto]
+    command = ["rebase", "--no-update-refs", "-q", *(["--reapply-cherry-picks"] if series.every else [])]
+    command += ["--onto", series.onto, series.below] if series.below else [series.onto]
     git(series.folder, *command, check=False)
     while (series.folder / ".git" / "rebase-merge").exists():
         git(series.folder, "rebase", "--skip", check=False)
@@ -148,9 +161,10 @@ class Replayed(NamedTuple):
     memory: int
 
 
-def by_resync(series: Series, below: str | None) -> Replayed:
+def by_resync(series: Series) -> Replayed:
     start = time.perf_counter()
-    arguments = [str(series.folder), series.tip, series.onto, below or ""]
+    every = "every" if series.every else ""
+    arguments = [str(series.folder), series.tip, series.onto, series.below, every]
     replay_script = str(Path(__file__).resolve())
     done = subprocess.run(
         [sys.executable, replay_script, "--replay", *arguments],
@@ -173,7 +187,7 @@ def by_resync(series: Series, below: str | None) -> Replayed:
     )
 
 
-def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
+def replay_here(folder: str, tip: str, onto: str, below: str, every: str) -> None:
     """The process that is measured: replay in memory, write one pack, print what became of it."""
     import gc
 
@@ -195,18 +209,41 @@ def replay_here(folder: str, tip: str, onto: str, below: str) -> None:
         mine = history.topological(history.reachable([start], outside))
         mine = [oid for oid in mine if len(history.parents(oid)) < 2]
         begun = time.process_time()
-        (done,) = replay(
-            repository.objects,
-            history,
-            [Series(tip=start, commits=mine, upstream=history.reachable([base], [start]))],
-            onto=base,
-            committer=b"C <c@example.com> 1461092552 +0000",
-            options=MergeOptions(),
-        )
+        if every:
+            end, verdicts = pick_each(repository.objects, mine, base)
+        else:
+            (done,) = replay(
+                repository.objects,
+                history,
+                [Series(tip=start, commits=mine, upstream=history.reachable([base], [start]))],
+                onto=base,
+                committer=COMMITTER,
+                options=MergeOptions(),
+            )
+            end, verdicts = done.tip, [commit.verdict for commit in done.commits]
         taken = time.process_time() - begun
-        repository.objects.write_pack(repository.objects.new_from([done.tip]))
-    memory = peak_memory()
-    print(done.tip.decode(), memory, taken, *(commit.verdict for commit in done.commits))
+        repository.objects.write_pack(repository.objects.new_from([end]))
+    print(end.decode(), peak_memory(), taken, *verdicts)
+
+
+def pick_each(objects: Objects, commits: Sequence[Oid], onto: Oid) -> tuple[Oid, list[str]]:
+    """Merge each commit onto what stands so far, in a line as git's rebase does; the end and the verdicts."""
+    from resync.merge import merge_trees
+    from resync.replay import rewritten
+
+    verdicts = []
+    for commit in map(objects.commit, commits):
+        base, ours = (objects.commit(oid).tree for oid in (commit.parents[0], onto))
+        merged = merge_trees(objects, base, ours, commit.tree)
+        if not merged.clean:
+            verdicts.append("parked")
+        elif merged.tree == ours:
+            verdicts.append("became-empty")
+        else:
+            verdicts.append("reapplied")
+            raw = rewritten(commit, tree=merged.tree, parents=[onto], committer=COMMITTER)
+            onto = objects.add_commit(raw)
+    return onto, verdicts
 
 
 def peak_memory() -> int:
@@ -222,18 +259,17 @@ def main() -> int:
     if sys.argv[1:2] == ["--replay"]:
         replay_here(*sys.argv[2:])
         return 0
-    wanted = sys.argv[1:] or ["event", "clean", "wide"]
+    makers = {"event": event, "picks": picks, "clean": clean, "wide": wide}
+    wanted = sys.argv[1:] or list(makers)
     wrong = 0
     for name in wanted:
         if name != "wide" and not EVENT.exists():
             print(f"{name}: skipped, the event's data is not here")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            make = {"event": event, "clean": clean, "wide": wide}[name]
-            series = make(Path(folder))
-            below = "refs/heads/below" if name == "clean" else None
-            ours = by_resync(series, below)
-            theirs = by_git(series, below)
+            series = makers[name](Path(folder))
+            ours = by_resync(series)
+            theirs = by_git(series)
             same = (ours.tree, ours.subjects) == theirs[1:]
             wrong += not same
             answer = "same" if same else "DIFFERENT"

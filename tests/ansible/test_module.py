@@ -226,7 +226,7 @@ def test_every_option_is_passed_on(module: ModuleType, tmp_path: Path) -> None:
         **dict.fromkeys(module.SWITCHES, True),
     }
     more = {"path": "/srv/x", "executable": answer(tmp_path, 0, document())}
-    call(module, {**given, **more, "fetch": False, "require_announcement": False})
+    call(module, {**given, **more, "fetch": False, "require_announcement": False, "advance": True})
     words = json.loads((tmp_path / "called").read_text())
     assert words[:4] == ["run", "--yes", "--json", "--repo=/srv/x"]
     assert set(words[4:]) == {

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import Done
-from tests.crashes.kill import Swept
 from tests.crashes.oracle import Lost, Place
+from tests.crashes.sample import Sample, Swept
 from tests.crashes.scenarios import named
 from tests.crashes.stage import Prepared, Stage
 
+ROUNDS = 500
 _OURS = ("/refs/resync/", "/rescue/")
 _SUCCESS, _BUG = (0, 3), 70
 _LOOKING = (("status",), ("log",), ("rescue",), ("check", "--no-fetch"), ("plan", "--no-fetch"))
@@ -60,16 +61,17 @@ def pack(stage: Stage, prepared: Prepared) -> None:
     stage.save("start")
 
 
-def sweep(stage: Stage, prepared: Prepared, kind: Kind, *, rounds: int, seed: int) -> Swept:
-    """Flip a random byte in a file of this kind, ``rounds`` times, and see what the command then says."""
+def sweep(stage: Stage, prepared: Prepared, kind: Kind, sample: Sample, *, seed: int) -> Swept:
+    """Flip a random byte in a file of this kind, again and again, and see what the command then says."""
     stage.restore("start")
     git = prepared.place.git_dir
     stage.run(prepared.scenario, *prepared.scenario.command, number=len(prepared.scenario.first))
     goal = remains(prepared.place)
     stage.restore("start")
     paths = sorted(path for path in kind.files(git) if path.is_file() and path.stat().st_size)
-    swept = Swept("", calls=len(paths))
-    for number in range(rounds):
+    swept = Swept(name="", calls=len(paths), meant=sample.size(ROUNDS))
+    for number in sample.of(ROUNDS):
+        swept.ended += 1
         chance = random.Random(seed * 1_000_003 + number)
         path = chance.choice(paths)
         stage.restore("start")
@@ -80,7 +82,6 @@ def sweep(stage: Stage, prepared: Prepared, kind: Kind, *, rounds: int, seed: in
             done = stage.run(prepared.scenario, *command, number=len(prepared.scenario.first))
             outcome = judge(prepared.place, done, before, goal if command[0] != "rescue" else before, path)
             swept.met[outcome] += 1
-            swept.ended += 1
         except Lost as lost:
             swept.failures.append(
                 f"round {number}, {' '.join(command)}, {path.relative_to(git)} {where}: {lost}"
@@ -158,12 +159,12 @@ def _differing(one: Remains, other: Remains, hit: Path) -> list[str]:
     )
 
 
-def play(stage: Stage, what: str, *, rounds: int, seed: int) -> Swept:
-    """Prepare one kind and sweep it."""
+def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
+    """Prepare one kind and sweep it: 500 times, or as often as the sample has it."""
     kind = KINDS[what]
     prepared = stage.prepare(named(kind.scenario))
     if kind.packed:
         pack(stage, prepared)
-    swept = sweep(stage, prepared, kind, rounds=rounds, seed=seed)
+    swept = sweep(stage, prepared, kind, sample, seed=seed)
     swept.name = what
     return swept

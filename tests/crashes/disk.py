@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -50,11 +50,14 @@ class Node:
 
 
 class Disk:
-    """What is below a folder, all of it durable at first."""
+    """What is below a folder, all of it durable at first but what is said not to be."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, unsynced: Collection[Path] = ()) -> None:
+        """``unsynced`` are files that somebody wrote a moment ago: the disk has nothing of them yet."""
         self._top = os.fsencode(top)
         self._root = _load(self._top)
+        for path in unsynced:
+            self._node(os.fsencode(path)).durable = None
         self._open: dict[tuple[int, int], Node] = {}
         self._at: dict[tuple[int, int], int] = {}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle
 
 from tests.conftest import Done
-from tests.crashes import trace
-from tests.crashes.kill import Swept, check_seeds, recover, sampled
+from tests.crashes.kill import check_seeds, recover
 from tests.crashes.oracle import Lost, check_whole, difference, state
-from tests.crashes.stage import Prepared, Stage
+from tests.crashes.sample import Sample, Swept
+from tests.crashes.stage import Prepared, Stage, at
 from tests.crashes.trace import Call
 
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EMFILE")
@@ -25,25 +25,25 @@ SCENARIOS = (
 _CARRIED_OUT, _UNFINISHED, _BUG = (0, 3), 4, 70
 
 
-def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Fail every call (or a sample) with an error of its turn, once and for good."""
-    chosen = [prepared.calls[number] for number in sampled(len(prepared.calls), at_most)]
-    swept = Swept(prepared.scenario.name, calls=len(prepared.calls))
-    for call, error, on in _turns(chosen):
+    calls = prepared.calls
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=2 * sample.size(len(calls)))
+    for call, error, on in _turns(calls[number] for number in sample.of(len(calls))):
+        swept.ended += 1
         try:
             swept.met[f"status {fail(stage, prepared, call, error, on=on)}"] += 1
-            swept.ended += 1
         except Lost as lost:
             swept.failures.append(f"{error} {'from' if on else 'at'} {call}: {lost}")
     return swept
 
 
-def _turns(calls: list[Call]) -> Iterator[tuple[Call, str, bool]]:
+def _turns(calls: Iterable[Call]) -> Iterator[tuple[Call, str, bool]]:
     """Each call with the next error in turn, once and for good; calls of one name get all by and by."""
-    turns = {call.name: cycle(ERRORS) for call in calls}
+    turns: dict[str, Iterator[str]] = {}
     for call in calls:
         for on in (False, True):
-            yield call, next(turns[call.name]), on
+            yield call, next(turns.setdefault(call.name, cycle(ERRORS))), on
 
 
 def fail(stage: Stage, prepared: Prepared, call: Call, error: str, *, on: bool) -> int:
@@ -54,7 +54,7 @@ def fail(stage: Stage, prepared: Prepared, call: Call, error: str, *, on: bool) 
         scenario,
         *scenario.command,
         number=len(scenario.first),
-        attach=lambda pid: trace.fail_at(pid, call, error, on=on),
+        end=at(call, error, on=on),
     )
     judge(stage, prepared, done)
     return done.code

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.crashes.faults import judge
-from tests.crashes.kill import Swept
 from tests.crashes.oracle import Lost
-from tests.crashes.scenarios import copy
+from tests.crashes.sample import Sample, Swept
 from tests.crashes.stage import Prepared, Stage
 
 SIZES = tuple(range(8, 328, 16))
@@ -25,10 +24,11 @@ def unusable() -> str:
     return "" if shutil.which("mount") else "mount is not here"
 
 
-def sweep(stage: Stage, prepared: Prepared) -> Swept:
+def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Play the scenario's command on disks of all the sizes."""
-    swept = Swept(prepared.scenario.name)
-    for free in SIZES:
+    swept = Swept(name=prepared.scenario.name, meant=sample.size(len(SIZES)))
+    for free in (SIZES[number] for number in sample.of(len(SIZES))):
+        swept.ended += 1
         try:
             with _small_disk(stage, free):
                 scenario = prepared.scenario
@@ -36,7 +36,6 @@ def sweep(stage: Stage, prepared: Prepared) -> Swept:
                 _mount(stage, "remount,size=64m")
                 judge(stage, prepared, done)
                 swept.met[f"status {done.code}"] += 1
-                swept.ended += 1
         except Lost as lost:
             swept.failures.append(f"{free} KiB free: {lost}")
     return swept
@@ -46,11 +45,9 @@ def sweep(stage: Stage, prepared: Prepared) -> Swept:
 def _small_disk(stage: Stage, free: int) -> Iterator[None]:
     shutil.rmtree(stage.now)
     stage.now.mkdir()
-    start = stage.now.with_name("start")
     _mount(stage, "size=64m")
     try:
-        for each in start.iterdir():
-            copy(each, stage.now / each.name)
+        stage.saves.write("start", stage.now)
         status = os.statvfs(stage.now)
         used = (status.f_blocks - status.f_bfree) * status.f_frsize // 1024
         _mount(stage, f"remount,size={used + free}k")

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
-from tests.crashes import trace
 from tests.crashes.oracle import Lost, check_kept, check_whole, difference, state
-from tests.crashes.stage import Prepared, Stage, switching
+from tests.crashes.sample import Sample, Swept
+from tests.crashes.stage import Prepared, Stage, at, carried_out, sitting, switching
 from tests.crashes.starter import KILLED
 from tests.crashes.trace import Call
 
 
-@dataclass
-class Swept:
-    """What came of one sweep: how many calls there are, how many ends were played, and how many of these were
-    also finished and taken back; ``met`` counts whatever else is worth a count."""
-
-    name: str
-    calls: int = 0
-    ended: int = 0
-    recovered: int = 0
-    met: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-
-def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Kill the scenario's command at every call, or at a sample of them."""
     calls = prepared.calls
-    swept = Swept(prepared.scenario.name, calls=len(calls))
-    for number in sampled(len(calls), at_most or prepared.scenario.sample):
+    swept = Swept(name=prepared.scenario.name, calls=len(calls), meant=sample.size(len(calls)))
+    for number in sample.of(len(calls)):
+        swept.ended += 1
         try:
             kill(stage, prepared, calls[number])
-            swept.ended += 1
             # A call that only syncs changes nothing that the next command could see: it has been there.
             if number == 0 or not calls[number - 1].syncs:
                 stage.save("killed")
@@ -44,13 +30,6 @@ def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Sw
     return swept
 
 
-def sampled(count: int, at_most: int | None) -> Sequence[int]:
-    """Numbers below ``count``: all, or ``at_most`` of them in even steps."""
-    if at_most is None or count <= at_most:
-        return range(count)
-    return sorted({round(number * (count - 1) / (at_most - 1)) for number in range(at_most)})
-
-
 def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
     """Kill the command before the call, and see that nothing is lost."""
     stage.restore("start")
@@ -59,7 +38,7 @@ def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
         scenario,
         *scenario.command,
         number=len(scenario.first),
-        attach=lambda pid: trace.kill_at(pid, call),
+        end=at(call),
     )
     if done.code != KILLED:
         raise AssertionError(f"{scenario.name} was not killed at {call}: {done}")
@@ -76,11 +55,24 @@ def recover(stage: Stage, prepared: Prepared) -> None:
 
 def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
-    done = stage.run(scenario, "continue", "--json", number=number)
+    sat, killed = sitting(stage.now), state(prepared.place)
+    if sat and not half_way and scenario.command != ("continue",):
+        return  # continue goes on with what the person is at, which another scenario is about
+    # What begins only now has to begin when it did the first time.
+    again = scenario.command == ("continue",) and not half_way
+    done = stage.run(scenario, "continue", "--json", number=number - again)
     check_seeds(prepared)
     found = state(prepared.place)
-    if half_way and done.code not in (0, 3):
+    if half_way and not carried_out(done, ("continue",)):
         raise Lost(f"continue: {done}")
+    if sitting(stage.now) and not sat and not half_way and scenario.command != ("continue",):
+        # Nothing was interrupted, so it began to take up what is parked: giving that up changes nothing.
+        done = stage.run(scenario, "abort", "--json", number=number + 1)
+        check_seeds(prepared)
+        found = state(prepared.place)
+        if done.code or found != killed:
+            raise Lost(f"given up: {done}; {difference(killed, found)}")
+        stage.restore("killed")
     if not half_way and found == prepared.before and scenario.command[0] not in ("continue", "abort"):
         # It had changed nothing: the same command goes through now.
         done = stage.run(scenario, *scenario.command, number=len(scenario.first))
@@ -94,13 +86,14 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
 
 
 def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
+    before = prepared.sat if sitting(stage.now) and not half_way else prepared.before
     done = stage.run(prepared.scenario, "abort", "--json", number=len(prepared.scenario.first) + 1)
     check_seeds(prepared)
     found = state(prepared.place)
     if half_way and done.code:
         raise Lost(f"abort: {done}")
-    if found != prepared.before and (half_way or found != prepared.after):
-        raise Lost(f"abort: {difference(prepared.before, found)}")
+    if found != before and (half_way or found != prepared.after):
+        raise Lost(f"abort: {difference(before, found)}")
     check_whole(prepared.place)
 
 

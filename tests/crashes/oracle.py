@@ -8,51 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.crashes.asked import Lost, Place, ask, listed
+
 _FLAGS = 0x8000 | 0x20000000 | 0x40000000  # assume-unchanged, intent-to-add, skip-worktree
 _ENTRY = re.compile(rb"^(\d{6} [0-9a-f]{40} \d\t.*)\n(?:  .*\n)*?  size: \d+\tflags: ([0-9a-f]+)$", re.M)
 _OURS = (b"refs/heads/rescue/", b"refs/resync/")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A clone and the linked working trees that belong to it, all of whose files count."""
-
-    clone: Path
-    env: Mapping[str, str]
-    linked: tuple[Path, ...] = ()
-
-    @property
-    def git_dir(self) -> Path:
-        return self.clone / ".git"
-
-    @property
-    def checkouts(self) -> tuple[Path, ...]:
-        return (self.clone, *self.linked)
-
-    def git(self, *arguments: str, at: Path | None = None, stdin: bytes = b"", check: bool = True) -> bytes:
-        """Run git and return what it prints."""
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=at or self.clone,
-            env=self.env,
-            input=stdin,
-            capture_output=True,
-            check=False,
-        )
-        if check and done.returncode:
-            raise Lost(
-                f"git {' '.join(arguments)} fails: {done.stderr.decode(errors='replace').strip()[:300]}"
-            )
-        return done.stdout
-
-
-class Lost(AssertionError):
-    """Something is lost, wrongly claimed, or left over."""
 
 
 # --- is anything lost ----------------------------------------------------------------------------------
@@ -70,9 +34,10 @@ class Seeds:
 def seeds(place: Place) -> Seeds:
     """Everything that somebody could miss, before the run."""
     commits = place.git("rev-list", "--all", "HEAD").split()
-    rows = b"".join(place.git("ls-files", "-s", at=each) for each in place.checkouts).splitlines()
+    rows = (row for each in place.checkouts for row, _ in _entries(listed(place, each)))
     staged = {row.split()[1] for row in rows if not row.startswith(b"160000")}
-    kept = _contents(place, staged)
+    found = ask(place).contents(staged)
+    kept = {oid: found[oid] for oid in staged}
     return Seeds(
         commits=frozenset(commits),
         # git does not keep the empty blob that an intended addition names.
@@ -85,7 +50,8 @@ def check_kept(place: Place, wanted: Seeds) -> None:
     """Raise ``Lost`` where a seed is neither in place nor reachable from a ref nor in quarantine."""
     here = {str(path): data for path, data in _files(place)}
     aside = set(here.values()) | set(_quarantined(place))
-    reached = set(place.git("rev-list", "--objects", "--no-object-names", "--all", "HEAD").split())
+    asked = ask(place)
+    reached = asked.reached
     if gone := wanted.commits - reached:
         raise Lost(f"commits that no ref reaches: {sorted(gone)}")
     missing = {
@@ -94,9 +60,9 @@ def check_kept(place: Place, wanted: Seeds) -> None:
         if here.get(path) != data and data not in aside
     }
     # What is staged is in place while the index names it, and git can read it.
-    indexed = b"".join(place.git("ls-files", "-s", at=each, check=False) for each in place.checkouts)
-    named = reached | {row.split()[1] for row in indexed.splitlines()}
-    found = _contents(place, [*missing, *wanted.staged])
+    indexed = (row for each in place.checkouts for row, _ in _entries(listed(place, each)))
+    named = reached | {row.split()[1] for row in indexed}
+    found = asked.contents([*missing, *wanted.staged])
     for oid, (path, data) in missing.items():
         if oid not in reached or found[oid] != data:
             raise Lost(f"the bytes of {path} are nowhere: {data[:60]!r}")
@@ -129,25 +95,6 @@ def _blob_id(data: bytes) -> bytes:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest().encode()
 
 
-def _contents(place: Place, oids: Iterable[bytes]) -> dict[bytes, bytes | None]:
-    """The bytes of each object, None where git cannot read it."""
-    oids = list(dict.fromkeys(oids))
-    if not oids:
-        return {}
-    answer = place.git("cat-file", "--batch", stdin=b"\n".join(oids) + b"\n", check=False)
-    found: dict[bytes, bytes | None] = dict.fromkeys(oids)
-    at = 0
-    while at < len(answer):
-        end = answer.index(b"\n", at)
-        words = answer[at:end].split()
-        at = end + 1
-        if words[1] != b"missing":
-            size = int(words[2])
-            found[words[0]] = answer[at : at + size]
-            at += size + 1
-    return found
-
-
 # --- how it stands -------------------------------------------------------------------------------------
 
 
@@ -170,26 +117,33 @@ class State:
 
 def state(place: Place) -> State:
     """How everything stands."""
-    refs = [
-        line
-        for line in place.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        if not line.startswith(_OURS)
-    ]
+    found = ask(place).refs
+    refs = [name + b" " + oid for name, oid in found.items() if not name.startswith(_OURS)]
     for each in place.checkouts:
-        found = place.git("rev-parse", "-q", "--verify", "ORIG_HEAD", at=each, check=False).strip()
-        refs.append(b"ORIG_HEAD " + found)
-    return State(tuple(refs), tuple(_checkout(place, each) for each in place.checkouts))
+        for name in ("ORIG_HEAD", "CHERRY_PICK_HEAD", "MERGE_MSG"):
+            refs.append(name.encode() + b" " + _head(place, each, name))
+    return State(tuple(refs), tuple(_checkout(place, each, found) for each in place.checkouts))
 
 
-def _checkout(place: Place, top: Path) -> Checkout:
-    listed = place.git("-c", "core.quotePath=true", "ls-files", "--stage", "--debug", at=top)
-    head = place.git("rev-parse", "--symbolic-full-name", "HEAD", at=top) + place.git(
-        "rev-parse", "HEAD", at=top
-    )
+def _head(place: Place, top: Path, name: str) -> bytes:
+    try:
+        return (place.own_git_dir(top) / name).read_bytes().strip()
+    except FileNotFoundError:
+        return b""
+
+
+def _entries(text: bytes) -> list[tuple[bytes, int]]:
+    """The entries that ``listed`` has, each with its flags but without stat data."""
+    return [(entry, int(flags, 16) & _FLAGS) for entry, flags in _ENTRY.findall(text)]
+
+
+def _checkout(place: Place, top: Path, refs: Mapping[bytes, bytes]) -> Checkout:
+    head = _head(place, top, "HEAD")
+    tip = refs.get(head.removeprefix(b"ref: "), b"") if head.startswith(b"ref: ") else head
     inside = Place(top, place.env)
     return Checkout(
-        head=head.decode(),
-        entries=tuple((entry, int(flags, 16) & _FLAGS) for entry, flags in _ENTRY.findall(listed)),
+        head=f"{head.decode()} {tip.decode()}",
+        entries=tuple(_entries(listed(place, top))),
         files={str(path): (path.lstat().st_mode, data) for path, data in _files(inside)},
     )
 
@@ -211,15 +165,9 @@ def difference(wanted: State, found: State) -> str:
 
 def check_whole(place: Place) -> None:
     """Raise ``Lost`` where git finds the repository damaged, or a lock is left."""
-    done = subprocess.run(
-        ["git", "fsck", "--strict", "--no-dangling", "--no-progress"],
-        cwd=place.clone,
-        env=place.env,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode or done.stdout:
-        raise Lost(f"git fsck: {(done.stdout + done.stderr).decode(errors='replace').strip()[:300]}")
+    rows = (_entries(listed(place, each)) for each in place.checkouts)
+    if words := ask(place).fsck([b"%s %d" % entry for entries in rows for entry in entries]):
+        raise Lost(f"git fsck: {words}")
     if left := locks(place):
         raise Lost(f"locks are left: {left}")
 

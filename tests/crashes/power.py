@@ -5,59 +5,82 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from tests.crashes.disk import Disk, Forgets
-from tests.crashes.kill import Swept, check_seeds, recover, sampled
+from tests.crashes.kill import check_seeds, recover
 from tests.crashes.oracle import Lost, Place
+from tests.crashes.sample import Sample, Swept
 from tests.crashes.stage import Prepared, Stage
 from tests.crashes.trace import Call
 
 FORGETS: tuple[Forgets, ...] = ("data", "names", "both")
 
 
-def sweep(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+def sweep(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """Cut the power before every call (or a sample), and look at each state that this can leave, once.
 
-    Is anything lost, and can the run be finished and taken back?
+    Is anything lost, and can the run be finished and taken back? In any case before the first change of the
+    user's files, index or HEAD, where the backup has to be durable.
     """
     stage.restore("start")
-    disk = Disk(stage.now)
     calls = stage.recording(prepared.scenario).everything(stage.now)
     stage.save("end")
-    swept, seen = Swept(prepared.scenario.name, calls=len(prepared.calls)), set[bytes]()
-    first = next(number for number, call in enumerate(calls) if _changes_work(call, prepared.place))
     changing = [number for number, call in enumerate(calls) if call.changes]
-    chosen = {first, *(changing[each] for each in sampled(len(changing), at_most))}
-    for number, call in enumerate(calls):
-        if number in chosen:
+    first = first_change(prepared, calls)
+    swept, seen = Swept(name=prepared.scenario.name, calls=len(changing)), set[bytes]()
+    swept.meant = len(FORGETS) * (sample.size(len(changing)) + 1)
+    for numbers in chain([iter([changing.index(first)])], sample.rounds(len(changing))):
+        stage.restore("start")
+        disk, at = Disk(stage.now), 0
+        for number in (changing[each] for each in numbers):
+            for call in calls[at:number]:
+                disk.carry_out(call)
+            at = number
             for forgets in FORGETS:
                 swept.ended += 1
                 found = disk.print_of(forgets)
-                if found in seen and number != first:
-                    continue
-                seen.add(found)
-                try:
-                    _cut(stage, disk, forgets)
-                    check_seeds(prepared)
-                    if number == first:
-                        check_backup(prepared.place)
-                    stage.save("killed")
-                    recover(stage, prepared)
-                    swept.recovered += 1
-                except Lost as lost:
-                    swept.failures.append(f"{forgets} not synced is gone before {call}: {lost}")
-        disk.carry_out(call)
-    _check_model(stage, disk)
+                if found not in seen:
+                    seen.add(found)
+                    _look(stage, prepared, disk, forgets, calls[number], swept, change=number == first)
+    _check_model(stage, calls)
     return swept
 
 
-def _cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
+def _look(
+    stage: Stage,
+    prepared: Prepared,
+    disk: Disk,
+    forgets: Forgets,
+    call: Call,
+    swept: Swept,
+    *,
+    change: bool,
+) -> None:
+    try:
+        cut(stage, disk, forgets)
+        check_seeds(prepared)
+        if change:
+            check_backup(prepared.place)
+        stage.save("killed")
+        recover(stage, prepared)
+        swept.recovered += 1
+    except Lost as lost:
+        swept.failures.append(f"{forgets} not synced is gone before {call}: {lost}")
+
+
+def cut(stage: Stage, disk: Disk, forgets: Forgets) -> None:
     """Have here what the power cut leaves."""
     shutil.rmtree(stage.now)
     stage.now.mkdir()
     disk.put(stage.now, forgets)
+
+
+def first_change(prepared: Prepared, calls: Sequence[Call]) -> int:
+    """The number of the first call that changes files, index or HEAD."""
+    return next(number for number, call in enumerate(calls) if _changes_work(call, prepared.place))
 
 
 def _changes_work(call: Call, place: Place) -> bool:
@@ -97,14 +120,14 @@ def _check_readable(place: Place) -> None:
     place.git("fsck", "--strict", "--no-dangling", "--no-progress")
 
 
-def _check_model(stage: Stage, disk: Disk) -> None:
+def _check_model(stage: Stage, calls: Sequence[Call]) -> None:
     """The model is worth something only if it comes to what the disk came to."""
-    other = stage.now.with_name("model")
-    shutil.rmtree(other, ignore_errors=True)
-    other.mkdir()
-    disk.put(other, "nothing")
-    modelled = dict(_contents(other))
-    shutil.rmtree(stage.now)
+    stage.restore("start")
+    disk = Disk(stage.now)
+    for call in calls:
+        disk.carry_out(call)
+    cut(stage, disk, "nothing")
+    modelled = dict(_contents(stage.now))
     stage.restore("end")
     real = dict(_contents(stage.now))
     differing = sorted(path for path in {*modelled, *real} if modelled.get(path) != real.get(path))

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.conftest import Done
-from tests.crashes.kill import Swept, check_seeds, kill, sampled
+from tests.crashes.kill import check_seeds, kill
 from tests.crashes.oracle import Lost, Place, check_whole, difference, state
+from tests.crashes.sample import Sample, Swept
 from tests.crashes.scenarios import RUN, later, named
 from tests.crashes.stage import Prepared, Stage, world_at
 from tests.crashes.trace import Call
 
+ROUNDS = 200
 _CARRIED_OUT, _UNFINISHED, _BUSY = (0, 3), 4, 75
 _HONEST = (0, 1, 3, 4, 75)
 _COMMITTER = ("git", "commit", "-q", "-a", "-m", "meanwhile")
@@ -120,18 +122,19 @@ def _kept(place: Place, data: bytes) -> bool:
 # --- between two steps --------------------------------------------------------------------------------
 
 
-def between(stage: Stage, prepared: Prepared, *, at_most: int | None = None) -> Swept:
+def between(stage: Stage, prepared: Prepared, sample: Sample) -> Swept:
     """``git commit -a`` at every call: what it commits is what was there before the run, or what is after it.
 
     The run stands still there because it was killed; its locks and files are as they are while it is at work.
     """
-    swept = Swept(prepared.scenario.name, calls=len(prepared.calls))
+    count = len(prepared.calls)
+    swept = Swept(name=prepared.scenario.name, calls=count, meant=sample.size(count))
     trees = {_committed_tree(stage, prepared, name) for name in ("start", "done")}
-    for number in sampled(len(prepared.calls), at_most):
+    for number in sample.of(count):
         call = prepared.calls[number]
+        swept.ended += 1
         try:
             swept.met[_commit_at(stage, prepared, call, trees)] += 1
-            swept.ended += 1
         except Lost as lost:
             swept.failures.append(f"before {call}: {lost}")
     return swept
@@ -182,14 +185,14 @@ RACES: dict[str, Callable[[Stage, Prepared, random.Random], str]] = {
 }
 
 
-def play(stage: Stage, what: str, *, rounds: int, seed: int) -> Swept:
-    """Race ``rounds`` times."""
+def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
+    """Race 200 times, or as often as the sample has it."""
     prepared = stage.prepare(named("conflicts"))
-    swept = Swept(what)
-    for number in range(rounds):
+    swept = Swept(name=what, meant=sample.size(ROUNDS))
+    for number in sample.of(ROUNDS):
+        swept.ended += 1
         try:
             swept.met[RACES[what](stage, prepared, random.Random(seed * 1_000_003 + number))] += 1
-            swept.ended += 1
         except Lost as lost:
             swept.failures.append(f"round {number}: {lost}")
     return swept

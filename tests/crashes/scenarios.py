@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ class Scenario:
     linked: tuple[str, ...] = ()
     first: tuple[tuple[str, ...], ...] = ()
     interrupt: float | None = None
+    then: Callable[[World], None] | None = None
     sample: int | None = None
 
 
@@ -88,6 +88,22 @@ def _conflicts(world: World) -> None:
     rewrite(world)
 
 
+def _resolve(world: World) -> None:
+    """A person resolves the conflict that was taken, stages it, and words the message anew."""
+    text = (world.clone / "numbers.txt").read_text()
+    kept = [
+        line for line in text.splitlines(keepends=True) if line[:7] not in ("<<<<<<<", "=======", ">>>>>>>")
+    ]
+    world.write("numbers.txt", "".join(kept))
+    world.git("add", "numbers.txt")
+    world.write(".git/MERGE_MSG", "Count both ways\n")
+
+
+def _give_up(world: World) -> None:
+    _resolve(world)
+    world.write("plugin.txt", "edited meanwhile, and not to be lost\n")
+
+
 def _in_the_way(world: World) -> None:
     """Untracked and ignored files, and folders of them, where upstream puts files, and the reverse."""
     start(world)
@@ -100,6 +116,19 @@ def _in_the_way(world: World) -> None:
     world.git("reset", "-q", "--hard", "main~1", at=at)
     files = {"key.secret": "theirs\n", "notes.txt": "theirs\n", "folder/one": "1\n", "folder/two": "2\n"}
     world.commit("Theirs", {**files, "deep/er/mine.txt": "theirs\n", "deep/er/new.txt": "new\n"}, at=at)
+    publish(world)
+
+
+def _removal(world: World) -> None:
+    """Upstream takes a file away and does nothing else, so no new file comes; a staged edit is in no file."""
+    at = work(world)
+    world.commit("Before", {"gone.txt": "gone\n"}, at=at)
+    start(world)
+    world.write("README", "staged and nowhere else\n")
+    world.git("add", "README")
+    world.write("README", "edited again\n")
+    world.git("rm", "-q", "gone.txt", at=at)
+    world.git("commit", "-q", "--amend", "-m", "Old way, without a file", at=at)
     publish(world)
 
 
@@ -252,6 +281,7 @@ SCENARIOS = (
     Scenario(name="dirty", make=_dirty),
     Scenario(name="conflicts", make=_conflicts),
     Scenario(name="in the way", make=_in_the_way),
+    Scenario(name="removal", make=_removal),
     Scenario(name="links", make=_links),
     Scenario(name="branches", make=_branches, command=_ALL),
     Scenario(name="undo of branches", make=_branches, first=(_ALL,), command=("undo", "--yes")),
@@ -263,6 +293,21 @@ SCENARIOS = (
     Scenario(name="undo", make=_everything, first=(RUN,), command=("undo", "--yes")),
     Scenario(
         name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")
+    ),
+    Scenario(name="begin to resolve", make=_conflicts, first=(RUN,), command=("continue",)),
+    Scenario(
+        name="resolved",
+        make=_conflicts,
+        first=(RUN, ("continue",)),
+        then=_resolve,
+        command=("continue",),
+    ),
+    Scenario(
+        name="given up",
+        make=_conflicts,
+        first=(RUN, ("continue",)),
+        then=_give_up,
+        command=("abort",),
     ),
     Scenario(name="large", make=_large, sample=150),
     Scenario(name="demo", make=_demo),
@@ -283,9 +328,3 @@ SCENARIOS = (
 def named(name: str) -> Scenario:
     """The scenario of this name."""
     return next(each for each in SCENARIOS if each.name == name)
-
-
-def copy(source: Path, target: Path) -> None:
-    """A copy of a folder with links, modes, times and owners as they are."""
-    pid = os.spawnlp(os.P_NOWAIT, "cp", "cp", "-a", str(source), str(target))
-    assert os.waitpid(pid, 0)[1] == 0, source

@@ -11,8 +11,10 @@ from typing import Any
 
 from tests.conftest import Done, World, environment
 from tests.crashes import trace
+from tests.crashes.intercept import End
 from tests.crashes.oracle import Lost, Place, Seeds, State, check_kept, difference, seeds, state
-from tests.crashes.scenarios import Scenario, copy, empty_world, later, place_of
+from tests.crashes.saves import Saves
+from tests.crashes.scenarios import Scenario, empty_world, later, place_of
 from tests.crashes.starter import KILLED, Starter
 from tests.crashes.trace import Call
 
@@ -23,7 +25,8 @@ class Prepared:
 
     ``before`` and ``after`` are the two states that anything may end in, ``start`` is the one in which the
     command begins (half-way where an earlier one was interrupted), ``goal`` the one that it comes to
-    undisturbed, and ``calls`` are those that it makes then.
+    undisturbed, and ``calls`` are those that it makes then. ``sat`` is what a person who gives up resolving
+    conflicts has back: the state in which they, or the command, began.
     """
 
     scenario: Scenario
@@ -33,6 +36,7 @@ class Prepared:
     before: State
     after: State
     goal: State
+    sat: State
     calls: Sequence[Call]
 
 
@@ -40,24 +44,19 @@ class Stage:
     """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
 
     def __init__(self, base: Path, starter: Starter) -> None:
-        self._base = base
         self._starter = starter
         self.now = base / "now"
+        self.saves = Saves(self.now)
 
     # --- states of the folder ---
 
     def save(self, name: str) -> None:
         """Keep how everything stands now."""
-        shutil.rmtree(self._base / name, ignore_errors=True)
-        copy(self.now, self._base / name)
+        self.saves.save(name)
 
     def restore(self, name: str) -> None:
         """Have everything as it was saved; what stood here is gone."""
-        self.now.mkdir(exist_ok=True)
-        for old in self.now.iterdir():
-            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        for new in (self._base / name).iterdir():
-            copy(new, self.now / new.name)
+        self.saves.restore(name)
 
     # --- playing ---
 
@@ -67,13 +66,12 @@ class Stage:
         *arguments: str,
         number: int,
         attach: Callable[[int], Any] | None = None,
+        end: End | None = None,
         audit: dict[str, Any] | None = None,
     ) -> Done:
         """Run resync where the scenario is; ``number`` counts the commands, each a minute after the other."""
-        world = world_at(self.now)
-        return self._starter.run(
-            arguments, at=self.now / scenario.at, env=later(world, number), attach=attach, audit=audit
-        )
+        at, env = self.now / scenario.at, later(world_at(self.now), number)
+        return self._starter.run(arguments, at=at, env=env, attach=attach, end=end, audit=audit)
 
     def prepare(self, scenario: Scenario, *, traced: bool = True) -> Prepared:
         """Build the scenario, save it as ``start``, and learn how it ends undisturbed.
@@ -86,10 +84,15 @@ class Stage:
         place = place_of(scenario, world)
         first = seeds(place)
         *done, last = scenario.first or ((),)
-        for number, arguments in enumerate(done):
-            self._succeed(scenario, arguments, number)
         if last and scenario.interrupt is None:
-            self._succeed(scenario, last, len(done))
+            done.append(last)
+        sat = None
+        for number, arguments in enumerate(done):
+            if arguments == ("continue",):
+                sat = sat or state(place)
+            self._succeed(scenario, arguments, number)
+        if scenario.then is not None:
+            scenario.then(world)
         before, last_before = state(place), seeds(place)
         kept = [first] if first == last_before else [first, last_before]
         finished = None
@@ -103,10 +106,9 @@ class Stage:
         for each in kept:
             check_kept(place, each)
         after = goal = state(place)
-        if scenario.command == ("abort",):
+        if scenario.command == ("abort",) and finished is not None:
             if after != before:
                 raise Lost(f"abort does not bring back what was before: {difference(before, after)}")
-            assert finished is not None
             after = finished
         elif finished is not None and after != finished:
             raise Lost(f"continue comes to something else than the run: {difference(finished, after)}")
@@ -118,6 +120,7 @@ class Stage:
             before=before,
             after=after,
             goal=goal,
+            sat=sat or before,
             calls=calls,
         )
 
@@ -129,13 +132,13 @@ class Stage:
         """All that the scenario's command does, which is carried out."""
         recording = trace.Recording()
         done = self.run(scenario, *scenario.command, number=len(scenario.first), attach=recording.attach)
-        if done.code not in (0, 3):
+        if not carried_out(done, scenario.command):
             raise Lost(f"{scenario.name}: {done}")
         return recording
 
     def _succeed(self, scenario: Scenario, arguments: Sequence[str], number: int) -> None:
         done = self.run(scenario, *arguments, number=number)
-        if done.code not in (0, 3):
+        if not carried_out(done, arguments):
             raise Lost(f"{scenario.name}: {arguments}: {done}")
 
     def _interrupt(self, scenario: Scenario, arguments: Sequence[str], number: int) -> State:
@@ -152,15 +155,32 @@ class Stage:
             for which in (1, -1)
         )
         chosen = calls[begun + 1 + int((ended - begun - 1) * scenario.interrupt)]
-        done = self.run(scenario, *arguments, number=number, attach=lambda pid: trace.kill_at(pid, chosen))
+        done = self.run(scenario, *arguments, number=number, end=at(chosen))
         if done.code != KILLED or not switching(self.now):
             raise Lost(f"{scenario.name}: not interrupted at {chosen}: {done}")
         return finished
 
 
+def at(call: Call, error: str | None = None, *, on: bool = False) -> End:
+    """The end at a recorded call: SIGKILL, or an error, ``on`` at every later one of its name too."""
+    return End(name=call.name, nth=call.nth, error=error, on=on)
+
+
 def world_at(base: Path) -> World:
     """The world that was built in a folder."""
     return World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
+
+
+def carried_out(done: Done, arguments: Sequence[str]) -> bool:
+    """Whether a command did what it was asked for: ``continue`` may stop at a conflict."""
+    return done.code in (0, 3) or (done.code == 4 and arguments[0] == "continue")
+
+
+def sitting(base: Path) -> bool:
+    """Whether somebody is resolving conflicts, by the last finished run's record."""
+    states = (json.loads(each.read_text()) for each in base.glob("clone/.git/resync/runs/*/state.json"))
+    done = [each for each in states if each["state"] == "done"]
+    return bool(done) and bool(max(done, key=lambda each: each["number"])["sits"])
 
 
 def switching(base: Path) -> bool:

@@ -1,22 +1,28 @@
 """Starts resync as a process forked from one that has loaded everything: a sweep makes thousands of starts.
 
-A started process waits before its first step until it is told to go on, so that a tracer can attach. Where
-there is no tracer, ``Way`` says what it does to itself instead, by Python's audit hooks.
+A started process waits before its first step until it is told to go on, so that a tracer can attach. It can
+be ended at a call to the system (``intercept``), or where that cannot be, end itself by Python's audit hooks.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tests.conftest import Done
+from tests.crashes.intercept import End, answer, hand_over
+from tests.crashes.trace import BEGIN
 
 KILLED = -9
 """The status of a process that SIGKILL ended."""
@@ -50,9 +56,9 @@ class Starter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
+        os.close(self._go)  # before it is waited for: one that was never told to go on must not be waited for
         self._process.stdin.close()
         self._process.wait()
-        os.close(self._go)
         self._folder.cleanup()
 
     def run(
@@ -62,17 +68,18 @@ class Starter:
         at: Path,
         env: Mapping[str, str],
         attach: Callable[[int], Any] | None = None,
+        end: End | None = None,
         audit: Mapping[str, Any] | None = None,
     ) -> Done:
         """Run resync with ``arguments`` in the folder ``at``.
 
-        ``attach`` is called with the id of the process before it takes its first step. ``audit`` is what the
-        process does to itself (see ``tests.crashes.audit``). The status is negative for a signal.
+        ``attach`` is called with the id of the process before it takes its first step, ``end`` is how it ends
+        at which call, ``audit`` what it does to itself (see ``tests.crashes.audit``). The status is negative
+        for a signal.
         """
         out, err = (os.path.join(self._folder.name, name) for name in ("out", "err"))
-        self._say(
-            {"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err, "audit": audit}
-        )
+        wanted = {"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err}
+        self._say({**wanted, "end": asdict(end) if end is not None else None, "audit": audit})
         pid = self._hear()["pid"]
         tracer = attach(pid) if attach is not None else None
         os.write(self._go, b"!")
@@ -99,15 +106,21 @@ def _serve(go: int) -> None:
     _load_everything()
     for line in sys.stdin:
         wanted = json.loads(line)
+        end = End(**wanted["end"]) if wanted["end"] is not None else None
+        here, there = socket.socketpair() if end is not None else (None, None)
         pid = os.fork()
         if pid == 0:
-            _become(wanted, go)
+            _become(wanted, go, end, there)
         print(json.dumps({"pid": pid}), flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
+        if end is not None and here is not None and there is not None:
+            there.close()
+            code = answer(here, pid, end)
+        else:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(json.dumps({"code": code}), flush=True)
 
 
-def _become(wanted: dict[str, Any], go: int) -> None:
+def _become(wanted: dict[str, Any], go: int, end: End | None, calls: socket.socket | None) -> None:
     """Turn this process into the run that is wanted."""
     from resync.__main__ import main
 
@@ -126,6 +139,11 @@ def _become(wanted: dict[str, Any], go: int) -> None:
         sys.argv = ["resync", *wanted["arguments"]]
         os.read(go, 1)
         os.close(go)
+        with suppress(FileNotFoundError):
+            os.rmdir(BEGIN)
+        if end is not None and calls is not None:
+            hand_over(end.name, calls)
+            calls.close()
         if wanted["audit"] is not None:
             from tests.crashes.audit import install
 
@@ -148,6 +166,7 @@ def _load_everything() -> None:
 
     for name in _BESIDES:
         importlib.import_module(name)
+    gc.freeze()  # what is loaded stays where it is, and shared by all that are forked
 
 
 _BESIDES = (

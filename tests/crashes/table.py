@@ -8,29 +8,26 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 from tests.conftest import environment
 from tests.crashes import damage, faults, full_disk, kill, power, races
-from tests.crashes.kill import Swept
+from tests.crashes.sample import Sample, Swept
 from tests.crashes.scenarios import SCENARIOS, named
 from tests.crashes.stage import Prepared, Stage
 from tests.crashes.starter import Starter
 
-_SWEEPS: dict[str, Callable[[Stage, Prepared, int | None], Swept]] = {
-    "kill": lambda stage, prepared, at_most: kill.sweep(stage, prepared, at_most=at_most),
-    "faults": lambda stage, prepared, at_most: faults.sweep(stage, prepared, at_most=at_most),
-    "power": lambda stage, prepared, at_most: power.sweep(stage, prepared, at_most=at_most),
-    "disk": lambda stage, prepared, at_most: full_disk.sweep(stage, prepared),
-    "commits": lambda stage, prepared, at_most: races.between(stage, prepared, at_most=at_most),
+_SWEEPS: dict[str, Callable[[Stage, Prepared, Sample], Swept]] = {
+    "kill": kill.sweep,
+    "faults": faults.sweep,
+    "power": power.sweep,
+    "disk": full_disk.sweep,
+    "commits": races.between,
 }
-_ROUNDS: dict[str, Callable[[Stage, str, int, int], Swept]] = {
-    "races": lambda stage, what, rounds, seed: races.play(stage, what, rounds=rounds, seed=seed),
-    "damage": lambda stage, what, rounds, seed: damage.play(stage, what, rounds=rounds, seed=seed),
-}
-USUAL_ROUNDS = {"races": 200, "damage": 500}
 SWEPT = {
     "kill": tuple(each.name for each in SCENARIOS),
     "faults": faults.SCENARIOS,
@@ -56,45 +53,128 @@ def on_a_stage() -> Iterator[Stage]:
 
 @dataclass(frozen=True)
 class Task:
-    """One sweep over one scenario; ``count`` is how many calls of it at most, or how many rounds."""
+    """One sweep over one scenario; ``count`` is how many calls of it at most, or how many rounds.
+
+    ``seconds`` is how long it may take, about; None: as long as it takes.
+    """
 
     what: str
     name: str
     count: int | None
     seed: int = 0
+    seconds: float | None = None
 
 
 def sweep_one(task: Task) -> tuple[Swept, float]:
     """Carry a task out; what came of it, and how many seconds it took."""
     started = time.monotonic()
+    until = started + task.seconds if task.seconds is not None else None
     with on_a_stage() as stage:
-        if task.what in _ROUNDS:
-            rounds = task.count or USUAL_ROUNDS[task.what]
-            swept = _ROUNDS[task.what](stage, task.name, rounds, task.seed)
+        if task.what == "races":
+            swept = races.play(stage, task.name, Sample(at_most=task.count, until=until), seed=task.seed)
+        elif task.what == "damage":
+            swept = damage.play(stage, task.name, Sample(at_most=task.count, until=until), seed=task.seed)
         else:
-            swept = _SWEEPS[task.what](stage, stage.prepare(named(task.name)), task.count)
+            scenario = named(task.name)
+            sample = Sample(at_most=task.count or scenario.sample, until=until)
+            swept = _SWEEPS[task.what](stage, stage.prepare(scenario), sample)
     return swept, time.monotonic() - started
 
 
-def sweep_all(tasks: Sequence[Task], *, workers: int) -> int:
-    """Carry tasks of one sweep out and print a line for each; return how many failures there were."""
-    what, total = tasks[0].what, Counter[str]()
-    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
-        for swept, took in pool.imap(sweep_one, tasks):
-            met = ", ".join(f"{count} times {outcome}" for outcome, count in sorted(swept.met.items()))
-            print(
-                f"{what} {swept.name:24} {swept.calls:5} calls, {swept.ended:5} ends,"
-                f" {swept.recovered:5} recovered from, {len(swept.failures)} failures, {took:.0f} s  {met}",
-                flush=True,
-            )
-            for failure in swept.failures:
-                print(f"    {failure}", file=sys.stderr)
-            total.update(
-                calls=swept.calls, ended=swept.ended, recovered=swept.recovered, failed=len(swept.failures)
-            )
-    print(
-        f"{what}: {len(tasks)} sweeps, {total['calls']} calls, {total['ended']} ends,"
-        f" {total['recovered']} recovered from, {total['failed']} failures",
-        flush=True,
-    )
-    return total["failed"]
+SHARES = {"kill": 33, "faults": 15, "power": 25, "disk": 2, "commits": 4, "races": 15, "damage": 6}
+"""How time that is not enough is shared out among the sweeps; what one leaves goes to the next."""
+
+
+def sweep_all(tasks: Sequence[Task], *, workers: int, seconds: float | None) -> Total:
+    """Carry the tasks of one sweep out, in about ``seconds`` if so asked, and print a line for each."""
+    total = Total(tasks[0].what)
+    ends = time.monotonic() + seconds if seconds is not None else None
+    waiting = [*tasks]
+    lock = Lock()
+
+    def next_task() -> Task | None:
+        with lock:
+            if not waiting:
+                return None
+            left = workers * (ends - time.monotonic()) / len(waiting) if ends is not None else None
+            return replace(waiting.pop(0), seconds=left)
+
+    def work() -> None:
+        while (task := next_task()) is not None:
+            swept, took = pool.apply(sweep_one, [task])
+            with lock:
+                total.add(swept, took)
+
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, maxtasksperchild=1) as pool, ThreadPoolExecutor(workers) as threads:
+        for done in [threads.submit(work) for _ in range(workers)]:
+            done.result()
+    print(total.line(), flush=True)
+    return total
+
+
+class Total:
+    """What came of a sweep over all its scenarios."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._count = Counter[str]()
+        self._whole = 0
+
+    def add(self, swept: Swept, took: float) -> None:
+        """Count one scenario in, and print what came of it."""
+        met = ", ".join(f"{count} times {outcome}" for outcome, count in sorted(swept.met.items()))
+        print(
+            f"{self.what} {swept.name:24} {swept.calls:5} found, {swept.ended:5} of {swept.meant:5} ends,"
+            f" {swept.recovered:5} taken up both ways, {len(swept.failures)} failures, {took:.0f} s  {met}",
+            flush=True,
+        )
+        for failure in swept.failures:
+            print(f"    {failure}", file=sys.stderr, flush=True)
+        self._count.update(
+            scenarios=1,
+            calls=swept.calls,
+            meant=swept.meant,
+            ended=swept.ended,
+            recovered=swept.recovered,
+            failed=len(swept.failures),
+            whole=swept.ended == swept.meant,
+        )
+
+    @property
+    def failed(self) -> int:
+        """How many ends did not come to what they have to."""
+        return self._count["failed"]
+
+    @property
+    def missing(self) -> int:
+        """How many ends there was no time for."""
+        return self._count["meant"] - self._count["ended"]
+
+    def line(self) -> str:
+        """In one line, for whoever watches."""
+        count = self._count
+        return (
+            f"{self.what}: {count['scenarios']} sweeps, {count['calls']} found, {count['ended']} of"
+            f" {count['meant']} ends, {count['recovered']} taken up both ways, {count['failed']} failures"
+        )
+
+    def row(self) -> str:
+        """The row of the table in DESIGN.md, section 9."""
+        count = self._count
+        cells = (
+            self.what,
+            f"{count['scenarios']}, of which whole {count['whole']}",
+            f"{count['calls']:,}" if self.what not in ("races", "disk") else "",
+            f"{count['ended']:,} of {count['meant']:,}",
+            f"{count['recovered']:,}" if self.what in ("kill", "power") else "",
+            f"{count['failed']:,}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+HEAD = (
+    "| sweep | scenarios | calls or files found | ends played | taken up both ways | failures |",
+    "|---|---|---|---|---|---|",
+)
+"""The head of that table."""

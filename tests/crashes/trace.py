@@ -1,7 +1,6 @@
-"""The calls to the system that a run makes, as strace(1) shows them; where to kill it, or to fail it.
+"""The calls to the system that a run makes, as strace(1) shows them.
 
-strace counts the calls of each name for themselves, so a call is found again by its name and its number
-among those of its name.
+A call is found again by its name and its number among those of its name, counted from ``BEGIN`` on.
 """
 
 from __future__ import annotations
@@ -40,6 +39,9 @@ MODES = frozenset(
         "utimensat",
     }
 )
+BEGIN = "/a run begins"
+"""What a started process tries to remove, in vain, right before it becomes a run."""
+
 OPENS = frozenset({"openat", "open", "creat"})
 CALLS = WRITES | SYNCS | NAMES | MAKES | MODES | OPENS
 SEEKS = frozenset({"lseek"})
@@ -47,9 +49,10 @@ SEEKS = frozenset({"lseek"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call: ``nth`` among those of its name by its process; strings in ``arguments`` are decoded.
+    """One call: ``nth`` among those of its name by its process (or thread, ``pid``) since ``BEGIN``.
 
-    ``places`` are the absolute paths that it is about: of an open file the one that it had at that moment.
+    Strings in ``arguments`` are decoded. ``places`` are the absolute paths that it is about: of an open file
+    the one that it had at that moment. ``main`` says that it is the run's own, and not a program's.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Call:
     arguments: tuple[str | bytes, ...]
     places: tuple[bytes, ...]
     result: int
+    main: bool
 
     @property
     def syncs(self) -> bool:
@@ -120,35 +124,9 @@ class Recording:
         return [c for c in calls if c.result >= 0 and any(place.startswith(prefix) for place in c.places)]
 
     def calls(self, below: Path) -> list[Call]:
-        """The successful calls that changed something below a folder, or made it durable, in their order."""
-        return [call for call in self.everything(below) if call.changes or call.syncs]
-
-
-def kill_at(pid: int, call: Call) -> Tracer:
-    """Kill the process as it enters the call, before that takes effect."""
-    return Tracer(
-        pid,
-        "-o",
-        os.devnull,
-        "-e",
-        f"trace={call.name}",
-        "-e",
-        f"inject={call.name}:signal=KILL:when={call.nth}",
-    )
-
-
-def fail_at(pid: int, call: Call, error: str, *, on: bool) -> Tracer:
-    """Fail the call with ``error`` (ENOSPC ...), and with ``on`` every later one of its name."""
-    when = f"{call.nth}{'+' if on else ''}"
-    return Tracer(
-        pid,
-        "-o",
-        os.devnull,
-        "-e",
-        f"trace={call.name}",
-        "-e",
-        f"inject={call.name}:error={error}:when={when}",
-    )
+        """The successful calls by which the run itself, and no program that it started, changed something
+        below a folder, or made it durable, in their order."""
+        return [call for call in self.everything(below) if call.main and (call.changes or call.syncs)]
 
 
 # --- what strace writes ------------------------------------------------------------------------------------
@@ -163,6 +141,7 @@ def parse(text: str) -> Iterator[Call]:
     """The calls in what ``strace -f -xx -y`` wrote."""
     begun: dict[str, str] = {}
     seen: Counter[tuple[str, str]] = Counter()
+    main = ""
     for line in text.splitlines():
         if cut := _UNFINISHED.match(line):
             begun[cut[1]] = cut[2]
@@ -173,8 +152,12 @@ def parse(text: str) -> Iterator[Call]:
         if found is None:
             continue
         pid, name, words, result = found.groups()
-        seen[pid, name] += 1
         arguments = tuple(map(_decoded, words.split(", ")))
+        if name in ("rmdir", "unlinkat") and os.fsencode(BEGIN) in arguments:
+            main = pid
+            seen.clear()
+            continue
+        seen[pid, name] += 1
         yield Call(
             name=name,
             nth=seen[pid, name],
@@ -182,6 +165,7 @@ def parse(text: str) -> Iterator[Call]:
             arguments=arguments,
             places=tuple(_places(name, arguments)),
             result=int(result) if result != "?" else -1,
+            main=pid == main,
         )
 
 

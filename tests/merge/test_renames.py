@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from resync.merge.order import hash_order
 from resync.merge.renames import _EMPTY_BLOBS, find_renames
 from resync.merge.similarity import FULL, Overlaps, pieces, score
 from resync.merge.walk import side_changes
-from resync.model import MODE_FILE, MODE_GITLINK, TreePath
+from resync.model import MODE_FILE, MODE_GITLINK, Oid, TreePath
 
 from .states import State, law, memory, put
 
@@ -96,6 +97,25 @@ def test_many_comparisons_are_as_single_ones(one: bytes, others: list[bytes], le
     cut = [pieces(data) for data in others]
     scores = Overlaps(cut).scores(pieces(one), least)
     assert [scores.get(at, 0) for at in range(len(cut))] == [score(file, pieces(one), least) for file in cut]
+    assert Overlaps(cut).comparable(len(one), least) or not scores, "their sizes forbid it"
+
+
+def test_files_that_are_too_large_or_too_small_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds ten thousand files to a repository would wait for all of them, at every conflict."""
+    objects = memory()
+    base = put(objects, regular(old=LONG))
+    side = put(objects, regular(new=LONG + b"one more\n", small=LONG[:20], large=LONG * 3))
+    removed, added = side_changes(objects, base, side, base)
+    read: list[bytes] = []
+
+    def noted(oid: Oid, blob: Callable[[Oid], bytes] = objects.blob) -> bytes:
+        read.append(blob(oid))
+        return read[-1]
+
+    monkeypatch.setattr(objects, "blob", noted)
+    found = find_renames(objects, removed, added, [TreePath(b"old")], RenameOptions())
+    assert found.targets == {b"old": b"new"}
+    assert sorted(read) == [LONG, LONG + b"one more\n"]
 
 
 @law

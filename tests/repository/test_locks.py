@@ -90,6 +90,17 @@ def test_the_lock_never_shares_its_bytes_with_the_file(file: Path) -> None:
     assert file.read_bytes() == b"new"
 
 
+def test_what_a_power_cut_left_two_names_is_not_written_to(tmp_path: Path, file: Path) -> None:
+    """The new content of one file was renamed over it, and the disk has both names: it is that file now."""
+    other = tmp_path / "other"
+    with proof_of(file, other) as proof:
+        os.link(file, proof.path + ".new")
+        lock = LockFile(str(other), proof)
+        lock.acquire()
+        lock.commit(b"other")
+    assert (file.read_bytes(), other.read_bytes()) == (b"old", b"other")
+
+
 @pytest.mark.parametrize("content", [b"", b"content of somebody else's"])
 def test_a_lock_of_somebody_else_is_never_removed(file: Path, content: bytes) -> None:
     lock_path(file).write_bytes(content)

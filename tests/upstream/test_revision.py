@@ -32,20 +32,52 @@ NAMED = [
     "noted^{}",
     "noted~1",
     "tags/noted",
+    # A branch whose upstream is a local one, with a tag of the same name, reached by two switches.
+    "@{1}",
+    "@{0}~1",
+    "HEAD@{1}",
+    "@{-1}",
+    "@{-2}~1",
+    "@{-1}@{1}",
+    "@{-1}@{u}",
+    "@{U}",
+    "@@{u}",
+    "HEAD@{upstream}~1",
+    "topic@{u}",
+    "topic",
+    "topic@{0}",
+    "topic@{1}",
+    "heads/topic",
+    "deadbeef",
+    "origin",
+    "origin/HEAD",
+    "FETCH_HEAD",
+    "FETCH_HEAD~1",
+    "ORIG_HEAD",
 ]
 
 
 @pytest.fixture
 def repository(rewritten_world: World) -> Repository:
-    rewritten_world.git("tag", "-a", "-m", "a note", "noted", "HEAD~1")
+    world = rewritten_world
+    world.git("tag", "-a", "-m", "a note", "noted", "HEAD~1")
+    world.git("fetch", "-q", "origin", "main")
+    world.git("stash", "-q")
+    world.git("checkout", "-q", "-t", "-b", "topic")
+    world.commit("Topic", {"topic.txt": "1\n"})
+    world.commit("Topic, again", {"topic.txt": "2\n"})
+    world.git("branch", "deadbeef", "HEAD~1")
+    for branch in ("main", "topic"):
+        world.git("checkout", "-q", branch)
+    world.git("tag", "topic", "HEAD~2")
     with Repository.open(str(rewritten_world.clone), {}) as opened:
         yield opened
 
 
-@pytest.mark.parametrize("revision", NAMED)
-def test_as_git(rewritten_world: World, repository: Repository, revision: str) -> None:
-    expected = rewritten_world.git("rev-parse", revision + "^{commit}")
-    assert resolve(repository, revision, "--onto").decode() == expected
+def test_as_git(rewritten_world: World, repository: Repository) -> None:
+    for revision in NAMED:
+        expected = rewritten_world.git("rev-parse", revision + "^{commit}")
+        assert resolve(repository, revision, "--onto").decode() == expected, revision
 
 
 def test_short_ids(rewritten_world: World, repository: Repository) -> None:
@@ -54,8 +86,24 @@ def test_short_ids(rewritten_world: World, repository: Repository) -> None:
     assert resolve(repository, expected, "--onto").decode() == expected
 
 
-@pytest.mark.parametrize("revision", ["nope", "HEAD~99", "HEAD^7", "main@{99}", "main@{yesterday}", "~1", ""])
-def test_no_commit(repository: Repository, revision: str) -> None:
-    with pytest.raises(UsageError, match="names no commit") as caught:
-        resolve(repository, revision, "--old-tip")
-    assert caught.value.kind == "bad-revision"
+NAMES_NONE = [
+    *("nope", "HEAD~99", "HEAD^7", "main@{99}", "main@{yesterday}", "~1", "", "main..", "HEAD^{tree}"),
+    *(
+        "@{-0}",
+        "@{-9}",
+        "main@{-1}",
+        "main~\u0661",
+        "noted@{0}",
+        "noted@{u}",
+        "HEAD~1@{0}",
+        "main@{u}@{0}",
+    ),
+    *("deadbee", "../../config", "refs/heads/", "-1", "@{", "origin/nope"),
+]
+
+
+def test_no_commit(repository: Repository) -> None:
+    for revision in NAMES_NONE:
+        with pytest.raises(UsageError, match="names no commit") as caught:
+            resolve(repository, revision, "--old-tip")
+        assert caught.value.kind == "bad-revision"

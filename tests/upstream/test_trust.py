@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,64 +18,14 @@ from resync.programs import Programs
 from resync.repository import Repository
 from resync.upstream.signed_tag import Unproven, parse_signed_tag, ssh_key
 from resync.upstream.trust import _valid_signature, announcement, trusted_keys
-from tests.conftest import World, environment, needs_git
-
-needs_gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
-needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+from tests.conftest import World, needs_git
+from tests.keys import Keys, needs_gpg, needs_ssh
 
 _LONG_AGO = "20160101T000000!"
 TAG = RefName(b"refs/tags/main-eol")
 
 
 # --- keys ------------------------------------------------------------------------------------------------
-
-
-@dataclass(kw_only=True)
-class Keys:
-    """A home of gpg's with keys by their names, and SSH keys beside it."""
-
-    home: Path
-    openpgp: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {**environment(self.home), "GNUPGHOME": str(self.home)}
-
-    def gpg(self, *arguments: str, data: bytes = b"") -> bytes:
-        command = ["gpg", "--batch", "--quiet", "--pinentry-mode=loopback", "--passphrase=", *arguments]
-        done = subprocess.run(command, env=self.env, input=data, capture_output=True, check=False)
-        assert done.returncode == 0, (arguments, done.stderr)
-        return done.stdout
-
-    def make(self, name: str, *when: str, expires: str = "never") -> None:
-        self.gpg(*when, "--quick-gen-key", name, "ed25519", "sign", expires)
-        self.openpgp[name] = self.fingerprints(name)[0]
-
-    def fingerprints(self, name: str) -> list[str]:
-        lines = self.gpg("--with-colons", "--list-keys", name).decode().splitlines()
-        return [line.split(":")[9] for line in lines if line.startswith("fpr:")]
-
-    def sign(self, name: str, *when: str) -> Callable[[bytes], bytes]:
-        return lambda data: self.gpg(
-            *when, "--armor", "--detach-sign", "-u", f"{self.openpgp[name]}!", data=data
-        )
-
-    def ssh(self, name: str) -> Path:
-        path = self.home / name
-        if not path.exists():
-            self._ssh("-q", "-t", "ed25519", "-N", "", "-C", f"{name}@example.com", "-f", str(path))
-        return path
-
-    def ssh_fingerprint(self, name: str) -> str:
-        return self._ssh("-l", "-f", f"{self.ssh(name)}.pub").split()[1].decode()
-
-    def ssh_sign(self, name: str, namespace: str = "git") -> Callable[[bytes], bytes]:
-        return lambda data: self._ssh("-Y", "sign", "-n", namespace, "-f", str(self.ssh(name)), data=data)
-
-    def _ssh(self, *arguments: str, data: bytes = b"") -> bytes:
-        done = subprocess.run(["ssh-keygen", *arguments], input=data, capture_output=True, check=False)
-        assert done.returncode == 0, (arguments, done.stderr)
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +41,7 @@ def keys() -> Iterator[Keys]:
             made.gpg("--quick-add-key", made.openpgp["known"], "ed25519", "sign", "never")
             made.openpgp["subkey"] = made.fingerprints("known")[1]
         yield made
-        if shutil.which("gpgconf") is not None:
-            subprocess.run(["gpgconf", "--kill", "all"], env=made.env, capture_output=True, check=False)
+        made.close()
 
 
 def _revoke(keys: Keys) -> None:
@@ -459,6 +408,28 @@ def test_a_deployment_follows_who_is_trusted(rewritten_world: World, keys: Keys)
     signer = keys.ssh_fingerprint("me")
     text = f"tag main-eol, which announces it, is signed by the trusted key {signer}"
     assert done.json["notes"] == [{"path": None, "text": text}]
+
+
+@needs_git
+@needs_ssh
+def test_who_is_trusted_settles_that_upstream_went_back(rewritten_world: World, keys: Keys) -> None:
+    world = rewritten_world
+    old = world.git("rev-parse", "origin/main")
+    world.git("update-ref", "refs/heads/main", f"{old}~1", at=world.upstream)
+    world.git("config", "resync.trustedKeys", keys.ssh_fingerprint("known"))
+    for name, kind, code in (("stranger", "untrusted-announcement", 1), ("known", None, 3)):
+        signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={keys.ssh(name)}")
+        world.git(*signing, "tag", "-f", "-s", "-m", "back", "main-eol", old, at=world.upstream)
+        done = world.resync("run", "--yes", "--dirty=park", "--json")
+        assert done.code == code, done
+        error = done.json["error"] or {"kind": None}
+        assert error["kind"] == kind
+        if kind is not None:
+            back = world.git("rev-parse", "main", at=world.upstream)
+            assert done.json["hint"] == f"if that is meant: resync run --expect {back}"
+            assert "which is not a trusted key" in error["message"]
+    assert done.json["upstream"]["kind"] == "rewound"
+    assert "is signed by the trusted key" in done.json["notes"][0]["text"]
 
 
 @needs_git

@@ -56,7 +56,8 @@ options:
   dirty:
     description:
       - What to do with uncommitted edits. V(restore) puts back what merges and refuses where anything would
-        have to be parked, V(park) parks the rest, V(refuse) refuses at any. Without it, resync's own default.
+        have to be parked, V(park) parks the rest, V(refuse) refuses at any. Without it, C(resync.dirty) of
+        the target's git configuration decides, and V(restore) where it says nothing.
     type: str
     choices: [restore, park, refuse]
   on_conflict:
@@ -68,9 +69,10 @@ options:
     type: str
     choices: [keep, new]
   advance:
-    description: Also carry local work over where upstream only went on.
+    description:
+      - Also carry local work over where upstream only went on. Without it, C(resync.advance) of the target's
+        git configuration decides.
     type: bool
-    default: false
   to:
     description: Where a checkout of a detached HEAD goes, to the branch or to its newest release.
     type: str
@@ -222,7 +224,7 @@ OPTIONS = {
     "dirty": {"type": "str", "choices": ["restore", "park", "refuse"]},
     "on_conflict": {"type": "str", "choices": ["park", "stop"]},
     "change_id": {"type": "str", "choices": ["keep", "new"]},
-    "advance": {"type": "bool", "default": False},
+    "advance": {"type": "bool"},
     "to": {"type": "str", "choices": ["tip", "release"]},
     "pre": {"type": "bool", "default": False},
     "constraint": {"type": "str"},
@@ -238,7 +240,8 @@ WITH_VALUE = (
     *("upstream", "onto", "old_tip", "commit_map", "expect"),
     *("dirty", "on_conflict", "change_id", "to", "constraint"),
 )
-SWITCHES = ("advance", "pre", "all_branches", "only_current", "include_untracked", "keep_dropped", "redo")
+YES_OR_NO = ("require_announcement", "advance")
+SWITCHES = ("pre", "all_branches", "only_current", "include_untracked", "keep_dropped", "redo")
 
 
 def main():
@@ -279,10 +282,9 @@ def arguments(params, check_mode):
     words = ["plan" if check_mode else "run", "--yes", "--json", "--repo=" + params["path"]]
     if not params["fetch"]:
         words.append("--no-fetch")
-    if params["require_announcement"] is not None:
-        words.append(
-            "--require-announcement" if params["require_announcement"] else "--no-require-announcement"
-        )
+    words += [
+        option(name if params[name] else "no_" + name) for name in YES_OR_NO if params[name] is not None
+    ]
     # With the value in the same word, so that none is taken for an option.
     words += [option(name) + "=" + params[name] for name in WITH_VALUE if params[name] is not None]
     words += ["--branch=" + pattern for pattern in params["branch"]]

@@ -9,28 +9,22 @@ is made of it only where it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, NewType, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-Oid = NewType("Oid", bytes)
-"""An object id: lower-case hex, 40 bytes (SHA-1) or 64 (SHA-256)."""
-
-RefName = NewType("RefName", bytes)
-"""A full ref name such as ``b"refs/heads/main"``, or ``b"HEAD"``."""
-
-TreePath = NewType("TreePath", bytes)
-"""A path as trees spell it: relative to the top, ``/`` between names, no leading slash."""
-
-NO_CONTENT = Oid(b"")
-"""In place of a blob's id: a FIFO, socket or device has no bytes to keep, and none is ever opened."""
-
-# Modes as git stores them in trees.
-MODE_FILE = 0o100644
-MODE_EXECUTABLE = 0o100755
-MODE_SYMLINK = 0o120000
-MODE_GITLINK = 0o160000
-MODE_TREE = 0o040000
+from resync.model.names import MODE_EXECUTABLE as MODE_EXECUTABLE
+from resync.model.names import MODE_FILE as MODE_FILE
+from resync.model.names import MODE_GITLINK as MODE_GITLINK
+from resync.model.names import MODE_SYMLINK as MODE_SYMLINK
+from resync.model.names import MODE_TREE as MODE_TREE
+from resync.model.names import NO_CONTENT as NO_CONTENT
+from resync.model.names import Oid as Oid
+from resync.model.names import RefName as RefName
+from resync.model.names import TreePath as TreePath
+from resync.model.sitting import ParkedEdits as ParkedEdits
+from resync.model.sitting import Sitting as Sitting
+from resync.model.sitting import Taken as Taken
 
 
 class TreeEntry(NamedTuple):
@@ -57,6 +51,9 @@ class ObjectStore(Protocol):
 
     def blob(self, oid: Oid) -> bytes:
         """The bytes of the blob ``oid``."""
+
+    def size(self, oid: Oid) -> int:
+        """The size of the blob ``oid`` in bytes, found without reading it."""
 
     def add_tree(self, entries: Tree) -> Oid:
         """Add a tree to memory (nothing reaches the disk) and return its id."""
@@ -285,15 +282,18 @@ class Upstream:
 CommitVerdict: TypeAlias = Literal[
     "reapplied", "already-upstream", "became-empty", "parked", "dropped-by-upstream"
 ]
-FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked"]
+FileVerdict: TypeAlias = Literal["restored", "kept", "adopted", "parked", "set-aside"]
 PathKind: TypeAlias = Literal["staged", "unstaged", "untracked", "ignored", "special"]
+SignatureKind: TypeAlias = Literal["openpgp", "ssh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommit:
     """One commit of the user's and what becomes of it; ``reason`` is for people.
 
-    ``merge`` says that it has several parents: git needs to be told which side of it to pick.
+    ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
+    are the paths whose conflicts were resolved as a person had resolved them before. ``by_hand`` says that a
+    person made the new commit with git.
     """
 
     oid: Oid
@@ -304,6 +304,8 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    resolved: tuple[TreePath, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,15 +394,19 @@ class IndexRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexChange:
-    """A path in the index going from one record to another (None: not in the index)."""
+    """A path in the index going from one record to another (None: not in the index).
+
+    ``stage`` is 0 for what is merged, and 1, 2 or 3 (base, ours, theirs) for a side of a conflict.
+    """
 
     path: TreePath
     before: IndexRecord | None
     after: IndexRecord | None
+    stage: int = 0
 
     def inverse(self) -> IndexChange:
         """The change that takes this one back."""
-        return IndexChange(path=self.path, before=self.after, after=self.before)
+        return IndexChange(path=self.path, before=self.after, after=self.before, stage=self.stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,7 +435,16 @@ class MoveRefs:
     updates: tuple[RefUpdate, ...]
 
 
-Step: TypeAlias = Backup | Switch | MoveRefs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMessage:
+    """Put another text into ``MERGE_MSG``, git's message for the commit to come: the ids of two blobs (None:
+    no such file)."""
+
+    before: Oid | None
+    after: Oid | None
+
+
+Step: TypeAlias = Backup | Switch | MoveRefs | SetMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,7 +455,9 @@ class Plan:
     from with that: no run goes there unasked. ``rescue`` is the rescue branch, None where there
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
-    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes.
+    ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
+    a person's work on conflicts stands after a run that is a part of it. ``signs``
+    says what the reapplied commits are signed with (None: they are not).
     """
 
     id: str
@@ -457,11 +474,25 @@ class Plan:
     notes: tuple[Note, ...] = ()
     branches: tuple[BranchMove, ...] = ()
     elsewhere: tuple[Upstream, ...] = ()
+    sitting: Sitting | None = None
+    signs: SignatureKind | None = None
 
     @property
     def recorded(self) -> bool:
         """Whether it does more than a fetch does: it is backed up, on record, and can be undone."""
         return any(isinstance(step, Backup) for step in self.steps)
+
+    @property
+    def reapplied(self) -> Iterator[tuple[Oid, Oid]]:
+        """Old and new id of each commit that was made anew, those of branches that stay among them."""
+        for commit in (*self.commits, *(each for branch in self.branches for each in branch.commits)):
+            if commit.new_oid is not None and commit.new_oid != commit.oid and not commit.by_hand:
+                yield commit.oid, commit.new_oid
+
+    @property
+    def moved_tips(self) -> tuple[Oid, ...]:
+        """Where the branches that move will stand: the current one, then the others."""
+        return (self.new_tip, *(branch.new_tip for branch in self.branches if branch.moves))
 
     @property
     def file_changes(self) -> tuple[FileChange, ...]:

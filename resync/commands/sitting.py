@@ -1,0 +1,204 @@
+"""``continue``, ``skip`` and ``abort`` where a person finishes what was parked."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from resync.commands.session import Session, still_waiting, waiting_lines
+from resync.errors import ExitCode, Refused
+from resync.journal import Entry, Journals
+from resync.model import Commit, Plan, Sitting, TreePath
+from resync.report import data, text
+from resync.report import sitting as words
+from resync.report.words import shown
+from resync.repository import Repository
+from resync.repository.locks import RunLock
+
+if TYPE_CHECKING:
+    from resync.sequencer import Result, Sequencer
+
+
+def skip(session: Session) -> ExitCode:
+    """Leave what was taken parked, and go on with the next."""
+    from resync.commands.session import interrupted
+    from resync.sequencer import Sequencer
+
+    with session.open() as repository:
+        journals = Journals(repository)
+        sequencer = Sequencer(repository, session.caller, session.settings(repository))
+        with RunLock(journals.folder):
+            sequencer.sweep()
+            unfinished = journals.unfinished()
+            if unfinished is not None:
+                raise interrupted(unfinished)
+            entry = journals.sitting()
+            if entry is None:
+                raise Refused(
+                    "nothing-to-skip",
+                    "No conflict is being resolved here. Nothing was changed.",
+                    "resync status",
+                )
+            return _step(session, repository, journals, sequencer, entry, skip=True)
+
+
+def go_on(session: Session, repository: Repository, journals: Journals, sequencer: Sequencer) -> ExitCode:
+    """Take the next of what is parked, or go on with what the person has resolved."""
+    return _step(session, repository, journals, sequencer, journals.sitting(), skip=False)
+
+
+def _step(
+    session: Session,
+    repository: Repository,
+    journals: Journals,
+    sequencer: Sequencer,
+    entry: Entry | None,
+    *,
+    skip: bool,
+) -> ExitCode:
+    from resync import sitting
+    from resync.checkout import programs_for
+    from resync.commands import hooks
+    from resync.resolutions import Resolutions
+    from resync.signing import signed
+
+    settings = session.settings(repository)
+    if entry is None:
+        plan = sitting.begin(repository, journals, session.caller, settings)
+    else:
+        last = journals.load(entry.run, steps=False).plan
+        plan = sitting.go_on(repository, last, session.caller, settings, skip=skip)
+        if not skip:
+            record(session, repository, last.sitting)
+    agreed = signed(repository, plan, session.caller, programs_for(repository, settings))
+    result = sequencer.carry_out(agreed)
+    if skip:
+        Resolutions(repository).clear()
+    hooks.rewritten(session, repository, agreed)
+    return report(session, repository, "skip" if skip else "continue", agreed, result)
+
+
+def give_up(
+    session: Session, repository: Repository, journals: Journals, sequencer: Sequencer, entry: Entry
+) -> ExitCode:
+    """Everything back as it was before the sitting, as a run of its own."""
+    from resync import undo
+    from resync.resolutions import Resolutions
+    from resync.sitting import check_place
+
+    last = journals.load(entry.run, steps=False).plan
+    check_place(repository, last, repository.head())
+    journal = undo.choose(journals, entry.run)
+    plan = undo.rehearse_undo(
+        repository, journal, session.caller, session.settings(repository), discard_newer=True
+    )
+    result = sequencer.carry_out(plan)
+    Resolutions(repository).clear()
+    console = session.console
+    code = ExitCode.WAITING if result.left else ExitCode.OK
+    name = shown(plan.head.name)
+    document = data.document("abort", code, plan=plan, done=True, left=result.left, bared=result.bared)
+    _conclude(journals, plan, document)
+    console.lines([f"{name}, its index and your files are as they were before run {journal.plan.id}."])
+    if plan.rescue is not None:
+        saved = shown(plan.rescue.name.removeprefix(b"refs/heads/"))
+        console.lines([f"What you had resolved is on the branch {saved}."])
+    console.important(text.left_lines(result.left, console.paint))
+    console.lines(text.undo_line(plan))
+    console.document(document)
+    return code
+
+
+def report(session: Session, repository: Repository, command: str, done: Plan, result: Result) -> ExitCode:
+    """Say what a step did and where the sitting stands, and record it with the run."""
+    console, journals, sitting = session.console, Journals(repository), done.sitting
+    assert sitting is not None
+    record(session, repository, sitting)
+    left_over = () if sitting.open else still_waiting(repository, journals)
+    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
+    if sitting.open:
+        code = ExitCode.UNFINISHED
+    if result.interrupted:
+        console.warn("A signal came when the last step had begun, so the run was finished.")
+    hint = "resync status" if left_over or sitting.open else ""
+    document = data.document(
+        command,
+        code,
+        plan=done,
+        done=True,
+        left=result.left,
+        bared=result.bared,
+        hint=hint,
+        sitting=standing(repository, sitting),
+    )
+    _conclude(journals, done, document)
+    console.lines(words.step_lines(done, console.paint))
+    console.important(text.left_lines(result.left, console.paint))
+    console.important(text.bared_lines(result.bared, console.paint))
+    if sitting.open:
+        console.important(standing_lines(session, repository, sitting))
+    else:
+        console.lines(text.done_lines(done, console.paint))
+        console.important(waiting_lines(left_over, session))
+        console.lines(text.undo_line(done))
+    console.document(document)
+    return code
+
+
+def record(session: Session, repository: Repository, sitting: Sitting | None) -> None:
+    """Record, where git's rerere would, the conflicts that a person finds, or how they were resolved."""
+    from resync.checkout import merge_options_at
+    from resync.resolutions import Resolutions
+    from resync.worktree.index import load_index
+
+    if sitting is None or sitting.taken is None or sitting.taken.commit is None:
+        return
+    index, _ = load_index(repository.index_path, hex_length=repository.objects.hex_length)
+    regular = {
+        path: {each.stage for each in stages if stat.S_ISREG(each.mode)}
+        for path, stages in index.unmerged.items()
+    }
+    tree = repository.objects.commit(repository.head().tip).tree
+    options = merge_options_at(repository, tree, session.settings(repository))
+    Resolutions(repository).update(
+        [path for path, stages in regular.items() if stages >= {2, 3}],
+        lambda path: options.attributes_of(path).marker_size,
+    )
+
+
+def _conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:
+    with suppress(OSError):
+        # The run is done; that its record lacks what was said about it must not make it look failed.
+        journals.conclude(plan.id, document)
+
+
+def open_sitting(journals: Journals) -> Sitting | None:
+    """The sitting that is open here, as it stood after its last step."""
+    entry = journals.sitting()
+    return journals.load(entry.run, steps=False).plan.sitting if entry is not None else None
+
+
+def standing_lines(session: Session, repository: Repository, sitting: Sitting) -> Iterator[str]:
+    """Where a sitting stands, for a person."""
+    commit, unmerged = _look(repository, sitting)
+    yield from words.standing_lines(sitting, commit, unmerged, session.console.paint)
+
+
+def standing(repository: Repository, sitting: Sitting) -> dict[str, Any] | None:
+    """Where a sitting stands, for a program; None where it is over."""
+    if not sitting.open:
+        return None
+    commit, unmerged = _look(repository, sitting)
+    return data.sitting(sitting, commit, unmerged)
+
+
+def _look(repository: Repository, sitting: Sitting) -> tuple[Commit | None, Collection[TreePath]]:
+    """The commit that was taken, and the paths that are unmerged now."""
+    from resync.worktree.index import load_index
+
+    index, _ = load_index(repository.index_path, hex_length=repository.objects.hex_length)
+    taken = sitting.taken
+    commit = repository.objects.commit(taken.commit) if taken is not None and taken.commit else None
+    return commit, index.unmerged.keys()

@@ -1,0 +1,66 @@
+"""Errors that nobody foresaw, as the sentence that is said of them; the traceback goes to a log file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from resync import __version__
+from resync.errors import ExitCode, Refused, ResyncError
+
+
+def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
+    """What to say of an error: that the system does not let us go on, or that it is a bug.
+
+    ``called`` is the command line and ``stamp`` the time, for the log file and its name.
+    """
+
+    def log() -> str:
+        return _log(error, called, stamp)
+
+    if isinstance(error, MemoryError):
+        return Refused(
+            "out-of-memory",
+            "There is not enough memory for what upstream holds. Nothing of yours was changed.",
+            "find out what is that large: git fetch, then git diff --stat",
+        )
+    if isinstance(error, OSError) and _refused_by_the_system(error):
+        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
+        return Refused(
+            "system-error",
+            f"The system does not let resync go on ({error.strerror}{where}). Nothing of yours was changed.",
+            f"make room or get access, and try again; the details are in {log()}",
+        )
+    bug = ResyncError(
+        "bug",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}.",
+        "resync status tells where things stand; please report the log file",
+    )
+    bug.exit_code = ExitCode.BUG
+    return bug
+
+
+def _refused_by_the_system(error: OSError) -> bool:
+    """A disk that is full or may not be written to is nobody's bug. A run that fails puts everything back, or
+    says itself that it is half-way."""
+    ours = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
+    return not isinstance(error, ours) and error.strerror is not None
+
+
+def _log(error: Exception, called: Sequence[str], stamp: str) -> str:
+    """Write the traceback to a log file; returns its path, or why there is none."""
+    import traceback
+
+    import platformdirs
+
+    folder = platformdirs.user_log_dir("resync", appauthor=False)
+    path = os.path.join(folder, f"{stamp}.log")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"resync {__version__}, Python {sys.version}\n{list(called)}\n")
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return "nowhere: the log file cannot be written"
+    return path

@@ -1,0 +1,204 @@
+"""Picks commits one after the other onto what is checked out, in memory, up to the first that conflicts.
+
+``replay`` makes whole branches anew and parks what conflicts; here a conflict is where it ends, because a
+person is to resolve it. Nothing here moves a ref or touches the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from resync.carry import concerned
+from resync.commit_message import MessageRules, proposed
+from resync.errors import Refused
+from resync.history import tree_changes
+from resync.merge import MergeOptions, merge_trees
+from resync.merge.rerere import Recordings
+from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
+from resync.replay import Replay, as_recorded, options_for, recorded, rewritten, verdict_on
+from resync.repository import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicted:
+    """The pick of a ``commit`` that conflicts; ``paths`` are all that it would change."""
+
+    commit: Commit
+    merged: MergeResult
+    paths: tuple[TreePath, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """How far it went: ``tip`` is the last commit made, ``commits`` what became of those before the end,
+    ``left`` those that are still to be taken. What ended it is a commit that conflicts, or one that would
+    change paths of which there are edits (``blocked``), which then is the first of those left."""
+
+    tip: Oid
+    commits: tuple[LocalCommit, ...]
+    left: tuple[Oid, ...] = ()
+    conflicted: Conflicted | None = None
+    blocked: tuple[TreePath, ...] = ()
+
+
+def pick(
+    objects: Objects,
+    tip: Oid,
+    commits: Sequence[Oid],
+    options: MergeOptions,
+    committer: bytes,
+    edited: Collection[TreePath] = (),
+    *,
+    recordings: Recordings | None = None,
+) -> Picked:
+    """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
+
+    A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
+    commits. Where one conflicts, ``recordings`` are asked: what is recorded for all of its conflicts is
+    committed, what is for some of them is in the files that the person finds. New objects are added to
+    memory. Raises ``Refused`` where an object is missing.
+    """
+    done: list[LocalCommit] = []
+    for number, oid in enumerate(commits):
+        commit = objects.commit(oid)
+        ours = objects.commit(tip).tree
+        base = objects.commit(commit.parents[0]).tree if commit.parents else None
+        labelled = options_for(commit, options)
+        first = merge_trees(objects, base, ours, commit.tree, labelled)
+        merged = first if first.clean else as_recorded(objects, first, labelled, recordings)
+        if not merged.clean:
+            known = recorded(objects, first, labelled, recordings)
+            edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
+            merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
+        paths = touched(objects, ours, merged)
+        blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
+        if blocked:
+            return Picked(tip=tip, commits=tuple(done), left=tuple(commits[number:]), blocked=blocked)
+        if not merged.clean:
+            conflicted = Conflicted(commit=commit, merged=merged, paths=paths)
+            left = tuple(commits[number + 1 :])
+            return Picked(tip=tip, commits=tuple(done), left=left, conflicted=conflicted)
+        resolved = tuple(each.path for each in first.conflicts)
+        if merged.tree == ours and commit.tree != base:
+            empty = verdict_on(commit, "became-empty", "the branch has all of its changes")
+            done.append(replace(empty, resolved=resolved))
+            continue
+        tip = made(objects, commit, merged.tree, tip, committer)
+        reason = "; ".join(map(str, merged.notes))
+        done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip, resolved=resolved))
+    return Picked(tip=tip, commits=tuple(done))
+
+
+def stop_at_conflict(
+    objects: Objects,
+    replayed: Replay,
+    onto: Oid,
+    options: MergeOptions,
+    committer: bytes,
+    recordings: Recordings | None,
+) -> Picked | None:
+    """What a replay on ``onto`` comes to if it stops at the first commit that conflicts; None if none does.
+
+    All of its commits are in the answer; those from that one on are parked for the time being, and left but
+    for such as upstream has or dropped. Raises ``Refused("merge-left")`` where one of those left is a merge,
+    which a pick would flatten.
+    """
+    first = next((n for n, each in enumerate(replayed.commits) if each.verdict == "parked"), None)
+    if first is None:
+        return None
+    before, rest = replayed.commits[:first], replayed.commits[first:]
+    if any(each.merge for each in rest):
+        raise Refused(
+            "merge-left",
+            f"Commit {rest[0].oid[:10].decode()} conflicts, and it is a merge or one comes after it, which"
+            " only a run that goes on past conflicts can make anew. Nothing was changed.",
+            "resync run --on-conflict park, then resync continue",
+        )
+    tip, made_of = rest[0].oid, {each.oid: each.new_oid for each in before}
+    while True:
+        parents = objects.commit(tip).parents
+        tip = parents[0] if parents else onto
+        if tip not in made_of:
+            tip = onto
+            break
+        if (new := made_of[tip]) is not None:
+            tip = new
+            break
+    left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
+    picked = pick(objects, tip, left, options, committer, recordings=recordings)
+    waits = [
+        replace(each, verdict="parked", new_oid=None, reason=each.reason or "the run stops before it")
+        if each.oid in left
+        else each
+        for each in rest
+    ]
+    return replace(picked, commits=(*before, *waits))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A conflict as a person is to find it: the trees of index (nothing at what conflicts) and working tree,
+    the sides for the index, and git's message for the commit to come."""
+
+    taken: Taken
+    index: Oid
+    worktree: Oid
+    conflicts: tuple[Conflict, ...]
+    message: bytes
+
+
+def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules) -> Shown:
+    """Take a commit that conflicts on ``tip`` to the working tree: here a person is shown a conflict."""
+    conflicts = conflicted.merged.conflicts
+    paths = tuple(dict.fromkeys(each.path for each in conflicts))
+    return Shown(
+        taken=Taken(commit=conflicted.commit.oid, under=tip, paths=conflicted.paths, conflicts=paths),
+        index=without_conflicts(objects, conflicted.merged.tree, conflicts),
+        worktree=conflicted.merged.tree,
+        conflicts=conflicts,
+        message=proposed(conflicted.commit, paths, rules),
+    )
+
+
+def made(
+    objects: Objects, commit: Commit, tree: Oid, parent: Oid, committer: bytes, message: bytes | None = None
+) -> Oid:
+    """The commit that stands for ``commit`` on ``parent``: its author and date, and its message byte for
+    byte, unless there is another ``message``, in UTF-8. Where the very same is there already, it is that."""
+    if message is None and (tree, (parent,)) == (commit.tree, commit.parents):
+        return commit.oid
+    raw = rewritten(commit, tree=tree, parents=(parent,), committer=committer)
+    untrue = [b"mergetag"] if len(commit.parents) > 1 else []
+    if message is not None:
+        untrue.append(b"encoding")
+    if untrue:
+        raw = _without_headers(raw, untrue)
+    return objects.add_commit(raw if message is None else raw.partition(b"\n\n")[0] + b"\n\n" + message)
+
+
+def _without_headers(raw: bytes, names: Collection[bytes]) -> bytes:
+    headers, separator, message = raw.partition(b"\n\n")
+    kept: list[bytes] = []
+    keeping = True
+    for line in headers.split(b"\n"):
+        if not line.startswith(b" "):
+            keeping = line.partition(b" ")[0] not in names
+        if keeping:
+            kept.append(line)
+    return b"\n".join(kept) + separator + message
+
+
+def touched(objects: Objects, ours: Oid, merged: MergeResult) -> tuple[TreePath, ...]:
+    """Every path that a merge into ``ours`` changes or could not decide."""
+    paths = {path for path, _, _ in tree_changes(objects, ours, merged.tree)}
+    for conflict in merged.conflicts:
+        paths |= {conflict.path, *conflict.others}
+    return tuple(sorted(paths))
+
+
+def without_conflicts(objects: Objects, tree: Oid, conflicts: Sequence[Conflict]) -> Oid:
+    """A merged tree as the index has it: nothing at the paths that are unmerged."""
+    found = {conflict.path: objects.entry(tree, conflict.path) for conflict in conflicts}
+    gone = [path for path, entry in found.items() if entry is not None and entry.mode != MODE_TREE]
+    return objects.edit_tree(tree, dict.fromkeys(gone))

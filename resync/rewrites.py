@@ -1,0 +1,38 @@
+"""Which commits a run makes anew, and of which, in the order in which git's rebase would tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from resync.model import Oid, Plan
+from resync.repository import Objects
+
+
+def rewrites(objects: Objects, plan: Plan) -> tuple[tuple[Oid, Oid], ...]:
+    """The old and the new id of each commit that the branches which move get anew, parents first."""
+    olds: dict[Oid, list[Oid]] = {}
+    for old, new in plan.reapplied:
+        olds.setdefault(new, []).append(old)
+    return tuple((old, new) for new in parents_first(objects, plan.moved_tips, olds) for old in olds[new])
+
+
+def parents_first(objects: Objects, tips: Iterable[Oid], among: Collection[Oid]) -> Iterator[Oid]:
+    """The commits ``among`` these that the tips reach through such commits, each after its parents."""
+    done: set[Oid] = set()
+    waiting = [*reversed([*tips])]
+    while waiting:
+        oid = waiting[-1]
+        if oid in done or oid not in among:
+            waiting.pop()
+            continue
+        below = [each for each in objects.commit(oid).parents if each in among and each not in done]
+        if below:
+            waiting += reversed(below)
+        else:
+            done.add(waiting.pop())
+            yield oid
+
+
+def rewrite_lines(pairs: Iterable[tuple[Oid, Oid]]) -> bytes:
+    """What git gives to a ``post-rewrite`` hook (githooks(5)): a line for each commit, old id and new id."""
+    return b"".join(b"%s %s\n" % pair for pair in pairs)

@@ -1,0 +1,121 @@
+"""What a person made of what was taken to the working tree: resolved, committed, or given back."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from resync.commit_message import cleaned, message_rules, proposed
+from resync.errors import LargeBlob, Unfinished
+from resync.history import open_history
+from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
+from resync.picking import made
+from resync.replay import verdict_on
+from resync.repository import Objects, Repository
+from resync.repository.merge_message import read_message
+from resync.sitting.table import Ground, Table
+from resync.worktree.snapshot import is_snapshot
+
+
+def refuse_unresolved(table: Table, taken: Taken) -> None:
+    """Raise ``Unfinished("unresolved")`` where paths are unmerged in the index, or have conflict markers."""
+    left = sorted({*table.checkout.index.unmerged, *_marked(table, taken)})
+    if left:
+        names = ", ".join(path.decode("utf-8", "backslashreplace") for path in left[:5])
+        raise Unfinished(
+            "unresolved",
+            f"Not resolved yet: {names}{', …' if len(left) > 5 else ''}. Nothing was changed.",
+            "edit what conflicts, tell git with git add (or git rm), then resync continue",
+        )
+
+
+def _marked(table: Table, taken: Taken) -> Iterator[TreePath]:
+    """The paths that conflicted and have lines that look like conflict markers, of the size that
+    ``.gitattributes`` give, and that neither side of the conflict has."""
+    objects, index = table.objects, table.checkout.index
+    changed = {each.path: each.worktree for each in table.checkout.changes}
+    sides = [objects.commit(oid).tree for oid in (taken.under, *filter(None, [taken.commit]))]
+    for path in taken.conflicts:
+        indexed = index.entries.get(path)
+        now = [changed.get(path), TreeEntry(indexed.mode, indexed.oid) if indexed is not None else None]
+        size = table.options.attributes_of(path).marker_size
+        marker = re.compile(rb"([<|>])\1{%d}(?: .*)?\r?" % (size - 1))
+        known = {line for tree in sides for line in _lines(objects, objects.entry(tree, path))}
+        if any(
+            marker.fullmatch(line) and line not in known for entry in now for line in _lines(objects, entry)
+        ):
+            yield path
+
+
+def _lines(objects: Objects, entry: TreeEntry | None) -> Iterator[bytes]:
+    """The lines of a regular file, of which there are none in anything else."""
+    if entry is not None and entry.mode & 0o170000 == 0o100000:
+        try:
+            yield from objects.blob(entry.oid).split(b"\n")
+        except LargeBlob:
+            return
+
+
+def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | None:
+    """The commit that was taken, if the person has committed it with git since the sitting's last step: what
+    concludes a pick keeps its author and date."""
+    if taken.commit is None or table.head.tip == sitting.tip:
+        return None
+    wanted = table.objects.commit(taken.commit)
+    history = open_history(table.repository)
+    for oid in sorted(history.reachable([table.head.tip], [sitting.tip], ignore_cut=True)):
+        if table.objects.commit(oid).author == wanted.author:
+            return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid, by_hand=True)
+    return None
+
+
+def resolved(table: Table, oid: Oid, conflicts: Sequence[TreePath]) -> LocalCommit:
+    """Commit what the index holds. This is where a person's resolution of a commit is known.
+
+    Raises ``Unfinished("empty-message")``.
+    """
+    commit = table.objects.commit(oid)
+    if table.index == table.tree:
+        return verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it")
+    message = _edited_message(table.repository, proposed(commit, conflicts, message_rules(table.repository)))
+    new = made(table.objects, commit, table.index, table.head.tip, table.who, message)
+    return replace(verdict_on(commit, "reapplied", "as you resolved it"), new_oid=new)
+
+
+def _edited_message(repository: Repository, given: bytes) -> bytes | None:
+    """What the person made of the message that was ``given``; None where they left it as it was."""
+    found = read_message(repository)
+    if found is None:
+        return None
+    how = message_rules(repository)
+    message = cleaned(found, how)
+    if message == cleaned(given, how):
+        return None
+    if not message:
+        raise Unfinished(
+            "empty-message",
+            "The message in MERGE_MSG is empty, so nothing is committed. Nothing was changed.",
+            f"write one into {os.path.join(repository.git_dir, 'MERGE_MSG')}, or resync skip",
+        )
+    return message
+
+
+def taken_away(table: Table, taken: Taken) -> Ground:
+    """What was taken goes back to the rescue branch: its paths are as they were before."""
+    objects, under = table.objects, table.objects.commit(taken.under)
+    index = objects.commit(under.parents[1]).tree if is_snapshot(under) else under.tree
+    return Ground(
+        tip=table.head.tip,
+        index=table.taking(table.index, index, taken.paths),
+        worktree=table.taking(table.worktree, under.tree, taken.paths),
+    )
+
+
+def accepted(table: Table, sitting: Sitting, taken: Taken) -> tuple[Sitting, Ground]:
+    """Take parked edits as they were resolved; what was not staged before is not staged now."""
+    assert taken.edits is not None
+    index = table.taking(table.index, table.tree, taken.unstaged)
+    ground = Ground(tip=table.head.tip, index=index, worktree=table.worktree)
+    return replace(sitting, settled=(*sitting.settled, taken.edits)), ground
