@@ -40,6 +40,7 @@ from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
+from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
@@ -69,7 +70,9 @@ def rehearse(
         _refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
-    notes += (*seen.elsewhere.unknown, *plan.notes)
+    if moves:
+        notes += gitreview_notes(repository.objects, seen.upstream)
+    notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
     plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
     return with_notes(repository, plan, caller.signed(repository.identity()))
 
@@ -95,6 +98,13 @@ def _refuse_surprises(
             "unexpected-tip",
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
+        )
+    if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
+        raise Refused(
+            "pinned-release",
+            f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
+            " to go to its newest release, nobody said. Nothing was changed.",
+            "resync run --to release, or resync run --to tip",
         )
     surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
     unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
@@ -371,6 +381,7 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        renew=request.change_id == "new",
     )
 
 

@@ -5,6 +5,7 @@ It runs on a Python that sees its own standard library and nothing else, in an e
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -43,7 +44,7 @@ def run(
     done = subprocess.run(
         [*(python or bare()), str(zipapp), *arguments],
         cwd=at,
-        env={"PATH": "", "XDG_STATE_HOME": str(zipapp.parent / "state")},
+        env={"PATH": "", "XDG_STATE_HOME": str(at.parent / "state")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -120,7 +121,7 @@ def test_the_lock_names_no_host() -> None:
 def test_nothing_asks_for_a_file_beside_it() -> None:
     """There is none: the package lies in an archive."""
     for path in (TOP / "resync").rglob("*.py"):
-        asked = re.findall(r"__file__|importlib\.resources|pkgutil|sys\.executable", path.read_text())
+        asked = re.findall(r"__file__|importlib\.resources|pkgutil", path.read_text())
         assert asked == [], path
 
 
@@ -181,6 +182,20 @@ def test_a_python_that_is_too_old(zipapp: Path, tmp_path: Path, version: str) ->
     assert done.err == (
         f"resync needs Python 3.10 or later, and {python} is {version}. Nothing was changed.\n"
         f"  name a newer one: python3.X {zipapp}\n"
+    )
+
+
+@needs_git
+def test_many_checkouts(zipapp: Path, rewritten_world: World) -> None:
+    """The processes at work on them find the archive, also where it was named from the folder it lies in."""
+    world = rewritten_world
+    shutil.copytree(world.clone, world.base / "another", symlinks=True)
+    paths = [str(world.base / "another"), str(world.clone)]
+    done = run(Path(zipapp.name), "check", "--json", *paths, at=zipapp.parent)
+    assert (done.code, done.err) == (5, "")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert {each["checkout"]: each["exit_code"] for each in answers if "checkout" in each} == dict.fromkeys(
+        paths, 5
     )
 
 

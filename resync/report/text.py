@@ -75,8 +75,10 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
     yield paint(_headline(upstream), "strong")
     if upstream.kind in ("rewritten", "rewound", "unrelated", "deleted") and upstream.evidence:
         yield f"  old tip {short(upstream.old_tip)}: {_reasons(upstream, verbose)}"
-        if upstream.new_tip is not None:
+        if upstream.new_tip is not None and upstream.release is None:
             yield f"  new tip {short(upstream.new_tip)}"
+    if upstream.release is not None:
+        yield f"  newest release {shown(_plain(upstream.release))}: {short(upstream.new_tip)}"
     for likely in upstream.successors:
         yield (
             f"  it may live on as {shown(_plain(likely.ref))} ({short(likely.oid)}), which has {likely.held}"
@@ -293,6 +295,9 @@ def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> I
     yield f"  {verdict}  {short(commit.oid)}  {date}{shown(commit.subject)}"
     if commit.reason:
         yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
+    if commit.change_id is not None and commit.new_change_id is not None:
+        ids = f"Change-Id {shown(commit.change_id)} -> {shown(commit.new_change_id)}"
+        yield paint(f"{'':{width + 4}}{ids}", "quiet")
     for path in commit.conflicts:
         yield f"{'':{width + 4}}{shown(path)}"
 

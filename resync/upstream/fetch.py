@@ -54,8 +54,16 @@ class Fetched:
     announcements: Mapping[RefName, Oid]
 
 
-def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) -> Fetched:
-    """Fetch the upstream branch and the announcing tags; nothing but objects is written.
+def fetch(
+    repository: Repository,
+    upstream: UpstreamBranch,
+    progress: Progress,
+    also: Callable[[RefName], bool] = lambda name: False,
+    *,
+    through: Callable[[], tuple[GitClient, str]] | None = None,
+) -> Fetched:
+    """Fetch the upstream branch, the announcing tags, and whatever refs are wanted ``also``; nothing but
+    objects is written. ``through`` gives a client, and the path for it, that stand for the remote.
 
     Raises ``Refused("damaged-object")``; ``Busy("upstream-unreachable")`` where the remote cannot be reached
     or breaks off; and ``UsageError("unsupported-address")`` for one that resync has no transport for.
@@ -64,7 +72,13 @@ def fetch(repository: Repository, upstream: UpstreamBranch, progress: Progress) 
     # A local upstream is read as any repository is, and dulwich's word for an object that it lacks is this.
     damage: tuple[type[Exception], ...] = (KeyError, *signs_of_damage())
     try:
-        refs = _exchange(repository, upstream, patterns, progress)
+        refs = _exchange(
+            repository,
+            upstream,
+            lambda name: name == upstream.branch or is_announcement(name, patterns) or also(name),
+            progress,
+            through,
+        )
     except ResyncError:
         raise
     except damage as error:
@@ -109,14 +123,18 @@ def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
 
 
 def _exchange(
-    repository: Repository, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
+    repository: Repository,
+    upstream: UpstreamBranch,
+    is_wanted: Callable[[RefName], bool],
+    progress: Progress,
+    through: Callable[[], tuple[GitClient, str]] | None,
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from tempfile import SpooledTemporaryFile
 
     from dulwich.refs import check_ref_format
 
-    client, path = _connect(repository, upstream.url)
+    client, path = through() if through is not None else _connect(repository, upstream.url)
     store = repository.dulwich.object_store
 
     def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
@@ -124,8 +142,7 @@ def _exchange(
         wanted = {
             oid
             for name, oid in refs.items()
-            if name == upstream.branch
-            or is_announcement(RefName(name), patterns)
+            if is_wanted(RefName(name))
             # Where the branch is gone, one of the others may be what became of it.
             or (gone and name.startswith(BRANCHES))
         }

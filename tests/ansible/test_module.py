@@ -260,8 +260,8 @@ def test_the_options_are_those_of_the_command_line(module: ModuleType) -> None:
     dests = {each.dest for each in subparsers.choices["run"]._actions}  # type: ignore[index]
     ours = set(module.OPTIONS) - {"path", "executable", "timeout"}
     terminal = {"help", "json", "quiet", "verbose", "color", "log_format", "yes"}
-    where = {"repo", "path", "paths", "all", "registered"}
-    renamed = {"no_fetch": "fetch", "branches": "branch"}
+    where = {"repo", "path", "paths", "all", "registered", "jobs"}
+    renamed = {"no_fetch": "fetch", "branches": "branch", "aim": "to"}
     assert {renamed.get(each, each) for each in dests - terminal - where} <= ours
 
 
