@@ -72,7 +72,11 @@ _COMMANDS = {
     "demo": "rewrite a small upstream and resync a clone of it, step by step",
 }
 
-_YES = {"run": "do not ask; refuse whatever is unsure", "undo": "do not ask"}
+_YES = {
+    "run": "do not ask; refuse whatever is unsure",
+    "plan": "refuse what run --yes would refuse",
+    "undo": "do not ask",
+}
 
 
 def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
@@ -354,7 +358,7 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
         _add_how(parser)
     if command == "check":
         parser.add_argument("--commit", metavar="REV", help="say of this commit whose it is, and why")
-    if command in ("run", "undo"):
+    if command in _YES:
         parser.add_argument("--yes", action="store_true", help=_YES[command])
     if command == "undo":
         parser.add_argument("run", nargs="?", metavar="RUN", help="which run; the last one by default")

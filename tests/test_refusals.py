@@ -626,6 +626,17 @@ def test_would_park(rewritten_world: World) -> None:
     )
 
 
+def test_a_plan_for_nobody_refuses_what_the_run_will(rewritten_world: World) -> None:
+    before = rewritten_world.state()
+    assert rewritten_world.resync("plan").code == 5
+    done = rewritten_world.resync("plan", "--yes", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "would-park")
+    assert rewritten_world.state() == before
+    allowed = rewritten_world.resync("plan", "--yes", "--dirty", "park")
+    assert allowed.code == 5
+    assert "To carry this out: resync run --dirty park" in allowed.out
+
+
 @pytest.mark.state(4)
 def test_unmerged_paths(rewritten_world: World) -> None:
     oid = rewritten_world.git("rev-parse", "HEAD:README")

@@ -5,13 +5,13 @@ It runs on a Python that sees its own standard library and nothing else, in an e
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import zipfile
-from collections.abc import Mapping
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -39,13 +39,12 @@ def run(
     *arguments: str,
     at: Path,
     python: list[str] | None = None,
-    env: Mapping[str, str] | None = None,
 ) -> Done:
-    """Run the zipapp as ``env -i`` does, with an empty PATH."""
+    """Run the zipapp as ``env -i`` does, with an empty PATH, and with no home but a place for its state."""
     done = subprocess.run(
         [*(python or bare()), str(zipapp), *arguments],
         cwd=at,
-        env={"PATH": "", **(env or {})},
+        env={"PATH": "", "XDG_STATE_HOME": str(at.parent / "state")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -119,6 +118,13 @@ def test_the_lock_names_no_host() -> None:
     assert "://" not in LOCK.read_text()
 
 
+def test_nothing_asks_for_a_file_beside_it() -> None:
+    """There is none: the package lies in an archive."""
+    for path in (TOP / "resync").rglob("*.py"):
+        asked = re.findall(r"__file__|importlib\.resources|pkgutil", path.read_text())
+        assert asked == [], path
+
+
 # --- what it does --------------------------------------------------------------------------------------
 
 
@@ -180,6 +186,28 @@ def test_a_python_that_is_too_old(zipapp: Path, tmp_path: Path, version: str) ->
 
 
 @needs_git
+def test_many_checkouts(zipapp: Path, rewritten_world: World) -> None:
+    """The processes at work on them find the archive, also where it was named from the folder it lies in."""
+    world = rewritten_world
+    shutil.copytree(world.clone, world.base / "another", symlinks=True)
+    paths = [str(world.base / "another"), str(world.clone)]
+    done = run(Path(zipapp.name), "check", "--json", *paths, at=zipapp.parent)
+    assert (done.code, done.err) == (5, "")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert {each["checkout"]: each["exit_code"] for each in answers if "checkout" in each} == dict.fromkeys(
+        paths, 5
+    )
+
+
+@needs_git
+def test_without_a_home_nothing_of_the_checkout_is_taken_for_it(zipapp: Path, rewritten_world: World) -> None:
+    """A service has none: git's files of the user's are not looked for where the command is called."""
+    rewritten_world.write(".config/git/ignore", "notes.txt\n")
+    plan = run(zipapp, "plan", "--json", at=rewritten_world.clone)
+    assert {each["path"]: each["state"] for each in plan.json["files"]}["notes.txt"] == "untracked"
+
+
+@needs_git
 @pytest.mark.parametrize(
     ("event", "status"), [("raise RuntimeError('the sky fell')", 70), ("os.kill(os.getpid(), 15)", 130)]
 )
@@ -212,5 +240,4 @@ def test_a_bug_and_a_signal(zipapp: Path, rewritten_world: World, event: str, st
     assert len(logs) == (status == 70)
     for log in logs:
         written = log.read_text()
-        assert f'File "{zipapp}/resync/commands/moving.py"' in written
-        assert "    rehearsed = rehearse(" in written
+        assert re.search(rf'File "{zipapp}/resync/[^"]+", line \d+, in \w+\n    \S', written), written

@@ -69,7 +69,10 @@ class Session:
         """What the configuration says about the working tree."""
         from resync.worktree.settings import read_settings
 
-        base = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", ""), ".config")
+        base, home = self.env.get("XDG_CONFIG_HOME"), self.env.get("HOME")
+        if not base:
+            # A service has no home, and then no folder of the checkout may be taken for it.
+            base = os.path.join(home, ".config") if home else os.devnull
         return read_settings(
             repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
         )
