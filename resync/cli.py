@@ -14,6 +14,7 @@ from resync import __version__
 from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
 from resync.interrupts import listen
 from resync.request import (
+    CHANGE_ID_POLICIES,
     CONFLICT_POLICIES,
     DIRTY_POLICIES,
     LOG_FORMATS,
@@ -43,6 +44,7 @@ _WITH_VALUE = (
     "--dirty",
     "--branch",
     "--on-conflict",
+    "--change-id",
     "--color",
     "--log-format",
     "--repo",
@@ -279,6 +281,7 @@ def _request(options: argparse.Namespace) -> Request:
         all_branches=getattr(options, "all_branches", False),
         only_current=getattr(options, "only_current", False),
         on_conflict=getattr(options, "on_conflict", None),
+        change_id=getattr(options, "change_id", None),
     )
 
 
@@ -422,6 +425,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--keep-dropped",
         action="store_true",
         help="reapply commits of yours that upstream had and left out of its new history",
+    )
+    parser.add_argument(
+        "--change-id",
+        choices=CHANGE_ID_POLICIES,
+        help="Gerrit's Change-Ids of what is reapplied: keep (the default), or new ones, where the old"
+        " changes are closed",
     )
     which = parser.add_argument_group("other branches that stood on the old upstream")
     which.add_argument(

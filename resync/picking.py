@@ -14,7 +14,6 @@ from resync.commit_message import MessageRules, proposed
 from resync.errors import Refused
 from resync.history import tree_changes
 from resync.merge import MergeOptions, merge_trees
-from resync.merge.rerere import Recordings
 from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
 from resync.replay import Replay, as_recorded, options_for, recorded, rewritten, verdict_on
 from resync.repository import Objects
@@ -49,15 +48,13 @@ def pick(
     options: MergeOptions,
     committer: bytes,
     edited: Collection[TreePath] = (),
-    *,
-    recordings: Recordings | None = None,
 ) -> Picked:
     """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
 
     A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
-    commits. Where one conflicts, ``recordings`` are asked: what is recorded for all of its conflicts is
-    committed, what is for some of them is in the files that the person finds. New objects are added to
-    memory. Raises ``Refused`` where an object is missing.
+    commits. Where one conflicts, the recordings of ``options`` are asked: what is recorded for all of its
+    conflicts is committed, what is for some of them is in the files that the person finds. New objects are
+    added to memory. Raises ``Refused`` where an object is missing.
     """
     done: list[LocalCommit] = []
     for number, oid in enumerate(commits):
@@ -66,9 +63,9 @@ def pick(
         base = objects.commit(commit.parents[0]).tree if commit.parents else None
         labelled = options_for(commit, options)
         first = merge_trees(objects, base, ours, commit.tree, labelled)
-        merged = first if first.clean else as_recorded(objects, first, labelled, recordings)
+        merged = first if first.clean else as_recorded(objects, first, labelled)
         if not merged.clean:
-            known = recorded(objects, first, labelled, recordings)
+            known = recorded(objects, first, labelled)
             edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
             merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
         paths = touched(objects, ours, merged)
@@ -96,7 +93,6 @@ def stop_at_conflict(
     onto: Oid,
     options: MergeOptions,
     committer: bytes,
-    recordings: Recordings | None,
 ) -> Picked | None:
     """What a replay on ``onto`` comes to if it stops at the first commit that conflicts; None if none does.
 
@@ -126,7 +122,7 @@ def stop_at_conflict(
             tip = new
             break
     left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
-    picked = pick(objects, tip, left, options, committer, recordings=recordings)
+    picked = pick(objects, tip, left, options, committer)
     waits = [
         replace(each, verdict="parked", new_oid=None, reason=each.reason or "the run stops before it")
         if each.oid in left

@@ -11,7 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from resync.repository.config import boolean, one_of
-from resync.request import CONFLICT_POLICIES, DIRTY_POLICIES, ConflictPolicy, DirtyPolicy, Request
+from resync.request import (
+    CHANGE_ID_POLICIES,
+    CONFLICT_POLICIES,
+    DIRTY_POLICIES,
+    ChangeIdPolicy,
+    ConflictPolicy,
+    DirtyPolicy,
+    Request,
+)
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -33,6 +41,7 @@ def settled(config: StackedConfig, request: Request) -> Request:
     deploy = deploys(config)
     advance, required = request.advance, request.require_announcement
     dirty = request.dirty or one_of(config, _RESYNC, "dirty", DIRTY_POLICIES, "restore")
+    change_id = request.change_id or one_of(config, _RESYNC, "changeId", CHANGE_ID_POLICIES, "keep")
     on_conflict = request.on_conflict or one_of(
         config, _RESYNC, "onConflict", CONFLICT_POLICIES, "park" if deploy else None
     )
@@ -41,6 +50,7 @@ def settled(config: StackedConfig, request: Request) -> Request:
         advance=boolean(config, _RESYNC, "advance", deploy) if advance is None else advance,
         dirty=cast(DirtyPolicy, dirty),
         on_conflict=cast("ConflictPolicy | None", on_conflict),
+        change_id=cast(ChangeIdPolicy, change_id),
         only_current=request.only_current or (deploy and not request.branches and not request.all_branches),
         require_announcement=(
             boolean(config, _RESYNC, "requireAnnouncement", False) if required is None else required

@@ -40,6 +40,7 @@ from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, made_here
 from resync.upstream.fetch import TAGS, Progress
+from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
@@ -69,6 +70,8 @@ def rehearse(
         _refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
+    if moves:
+        notes += gitreview_notes(repository.objects, seen.upstream)
     notes += (*seen.elsewhere.unknown, *plan.notes)
     plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
     return with_notes(repository, plan, caller.signed(repository.identity()))
@@ -371,6 +374,7 @@ def _replay(
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
+        renew=request.change_id == "new",
     )
 
 

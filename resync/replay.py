@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from resync.history import History, MentionIndex, PatchIndex
+from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
 from resync.merge.rerere import resolutions
 from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
 from resync.repository import Objects
+from resync.repository.objects import COMMIT
 
 # Headers that a commit with another tree or other parents must not keep: they would no longer be true.
 _REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
 
+_CHANGE_ID_DIGITS = 40  # also where object ids have more
 _SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
 
@@ -54,6 +56,7 @@ def replay(
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
+    renew: bool = False,
 ) -> tuple[Replay, ...]:
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
@@ -62,10 +65,11 @@ def replay(
     branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
     then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
     new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
-    is reapplied if they resolve all of that, else parked. New objects are added to the memory of ``objects``.
-    Raises ``Refused`` where an object is missing.
+    is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id
+    of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where
+    an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped)
+    picker = _Picker(objects, history, onto, committer, options, merged, dropped, renew)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -109,6 +113,7 @@ class _Picker:
         options: MergeOptions,
         merged: Collection[Oid],
         dropped: Callable[[Oid], str],
+        renew: bool,
     ) -> None:
         self._objects = objects
         self._history = history
@@ -116,6 +121,7 @@ class _Picker:
         self._committer = committer
         self._options = options
         self._dropped = dropped
+        self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
 
     def standing(self, oid: Oid) -> Oid:
@@ -227,9 +233,30 @@ class _Picker:
             return replace(
                 verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
-        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
-        new = self._objects.add_commit(raw)
-        return replace(verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes))), new_oid=new)
+        verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
+        message = None
+        if self._renew and verdict.change_id is not None:
+            new_id = self._new_change_id(commit, merged.tree)
+            message = with_change_id(commit.message, new_id)
+            verdict = replace(verdict, new_change_id=new_id if message is not None else None)
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer, message=message)
+        return replace(verdict, new_oid=self._objects.add_commit(raw))
+
+    def _new_change_id(self, commit: Commit, tree: Oid) -> bytes:
+        """A Change-Id for the new commit, made as Gerrit's commit-msg hook makes one, by hashing the commit.
+
+        Only what a plan and its run have in common goes into it: not the time, and for the parents, whose ids
+        depend on it, the commit that it was and the new base.
+        """
+        lines = (
+            b"tree " + tree,
+            b"parent " + self._onto,
+            b"parent " + commit.oid,
+            b"author " + commit.author,
+            b"committer " + self._committer.rsplit(b" ", 2)[0],
+        )
+        made = self._objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
+        return b"I" + made[:_CHANGE_ID_DIGITS]
 
 
 def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
@@ -266,13 +293,15 @@ def recorded(
     return found
 
 
-def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
-    """The raw bytes of ``commit`` with another tree, parents and committer.
+def rewritten(
+    commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes, message: bytes | None = None
+) -> bytes:
+    """The raw bytes of ``commit`` with another tree, parents and committer, and ``message`` if there is one.
 
-    Author, message, encoding and every other header stay byte for byte; signatures go, because they
+    Author, encoding and every other header stay byte for byte; signatures go, because they
     are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
     """
-    headers, separator, message = commit.raw.partition(b"\n\n")
+    headers, separator, said = commit.raw.partition(b"\n\n")
     kept: list[bytes] = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
     keeping = False
     for line in headers.split(b"\n"):
@@ -283,7 +312,7 @@ def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: b
                 kept.append(b"committer " + committer)
         if keeping:
             kept.append(line)
-    return b"\n".join(kept) + separator + message
+    return b"\n".join(kept) + separator + (said if message is None else message)
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
@@ -334,6 +363,7 @@ def verdict_on(
         reason=reason,
         conflicts=conflicts,
         merge=len(commit.parents) > 1,
+        change_id=change_id(commit.message),
     )
 
 

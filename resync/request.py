@@ -8,12 +8,14 @@ from typing import Literal, TypeAlias
 
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
+ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Prompt: TypeAlias = Callable[[str, bool], str | None]
 """Asks a person a question, with a hidden answer or not; None where there is no answer."""
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
+CHANGE_ID_POLICIES: tuple[ChangeIdPolicy, ...] = ("keep", "new")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
 
@@ -42,6 +44,7 @@ class Request:
     all_branches: bool = False
     only_current: bool = False
     on_conflict: ConflictPolicy | None = None
+    change_id: ChangeIdPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

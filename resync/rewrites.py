@@ -8,12 +8,24 @@ from resync.model import Oid, Plan
 from resync.repository import Objects
 
 
+def reapplied(plan: Plan) -> Iterator[tuple[Oid, Oid]]:
+    """Old and new id of each commit that was made anew, those of branches that stay among them."""
+    for commit in (*plan.commits, *(each for branch in plan.branches for each in branch.commits)):
+        if commit.new_oid is not None and commit.new_oid != commit.oid and not commit.by_hand:
+            yield commit.oid, commit.new_oid
+
+
+def moved_tips(plan: Plan) -> tuple[Oid, ...]:
+    """Where the branches that move will stand: the current one, then the others."""
+    return (plan.new_tip, *(branch.new_tip for branch in plan.branches if branch.moves))
+
+
 def rewrites(objects: Objects, plan: Plan) -> tuple[tuple[Oid, Oid], ...]:
     """The old and the new id of each commit that the branches which move get anew, parents first."""
     olds: dict[Oid, list[Oid]] = {}
-    for old, new in plan.reapplied:
+    for old, new in reapplied(plan):
         olds.setdefault(new, []).append(old)
-    return tuple((old, new) for new in parents_first(objects, plan.moved_tips, olds) for old in olds[new])
+    return tuple((old, new) for new in parents_first(objects, moved_tips(plan), olds) for old in olds[new])
 
 
 def parents_first(objects: Objects, tips: Iterable[Oid], among: Collection[Oid]) -> Iterator[Oid]:

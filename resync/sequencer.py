@@ -282,6 +282,15 @@ class _Run:
                     " Nothing was changed.",
                     "resync continue",
                 )
+        for update in self._updates:
+            where = self._repository.other_checkout(update.name) if update.old is not None else None
+            if where is not None:
+                name = update.name.removeprefix(b"refs/heads/").decode("utf-8", "replace")
+                raise Refused(
+                    "ref-moved",
+                    f"{name} was checked out in {where} while resync was planning. Nothing was changed.",
+                    "resync",
+                )
         self._files.check()
         self._files.stage()
 

@@ -31,7 +31,7 @@ from resync.replay import rewritten
 from resync.repository import Objects, Repository
 from resync.repository.config import boolean
 from resync.request import Caller
-from resync.rewrites import parents_first
+from resync.rewrites import moved_tips, parents_first, reapplied
 from resync.signers import NotSigned, Signer, scheme
 
 _HEADERS = (b"gpgsig", b"gpgsig-sha256")
@@ -45,10 +45,10 @@ def promised(repository: Repository, plan: Plan) -> Plan:
 
     Raises ``UsageError("bad-config")``.
     """
-    made = {new for _, new in plan.reapplied}
+    made = {new for _, new in reapplied(plan)}
     if not made:
         return plan
-    if made.isdisjoint(plan.moved_tips) or not boolean(repository.config, (b"commit",), "gpgSign", False):
+    if made.isdisjoint(moved_tips(plan)) or not boolean(repository.config, (b"commit",), "gpgSign", False):
         return _unsigned(repository.objects, plan)
     kind = scheme(repository)
     if kind == "x509":
@@ -68,9 +68,9 @@ def signed(repository: Repository, plan: Plan, caller: Caller, programs: Program
     signer = Signer(
         repository=repository, programs=programs, scheme=plan.signs, committer=repository.identity()
     )
-    made = {new for _, new in plan.reapplied}
+    made = {new for _, new in reapplied(plan)}
     try:
-        renamed = _renamed(plan, _signed_ids(repository.objects, plan.moved_tips, made, signer))
+        renamed = _renamed(plan, _signed_ids(repository.objects, moved_tips(plan), made, signer))
     except NotSigned as failure:
         note = f"the reapplied commits are not signed, because {failure}"
         if failure.hint:

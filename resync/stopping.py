@@ -15,7 +15,6 @@ from resync.picking import show, stop_at_conflict
 from resync.replay import Replay
 from resync.repository import Repository
 from resync.request import Caller, Request
-from resync.resolutions import Resolutions
 from resync.worktree.snapshot import stash
 
 
@@ -44,7 +43,7 @@ def stop_at(
     if request.on_conflict != "stop" or onto is None:
         return None
     who = caller.signed(repository.identity())
-    picked = stop_at_conflict(objects, replayed, onto, options, who, Resolutions(repository).recordings)
+    picked = stop_at_conflict(objects, replayed, onto, options, who)
     if picked is None or picked.conflicted is None:
         return None
     shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))

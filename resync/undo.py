@@ -25,6 +25,7 @@ from resync.model import (
     LocalCommit,
     LocalFile,
     MoveRefs,
+    Note,
     Oid,
     Plan,
     RefName,
@@ -36,6 +37,7 @@ from resync.model import (
 )
 from resync.repository import Repository
 from resync.repository.merge_message import read_message
+from resync.repository.repo import BRANCHES
 from resync.request import Caller
 from resync.rescue import read
 from resync.whole import whole
@@ -170,6 +172,8 @@ def _plan_back(
     changes = list(undone.file_changes)
     records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
+    elsewhere = _checked_out_elsewhere(repository, updates)
+    updates = [update for update in updates if update.name not in elsewhere]
     files, entries = back.newer(undone, changes, records)
     changes += files
     records += entries
@@ -193,7 +197,7 @@ def _plan_back(
         undoes=undone.id,
         # Who gives up in the middle has not turned away from where upstream is.
         holds=None if halted else _hold(Journals(repository), undone),
-        notes=filters.notes,
+        notes=(*filters.notes, *(_stays(name, where) for name, where in elsewhere.items())),
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
@@ -206,6 +210,22 @@ def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
     for step in undone.steps:
         if isinstance(step, SetMessage) and step.before != now:
             yield SetMessage(before=now, after=step.before)
+
+
+def _checked_out_elsewhere(repository: Repository, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
+    """The branches that would move back and that another working tree has checked out since, and which: its
+    files would all look edited there, and the next commit would undo what upstream did."""
+    found = {}
+    for update in updates:
+        where = repository.other_checkout(update.name)
+        if where is not None and repository.ref(update.name) == update.new:
+            found[update.name] = where
+    return found
+
+
+def _stays(name: RefName, where: str) -> Note:
+    branch = name.removeprefix(BRANCHES).decode("utf-8", "backslashreplace")
+    return Note(None, f"branch {branch} stays where it is, because it is checked out in {where}")
 
 
 def _work(run: Plan) -> RefName:

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import pytest
 
-from resync.history import open_history
-from resync.merge import MergeOptions
+from resync.history import change_id, open_history
+from resync.history.patch_text import patch_text
+from resync.merge import MergeOptions, merge_trees
 from resync.model import Oid, RefName
-from resync.replay import Replay, Series, replay
-from resync.repository import Repository
+from resync.replay import Replay, Series, replay, rewritten
+from resync.repository import Objects, Repository
 from tests.conftest import EVENT, World, environment, needs_git
 
 pytestmark = [
@@ -158,3 +159,44 @@ def test_what_is_skipped_is_upstream_and_nothing_else_is(event: World, replayed:
             assert any(oid.startswith(named[1]) for oid in twins)
             skipped += 1
     assert skipped == 109
+
+
+def test_a_new_commit_is_called_equal_where_git_range_diff_calls_it_so(event: World) -> None:
+    """Some of the picks that are clean, and some old commits beside upstream's under the same Change-Id."""
+    lines = (EVENT / "merge-cases.tsv").read_bytes().splitlines()
+    cases = [line.split(b"\t") for line in lines if line.count(b"\tclean\t")]
+    pairs: list[tuple[Oid, Oid]] = []
+    with Repository.open(str(event.clone), {}) as repository:
+        objects, history = repository.objects, open_history(repository)
+        for base, ours, theirs, _, _ in cases[::30]:
+            commit, onto = objects.commit(Oid(theirs)), objects.commit(Oid(ours))
+            if commit.parents == (base,):
+                merged = merge_trees(objects, objects.commit(Oid(base)).tree, onto.tree, commit.tree)
+                raw = rewritten(commit, tree=merged.tree, parents=[onto.oid], committer=commit.committer)
+                pairs.append((commit.oid, objects.add_commit(raw)))
+        objects.write_pack(objects.new_from(made for _, made in pairs))
+        old, new = (repository.ref(RefName(name.encode())) for name in (OLD, NEW))
+        assert old is not None
+        assert new is not None
+        twins = {change_id(objects.commit(oid).message): oid for oid in history.reachable([new], [old])}
+        for oid in sorted(history.reachable([old], [new]))[::16]:
+            twin = twins.get(change_id(objects.commit(oid).message))
+            if twin is not None and not merges(history.parents(oid)) and not merges(history.parents(twin)):
+                pairs.append((oid, twin))
+        found = {pair: "=" if same_text(objects, *pair) else "!" for pair in pairs}
+    assert found == {pair: range_diff(event, *pair) for pair in pairs}
+    marks = Counter(found.values())
+    assert min(marks["="], marks["!"]) > 4, marks
+
+
+def same_text(objects: Objects, one: Oid, other: Oid) -> bool:
+    return patch_text(objects, one) == patch_text(objects, other)
+
+
+def range_diff(event: World, one: Oid, other: Oid) -> str:
+    """git's mark of a pair; the factor is such that it takes any two for a pair."""
+    spans = [f"{oid.decode()}^..{oid.decode()}" for oid in (one, other)]
+    printed = event.git("range-diff", "--no-patch", "--no-color", "--creation-factor=10000", *spans)
+    match = re.fullmatch(r"1:  \w+ ([=!]) 1:  \w+ .*", printed)
+    assert match is not None, printed
+    return match[1]

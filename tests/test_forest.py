@@ -171,6 +171,46 @@ def test_a_branch_of_another_working_tree_is_left_and_named(world: World, forest
     assert done.code == 3
 
 
+def test_an_undo_leaves_a_branch_that_another_working_tree_has_checked_out_since(
+    world: World, forest: Forest
+) -> None:
+    """To move it would make all its files look edited there, and a commit undo what upstream did."""
+    assert run(world, "--branch", "aside").code == 0
+    world.git("worktree", "add", "-q", str(world.base / "linked"), "lower")
+    moved = world.git("rev-parse", "lower")
+    done = world.resync("undo", "--yes", "--json", env=LATER)
+    assert world.git("rev-parse", "lower") == moved
+    assert world.git("status", "--porcelain", at=world.base / "linked") == ""
+    assert [note["text"] for note in done.json["notes"]] == [
+        f"branch lower stays where it is, because it is checked out in {world.base / 'linked'}"
+    ]
+    assert world.git("rev-parse", "upper", "aside").split() == [forest.heads["upper"], forest.heads["aside"]]
+
+
+def test_a_branch_that_is_checked_out_elsewhere_while_it_is_planned_with_stops_the_run(
+    world: World, forest: Forest
+) -> None:
+    linked = world.base / "linked"
+    script = world.write("../filter", f"#!/bin/sh\ngit worktree add -q {linked} lower >&2\ncat\n")
+    script.chmod(0o755)
+    world.git("config", "filter.late.smudge", str(script))
+    world.write(".git/info/attributes", "README filter=late\n")
+    done = world.resync("run", "--yes", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (1, "ref-moved")
+    assert branches(world) == {**forest.heads, "main": forest.old}
+    assert world.git("status", "--porcelain", at=linked) == ""
+
+
+def test_every_branch_keeps_the_upstream_that_it_is_configured_with(world: World, forest: Forest) -> None:
+    world.git("branch", "-q", "--set-upstream-to=lower", "upper")
+    world.git("branch", "-q", "--set-upstream-to=origin/main", "aside")
+    world.git("config", "branch.lower.pushRemote", "fork")
+    settings = ("config", "--local", "--get-regexp", "^branch[.]")
+    before = world.git(*settings)
+    assert run(world, "--all-branches").code == 0
+    assert world.git(*settings) == before
+
+
 def test_a_branch_of_another_upstream_is_nobodys_business(world: World, forest: Forest) -> None:
     """What the server has elsewhere stays as its own upstream says, though it holds what this one left."""
     at = rewritten.work(world)

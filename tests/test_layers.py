@@ -22,7 +22,7 @@ FLOORS = (
     ("repository", "merge", "programs", "interrupts"),
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
-    ("checkout", "replay", "carry", "backup", "commit_message", "whole"),
+    ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole"),
     ("observe", "plan", "rescue", "notes", "picking"),
     ("forest", "undo", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
     ("rehearse", "sequencer", "letting_go", "sitting"),

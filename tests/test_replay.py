@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,9 @@ def play(
     onto: Oid,
     old: Sequence[Oid] = (),
     options: MergeOptions = GIT_DEFAULTS,
+    *,
+    committer: bytes = COMMITTER,
+    renew: bool = False,
 ) -> Replay:
     """Replay whatever ``tip`` has and neither ``onto`` nor the old tips have."""
     graph = history(objects)
@@ -51,8 +55,9 @@ def play(
         graph,
         [Series(tip=tip, commits=mine, upstream=graph.reachable([onto], [tip]))],
         onto=onto,
-        committer=COMMITTER,
+        committer=committer,
         options=options,
+        renew=renew,
     )
     return done
 
@@ -232,6 +237,51 @@ def test_a_message_that_looks_like_headers_is_a_message() -> None:
     done = play(objects, tip, onto)
     assert objects.commit(done.tip).message == message
     assert done.commits[0].reason == ""
+
+
+# --- Gerrit ------------------------------------------------------------------------------------------
+
+
+def _changes(objects: Objects) -> tuple[Oid, Oid]:
+    """A series of three, one of which has no Change-Id, and the new base."""
+    base = commit(objects, {"f": b"1"})
+    onto = commit(objects, {"f": b"1", "g": b""}, base)
+    trailer = b"\n\nChange-Id: I%s\nSigned-off-by: A <a@b>\n"
+    one = commit(objects, {"f": b"2"}, base, message=b"one" + trailer % (b"1" * 40))
+    two = commit(objects, {"f": b"3"}, one, message=b"two\n")
+    return commit(objects, {"f": b"4"}, two, message=b"three" + trailer % (b"3" * 40)), onto
+
+
+def test_change_ids_are_kept_unless_new_ones_are_asked_for() -> None:
+    objects = new_objects()
+    tip, onto = _changes(objects)
+    kept = play(objects, tip, onto)
+    assert [(each.change_id, each.new_change_id) for each in kept.commits] == [
+        (b"I" + b"1" * 40, None),
+        (None, None),
+        (b"I" + b"3" * 40, None),
+    ]
+    assert objects.commit(kept.tip).message == objects.commit(tip).message
+
+
+def test_a_new_change_id_is_the_same_whenever_it_is_made() -> None:
+    objects = new_objects()
+    tip, onto = _changes(objects)
+    done = play(objects, tip, onto, renew=True)
+    later = play(objects, tip, onto, renew=True, committer=COMMITTER.replace(b"1461092552", b"1461099999"))
+    assert done.tip != later.tip
+    made = [each.new_change_id for each in done.commits]
+    assert made == [each.new_change_id for each in later.commits]
+    assert made[1] is None
+    assert made[0] != made[2]
+    for each in done.commits:
+        assert each.new_oid is not None
+        message = objects.commit(each.oid).message
+        if each.new_change_id is not None:
+            assert re.fullmatch(rb"I[0-9a-f]{40}", each.new_change_id)
+            assert each.change_id is not None
+            message = message.replace(each.change_id, each.new_change_id)
+        assert objects.commit(each.new_oid).message == message
 
 
 # --- commits of every kind ---------------------------------------------------------------------------

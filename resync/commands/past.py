@@ -8,7 +8,7 @@ from resync.commands.session import Session, looked, still_waiting, stopped, wai
 from resync.commands.sitting import open_sitting, standing, standing_lines
 from resync.errors import ExitCode
 from resync.journal import Journals
-from resync.report import data, text
+from resync.report import data, lookback, text
 
 
 def status(session: Session) -> ExitCode:
@@ -57,20 +57,29 @@ def status(session: Session) -> ExitCode:
 
 def log(session: Session, run: str | None) -> ExitCode:
     """Past runs, and what each did; or one of them in full."""
+    from resync.comparison import compared, places
+
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         if run is not None:
             journal = journals.load(run)
+            done = journal.state == "done"
+            pairs = tuple(compared(repository, journal.plan)) if done else ()
+            graph = places(repository, journal.plan) if done else ()
             console.lines(text.journal_lines(journal, console.paint))
+            console.lines(lookback.range_diff_lines(pairs, console.paint))
+            console.lines(lookback.graph_lines(graph, console.paint))
             code, error = looked(session, journals)
             console.document(
                 data.document(
                     "log",
                     code,
                     plan=journal.plan,
-                    done=journal.state == "done",
+                    done=done,
                     state=journal.state,
+                    range_diff=[data.compared(each) for each in pairs],
+                    graph=[data.place(each) for each in graph],
                     error=error,
                 )
             )

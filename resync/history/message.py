@@ -21,6 +21,7 @@ _GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _FOLD = re.compile(rb"\n[ \t\n\r]*")
 _PICKED = re.compile(rb"\(cherry picked from commit ([0-9a-f]{40}|[0-9a-f]{64})\)")
 _CHANGE_ID = re.compile(rb"I[0-9a-f]{8,}")
+_CHANGE_ID_LINE = re.compile(rb"change-id[ \t]*:[ \t]*((?-i:I[0-9a-f]{8,}))\s*", re.IGNORECASE)
 
 
 def trailers(message: bytes) -> list[tuple[bytes, bytes]]:
@@ -47,6 +48,22 @@ def change_id(message: bytes) -> bytes | None:
     for token, value in reversed(trailers(message)):
         if token.lower() == b"change-id" and _CHANGE_ID.fullmatch(value):
             return value
+    return None
+
+
+def with_change_id(message: bytes, new: bytes) -> bytes | None:
+    """``message`` with ``new`` in the place of the Change-Id that counts, everything else byte for byte.
+
+    None where it has none, or has it folded over several lines.
+    """
+    body, block = _body(message), _block(message)
+    end, below = sum(map(len, body)), b""
+    for line in reversed(block):
+        found = _CHANGE_ID_LINE.fullmatch(line)
+        if found and (_is_blank(below) or below[:1] not in (b" ", b"\t")):
+            start = end - len(line)
+            return message[: start + found.start(1)] + new + message[start + found.end(1) :]
+        end, below = end - len(line), line
     return None
 
 

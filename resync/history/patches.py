@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from typing import Protocol, TypeAlias
 
 from resync.errors import LargeBlob, Refused
 from resync.history.changes import directory_changes, subtree, tree_changes
+from resync.history.hunks import BINARY_PROBE, hunks
 from resync.model import MODE_EXECUTABLE, MODE_FILE, Commit, ObjectStore, Oid, TreeEntry, TreePath
 
-_CONTEXT = 3
-_BINARY_PROBE = 8000
 _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 
 _MANY_FILES = 200_000
@@ -233,58 +232,19 @@ def _content(objects: ObjectStore, old: TreeEntry | None, new: TreeEntry | None,
         return _sha1(())  # only the mode changes, whatever the file holds
     blobs = old.oid, new.oid
     if blobs not in known:
+        # Imported here because most uses of this package compare no texts, and the engine takes its time.
+        from resync.merge.lines import split_lines
+
         try:
             before, after = objects.blob(old.oid), objects.blob(new.oid)
         except LargeBlob:
             before = after = b"\0"  # as binary, which no file of that size need be to be treated so by git
-        if b"\0" in before[:_BINARY_PROBE] or b"\0" in after[:_BINARY_PROBE]:
+        if b"\0" in before[:BINARY_PROBE] or b"\0" in after[:BINARY_PROBE]:
             known[blobs] = _sha1((old.oid, b" ", new.oid))
         else:
-            known[blobs] = _sha1(_hunks(before, after))
+            known[blobs] = _sha1(hunks(split_lines(before), split_lines(after), lambda start: b"@\n"))
     return known[blobs]
 
 
 def _sha1(pieces: Iterable[bytes]) -> bytes:
     return hashlib.sha1(b"".join(pieces), usedforsecurity=False).digest()
-
-
-def _hunks(before: bytes, after: bytes) -> Iterator[bytes]:
-    """The lines of a diff with three lines of context, hunks told apart but not placed."""
-    # Imported here because most uses of this package compare no texts, and the engine takes its time.
-    from resync.merge.lines import diff, split_lines
-
-    a, b = split_lines(before), split_lines(after)
-    # Without the lines that both begin and end with: what is far from a change has no say in its diff.
-    top = _same_lines(zip(a, b, strict=False))
-    shorter = min(len(a), len(b)) - top
-    bottom = _same_lines(zip(islice(reversed(a), shorter), islice(reversed(b), shorter), strict=True))
-    end: int | None = None
-    for ranges in diff(a[top : len(a) - bottom], b[top : len(b) - bottom]):
-        a_start, a_end, b_start, b_end = (top + place for place in ranges)
-        if end is not None and a_start - end <= 2 * _CONTEXT:
-            yield from _marked(b" ", a[end:a_start])
-        else:
-            if end is not None:
-                yield from _marked(b" ", a[end : end + _CONTEXT])
-            yield b"@\n"
-            yield from _marked(b" ", a[max(0, a_start - _CONTEXT) : a_start])
-        yield from _marked(b"-", a[a_start:a_end])
-        yield from _marked(b"+", b[b_start:b_end])
-        end = a_end
-    if end is not None:
-        yield from _marked(b" ", a[end : end + _CONTEXT])
-
-
-def _same_lines(pairs: Iterable[tuple[bytes, bytes]]) -> int:
-    """How many pairs are of equal lines before the first that is not."""
-    same = 0
-    for one, other in pairs:
-        if one != other:
-            break
-        same += 1
-    return same
-
-
-def _marked(mark: bytes, lines: Iterable[bytes]) -> Iterator[bytes]:
-    for line in lines:
-        yield mark + line if line.endswith(b"\n") else mark + line + b"\n\\\n"

@@ -9,7 +9,7 @@ is made of it only where it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -293,7 +293,8 @@ class LocalCommit:
 
     ``merge`` says that it has several parents: git needs to be told which side of it to pick. ``resolved``
     are the paths whose conflicts were resolved as a person had resolved them before. ``by_hand`` says that a
-    person made the new commit with git.
+    person made the new commit with git. ``change_id`` is Gerrit's, None where it has none, and
+    ``new_change_id`` the one that it gets if it does not keep it.
     """
 
     oid: Oid
@@ -304,6 +305,8 @@ class LocalCommit:
     new_oid: Oid | None = None
     conflicts: tuple[TreePath, ...] = ()
     merge: bool = False
+    change_id: bytes | None = None
+    new_change_id: bytes | None = None
     resolved: tuple[TreePath, ...] = ()
     by_hand: bool = False
 
@@ -481,18 +484,6 @@ class Plan:
     def recorded(self) -> bool:
         """Whether it does more than a fetch does: it is backed up, on record, and can be undone."""
         return any(isinstance(step, Backup) for step in self.steps)
-
-    @property
-    def reapplied(self) -> Iterator[tuple[Oid, Oid]]:
-        """Old and new id of each commit that was made anew, those of branches that stay among them."""
-        for commit in (*self.commits, *(each for branch in self.branches for each in branch.commits)):
-            if commit.new_oid is not None and commit.new_oid != commit.oid and not commit.by_hand:
-                yield commit.oid, commit.new_oid
-
-    @property
-    def moved_tips(self) -> tuple[Oid, ...]:
-        """Where the branches that move will stand: the current one, then the others."""
-        return (self.new_tip, *(branch.new_tip for branch in self.branches if branch.moves))
 
     @property
     def file_changes(self) -> tuple[FileChange, ...]:

@@ -23,6 +23,7 @@ from resync.model import (
 )
 
 if TYPE_CHECKING:
+    from resync.comparison import Compared, Place
     from resync.exchange import Export
     from resync.holdings import LostFile
     from resync.journal import Journal
@@ -152,7 +153,14 @@ def _commit(commit: LocalCommit, branch: bytes) -> dict[str, Any]:
         "reason": commit.reason,
         **_named_all("conflicts", commit.conflicts),
         **_named_all("resolved", commit.resolved),
+        **_change_ids(commit),
     }
+
+
+def _change_ids(commit: LocalCommit) -> dict[str, Any]:
+    if commit.change_id is None:
+        return {}
+    return {"change_id": _text(commit.change_id), "new_change_id": _text(commit.new_change_id)}
 
 
 def _file(file: LocalFile) -> dict[str, Any]:
@@ -249,6 +257,23 @@ def journal(each: Journal) -> dict[str, Any]:
         "undoes": each.plan.undoes,
         "rescue": _rescue(each.plan.rescue) if each.plan.rescue is not None else None,
     }
+
+
+def compared(each: Compared) -> dict[str, Any]:
+    """One old commit beside its new one, for ``log RUN``; the difference is null where they are equal."""
+    return {
+        "branch": _text(each.branch),
+        "mark": each.mark,
+        "oid": _oid(each.commit.oid),
+        "new_oid": _oid(each.commit.new_oid),
+        **_named("subject", each.commit.subject),
+        "difference": _text(b"".join(each.difference)) if each.difference else None,
+    }
+
+
+def place(each: Place) -> dict[str, Any]:
+    """Where branches stood before a run or after it, for ``log RUN``."""
+    return {"oid": _oid(each.oid), "labels": [*each.labels], "on": each.on, "commits": each.commits}
 
 
 def rescue_branch(each: RescueBranch) -> dict[str, Any]:

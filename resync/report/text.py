@@ -293,6 +293,9 @@ def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> I
     yield f"  {verdict}  {short(commit.oid)}  {date}{shown(commit.subject)}"
     if commit.reason:
         yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
+    if commit.change_id is not None and commit.new_change_id is not None:
+        ids = f"Change-Id {shown(commit.change_id)} -> {shown(commit.new_change_id)}"
+        yield paint(f"{'':{width + 4}}{ids}", "quiet")
     for path in commit.conflicts:
         yield f"{'':{width + 4}}{shown(path)}"
 

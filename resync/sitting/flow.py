@@ -29,7 +29,6 @@ from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
 from resync.request import Caller
-from resync.resolutions import Resolutions
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
@@ -132,10 +131,7 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
         # They would go into the next commit; git does not begin to pick then.
         picked = Picked(tip=ground.tip, commits=(), left=sitting.commits, blocked=tuple(sorted(staged)))
     else:
-        recordings = Resolutions(table.repository).recordings
-        picked = pick(
-            objects, ground.tip, sitting.commits, table.options, table.who, edited, recordings=recordings
-        )
+        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited)
     tree = objects.commit(picked.tip).tree
     sitting = replace(sitting, tip=picked.tip, taken=None, blocked=picked.blocked, commits=picked.left)
     if picked.conflicted is not None:

@@ -10,6 +10,7 @@ from resync.errors import Refused, UsageError
 from resync.model import Head, RefName
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
+from resync.upstream.gitreview import MOST_BYTES, read_gitreview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +91,14 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
 
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
-    import configparser
-
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        with open(os.path.join(repository.root, ".gitreview"), encoding="utf-8", errors="replace") as file:
-            parser.read_file(file)
-    except (OSError, configparser.Error):
+        with open(os.path.join(repository.root, ".gitreview"), "rb") as file:
+            settings = read_gitreview(file.read(MOST_BYTES))
+    except OSError:
         return None
-    branch = parser.get("gerrit", "defaultbranch", fallback="")
+    branch = settings.get("defaultbranch", "")
     remotes = repository.remotes()
-    for remote in (parser.get("gerrit", "defaultremote", fallback="gerrit"), "origin"):
+    for remote in (settings.get("defaultremote", "gerrit"), "origin"):
         if branch and remote in remotes:
             name = RefName(BRANCHES + branch.encode("utf-8", "surrogateescape"))
             return of_remote(repository, remote, name, ".gitreview")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resync.history import change_id, cherry_picked_from, trailers
+from resync.history import change_id, cherry_picked_from, trailers, with_change_id
 
 from .graphs import git, open_objects
 
@@ -124,3 +124,37 @@ def test_long_messages_take_no_longer_than_their_length() -> None:
     for filler in (b" x\n", b"Key: v\n", b"\n \n", b"#\n", b"Key: v\n f\n", b"a-b-", b"Key \t"):
         trailers(b"title\n\nKey: value\n" + filler * 100_000)
     assert time.process_time() - started < 20
+
+
+# --- another Change-Id ---------------------------------------------------------------------------------
+
+NEW = b"I" + b"9" * 40
+
+
+def test_a_change_id_is_replaced_in_place() -> None:
+    replaced = 0
+    for seed in range(1000):
+        message = random_message(random.Random(seed))
+        before = change_id(message)
+        after = with_change_id(message, NEW)
+        assert (before is None) == (after is None), message
+        if before is not None and after is not None:
+            assert change_id(after) == NEW
+            start = after.index(NEW)
+            assert after == message[:start] + NEW + message[start + len(before) :]
+            assert message[start : start + len(before)] == before
+            replaced += 1
+    assert replaced > 40
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Change-Id: I0123456789\n",
+        b"Title\n\nChange-Id: I0123456789\n\nLast words, which are no trailers.\n",
+        b"Title\n\nSee Change-Id: I0123456789\n",
+        b"Title\n\nChange-Id:\n I0123456789\n",
+    ],
+)
+def test_what_is_no_line_of_the_last_paragraph_stays(message: bytes) -> None:
+    assert with_change_id(message, NEW) is None

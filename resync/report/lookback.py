@@ -1,0 +1,61 @@
+"""A past run as lines for people: old commits beside new ones, and where the branches were and are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from resync.report.text import Paint, Tone
+from resync.report.words import count, shown
+
+if TYPE_CHECKING:
+    from resync.comparison import Compared, Mark, Place
+
+
+_SHORT = 10
+_TONES: dict[Mark, Tone] = {"=": "good", "!": "warning", "<": "quiet", "?": "quiet"}
+_LINE_TONES: dict[bytes, Tone] = {b"-": "bad", b"+": "good", b"@": "quiet"}
+
+
+def range_diff_lines(compared: Iterable[Compared], paint: Paint) -> Iterator[str]:
+    """The old commit, ``=`` (the same), ``!`` (not the same: the difference follows) or ``<`` (left out), and
+    the new commit; as git-range-diff(1) prints them."""
+    branch = None
+    for each in compared:
+        if each.branch != branch:
+            branch = each.branch
+            yield ""
+            yield f"Old and new commits of {shown(branch)}:"
+        old = f"{each.number}:  {each.commit.oid[:_SHORT].decode()}"
+        new = f"-:  {'-' * _SHORT}"
+        if each.commit.new_oid is not None:
+            new = f"{each.new_number}:  {each.commit.new_oid[:_SHORT].decode()}"
+        mark = paint(each.mark, _TONES[each.mark])
+        yield f"  {old} {mark} {new}  {shown(each.commit.subject)}"
+        for line in each.difference:
+            words = shown(line.rstrip(b"\n"))
+            tone = _LINE_TONES.get(line[:1])
+            yield "      " + (paint(words, tone) if tone is not None else words)
+
+
+def graph_lines(places: Sequence[Place], paint: Paint) -> Iterator[str]:
+    """Where upstream and the branches were and are, each below what it stands on, as a tree."""
+    if not places:
+        return
+    yield ""
+    yield "Where the branches were and are:"
+    above: dict[int | None, list[int]] = {}
+    for number, place in enumerate(places):
+        above.setdefault(place.on, []).append(number)
+    waiting = [(number, "", "") for number in reversed(above.get(None, []))]
+    while waiting:
+        number, first, rest = waiting.pop()
+        place = places[number]
+        words = shown(", ".join(place.labels)) or "where the two lines part"
+        much = f"  (+ {count(place.commits, 'commit')})" if place.on is not None else ""
+        tone: Tone = "quiet" if place.past else "strong"
+        yield f"  {first}{place.oid[:_SHORT].decode()}  {paint(words, tone)}{much}"
+        children = above.get(number, [])
+        for at, child in reversed([*enumerate(children)]):
+            last = at == len(children) - 1
+            waiting.append((child, rest + ("`-- " if last else "|-- "), rest + ("    " if last else "|   ")))
