@@ -7,8 +7,8 @@ times as long.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from resync.errors import LargeBlob, Refused
@@ -31,11 +31,14 @@ _AT_A_TIME = 4096  # commits, after which what was parsed of them is forgotten
 class Local:
     """A way to a repository at a path."""
 
-    def __init__(self, repository: Repository, path: str, *, promised: bool = False) -> None:
-        """``promised`` says that it keeps what a partial clone left out. What is fetched from a path is not
-        filtered, as there is no way to save."""
+    def __init__(
+        self, repository: Repository, path: str, *, tags: bool = True, promised: bool = False
+    ) -> None:
+        """``tags`` says that annotated tags come along, and ``promised`` that the other side keeps what a
+        partial clone left out. What is fetched from a path is not filtered, as there is no way to save."""
         self._repository = repository
         self._path = path
+        self._tags = tags
         self._promised = promised
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
@@ -44,9 +47,14 @@ class Local:
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
             refs: dict[bytes, bytes | None] = dict(there.get_refs().items())
-            missing = wants(refs, {})
+            peeled = self._peeled(Objects(there.object_store), refs) if self._tags else {}
+            missing = wants(refs, peeled)
             if missing:
                 needed = self._needed(there, missing)
+                # Tags come with what they name, as a server sends them along.
+                needed.add_tags(
+                    [Oid(refs[tag] or b"") for tag, oid in peeled.items() if Oid(oid) in needed.ids]
+                )
                 progress(f"Copying {len(needed)} objects")
                 self._repository.objects.take_over(needed, promised=self._promised)
             return refs
@@ -56,6 +64,21 @@ class Local:
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
             self._repository.objects.take_over(self._needed(there, list(oids)), promised=self._promised)
+
+    def _peeled(self, there: Objects, refs: Mapping[bytes, bytes | None]) -> dict[bytes, bytes]:
+        """What the annotated tags over there that are not here finally name."""
+        found: dict[bytes, bytes] = {}
+        for name, oid in refs.items():
+            if (
+                name.startswith(b"refs/tags/")
+                and oid is not None
+                and Oid(oid) not in self._repository.objects
+            ):
+                with suppress(Refused):  # one that is broken over there is nobody's
+                    target = there.peel(Oid(oid))
+                    if target != oid:
+                        found[name] = target
+        return found
 
     def _needed(self, there: Repo, wants: list[Oid]) -> _Needed:
         cut = frozenset[bytes](there.get_shallow())
@@ -89,6 +112,17 @@ class _Needed(Mapping[Oid, Stored]):
         for oid in wants:
             commits += self._peeled(oid)
         self._add_trees(self._add_commits(commits))
+
+    @property
+    def ids(self) -> Collection[bytes]:
+        """What is needed, by id."""
+        return self._ids.keys()
+
+    def add_tags(self, tags: Iterable[bytes | None]) -> None:
+        """Tags of what is needed are, too."""
+        for oid in tags:
+            if oid is not None:
+                self._peeled(Oid(oid))
 
     def __len__(self) -> int:
         return len(self._ids)
