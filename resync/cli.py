@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
@@ -18,6 +19,7 @@ from resync.request import (
     CONFLICT_POLICIES,
     DIRTY_POLICIES,
     LOG_FORMATS,
+    TARGETS,
     Caller,
     LogFormat,
     Request,
@@ -45,6 +47,9 @@ _WITH_VALUE = (
     "--branch",
     "--on-conflict",
     "--change-id",
+    "--constraint",
+    "--all",
+    "--jobs",
     "--color",
     "--log-format",
     "--repo",
@@ -63,18 +68,24 @@ _COMMANDS = {
     "undo": "everything back as it was before a run",
     "log": "past runs, and what each did",
     "rescue": "rescue branches and what they keep",
+    "forget": "strike a checkout off those that --registered visits",
     "demo": "rewrite a small upstream and resync a clone of it, step by step",
 }
 
 _YES = {"run": "do not ask; refuse whatever is unsure", "undo": "do not ask"}
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Carry out one call of the command line and return its exit status."""
+def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
+    """Carry out one call of the command line and return its exit status.
+
+    ``shared`` is a folder for what remotes answer, where it is one of several calls.
+    """
+    from resync.console import open_standard_files
+
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
-    _open_standard_files()
+    open_standard_files()
     listen()
     command = next((word for word in arguments if word in _COMMANDS), "run")
     console = _console("--json" in arguments, log_format=_log_format(arguments))
@@ -84,22 +95,26 @@ def run_command(arguments: Sequence[str]) -> int:
         console = _console(
             options.json, quiet=options.quiet, color=options.color, log_format=options.log_format
         )
-        code = _dispatch(options, arguments, console)
+        code = _dispatch(options, arguments, console, shared)
         # Somebody has to look at what could not be told.
         return int(ExitCode.WAITING if console.unsaid and code == ExitCode.OK else code)
     except ResyncError as error:
-        _report(error, command, console)
-        return int(error.exit_code)
+        return _fail(error, command, console)
     except KeyboardInterrupt:
         stopped = Interrupted("cancelled", "Interrupted. Nothing was changed.", "resync status")
-        _report(stopped, command, console)
-        return int(stopped.exit_code)
+        return _fail(stopped, command, console)
     except Exception as error:
         from resync.failures import as_said
 
-        failure = as_said(error, sys.argv, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-        _report(failure, command, console)
-        return int(failure.exit_code)
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return _fail(as_said(error, sys.argv, stamp), command, console)
+
+
+def _fail(error: ResyncError, command: str, console: Console) -> int:
+    from resync.failures import report
+
+    report(error, command, console)
+    return int(error.exit_code)
 
 
 def _console(
@@ -122,57 +137,35 @@ def _clock() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _open_standard_files() -> None:
-    """Where one of them is closed, no file of ours may come to stand in its place: others write to it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
-    # Python has none at all then, and whoever prints expects one.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-
-
-def _report(error: ResyncError, command: str, console: Console) -> None:
-    from resync.report import data, text
-
-    if error.kind == "declined":
-        console.important([error.message])
-    else:
-        console.error(text.error_lines(error, console.paint))
-    console.document(
-        data.document(
-            command,
-            ExitCode(error.exit_code),
-            checkout=error.checkout,
-            branch=error.branch,
-            error=error,
-        )
-    )
-
-
-def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
+def _dispatch(
+    options: argparse.Namespace, arguments: Sequence[str], console: Console, shared: str | None
+) -> ExitCode:
     if options.command == "demo":
         from resync.demo import demo
 
         return demo(options.folder, console)
-    from resync.commands.session import Session
+    if options.command == "forget":
+        from resync.fleet import meant
+
+        return meant.strike_off(options.folder, _state(), console)
+    if len(options.paths) > 1 or options.all is not None or options.registered:
+        return _many(options, arguments, console)
+    from resync.commands.session import Session, meaning
 
     session = Session(
-        path=options.path or options.repo or ".",
+        path=next(iter(options.paths), None) or options.repo or ".",
         env=os.environ,
         caller=_caller(console),
         console=console,
         verbose=options.verbose,
-        words=_meaning(arguments),
+        words=meaning(arguments, _WITH_VALUE, _COMMANDS),
+        seen=_register if options.command in ("run", "plan") else lambda root: None,
     )
     match options.command:
         case "check":
             from resync.commands import look
 
-            return look.check(session, _request(options), commit=options.commit)
+            return look.check(session, _request(options, shared), commit=options.commit)
         case "status" | "log":
             return _look_back(session, options)
         case "rescue":
@@ -181,7 +174,7 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
 
     match options.command:
         case "plan":
-            return moving.plan(session, _request(options))
+            return moving.plan(session, _request(options, shared))
         case "continue" | "abort":
             return moving.resume(session, abort=options.command == "abort")
         case "skip":
@@ -190,7 +183,42 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str], console: Co
             return sitting.skip(session)
         case "undo":
             return moving.undo(session, options.run, yes=options.yes, discard_newer=options.discard_newer)
-    return moving.run(session, _request(options))
+    return moving.run(session, _request(options, shared))
+
+
+def _many(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> ExitCode:
+    """One command for several checkouts."""
+    from resync.fleet import meant
+    from resync.fleet.tour import Ask, default_jobs, tour
+
+    if options.repo is not None or (options.command == "run" and not options.yes):
+        raise meant.nobody_to_ask()
+    meant.refuse_one_repository(os.environ)
+    state = _state() if options.registered else None
+    paths = meant.checkouts(options.paths, options.all, state, console)
+    ask = Ask(
+        command=options.command,
+        options=meant.options_for_each(arguments, _WITH_VALUE),
+        upstream=options.upstream,
+        jobs=max(1, options.jobs or default_jobs()),
+    )
+    return tour(ask, paths, os.environ, console)
+
+
+def _state() -> str:
+    """The folder in which resync notes the checkouts that it has seen."""
+    import platformdirs
+
+    return os.path.join(platformdirs.user_state_dir("resync", appauthor=False), "checkouts")
+
+
+def _register(root: str) -> None:
+    """Note a checkout; where nothing can be noted, nothing is missing but that."""
+    from resync.registry import remember
+
+    if os.name == "nt" or os.environ.get("HOME") or os.environ.get("XDG_STATE_HOME"):
+        with suppress(OSError):
+            remember(_state(), root)
 
 
 def _look_back(session: Session, options: argparse.Namespace) -> ExitCode:
@@ -243,27 +271,9 @@ def _caller(console: Console) -> Caller:
     return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder, prompt=prompt)
 
 
-def _meaning(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The arguments that say what is to be done, without the command and how to talk about it."""
-    kept: list[str] = []
-    words = iter(arguments)
-    command_seen = False
-    for word in words:
-        if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
-            continue
-        if word in ("--color", "--log-format"):
-            next(words, None)
-        elif word in _WITH_VALUE:
-            kept += (word, next(words, ""))
-        elif word in _COMMANDS and not command_seen:
-            command_seen = True
-        elif not word.startswith(("--color=", "--log-format=")):
-            kept.append(word)
-    return tuple(kept)
-
-
-def _request(options: argparse.Namespace) -> Request:
+def _request(options: argparse.Namespace, shared: str | None) -> Request:
     return Request(
+        shared=shared,
         upstream=options.upstream,
         onto=options.onto,
         old_tip=options.old_tip,
@@ -282,6 +292,9 @@ def _request(options: argparse.Namespace) -> Request:
         only_current=getattr(options, "only_current", False),
         on_conflict=getattr(options, "on_conflict", None),
         change_id=getattr(options, "change_id", None),
+        to=options.aim,
+        pre=options.pre,
+        constraint=options.constraint,
     )
 
 
@@ -331,7 +344,7 @@ def _parser(called: str) -> argparse.ArgumentParser:
         help="make standard error a log: a line for every step, with the time",
     )
     everywhere.add_argument("--repo", metavar="PATH", help="the checkout, if not the current folder's")
-    everywhere.set_defaults(path=None)
+    everywhere.set_defaults(paths=[], all=None, registered=False)
 
     parser = _Parser(
         prog="resync",
@@ -377,6 +390,8 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
         )
     if command == "rescue":
         _add_rescue(parser, everywhere)
+    if command == "forget":
+        parser.add_argument("folder", metavar="PATH", help="where the checkout is, or was")
     if command == "demo":
         parser.add_argument(
             "folder", nargs="?", metavar="DIR", help="a new folder; a temporary one by default"
@@ -384,7 +399,13 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", metavar="PATH", help="the checkout, if not the current folder's")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="the checkouts, if not the current folder's")
+    several = parser.add_argument_group("several checkouts at once")
+    several.add_argument("--all", metavar="DIR", help="every checkout below this folder")
+    several.add_argument(
+        "--registered", action="store_true", help="every one in which resync has run or planned before"
+    )
+    several.add_argument("--jobs", type=int, metavar="N", help="how many to work on at once")
     parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
     parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
     parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")
@@ -392,6 +413,16 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--commit-map",
         metavar="FILE",
         help="the map of old to new commits that git-filter-repo or the BFG left",
+    )
+    parser.add_argument(
+        "--to",
+        dest="aim",
+        choices=TARGETS,
+        help="go to the branch's tip (the default) or to the newest release tag on it",
+    )
+    parser.add_argument("--pre", action="store_true", help="of releases, also pre-releases")
+    parser.add_argument(
+        "--constraint", metavar="SPEC", help="of releases, only those within a specifier such as '>=1.1,<2'"
     )
     parser.add_argument("--no-fetch", action="store_true", help="work with what was fetched before")
 

@@ -91,6 +91,13 @@ class Console:
         if self.as_json:
             self._say(json.dumps({**document, "warnings": self._warnings}) + "\n")
 
+    def passed_on(self, document: str, log: str) -> None:
+        """Print what a process of ours came to: its JSON object, with ``--json``, and its log."""
+        if self.as_json:
+            self._say(document + "\n")
+        if self._log_format is not None:
+            self._complain(log.splitlines())
+
     def error(self, lines: Iterable[str]) -> None:
         """Print lines to standard error: what is wrong, and what helps."""
         if self._log_format is not None:
@@ -197,6 +204,19 @@ class Console:
         return (
             int(number) - 1 if number.isascii() and number.isdigit() and 1 <= int(number) <= count else None
         )
+
+
+def open_standard_files() -> None:
+    """Where one of them is closed, no file of ours may come to stand in its place: others write to it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+    # Python has none at all then, and whoever prints expects one.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def flush() -> bool:

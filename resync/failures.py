@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw, as the sentence that is said of them; the traceback goes to a log file."""
+"""How errors are told, and what is said of those that nobody foresaw: their traceback goes to a log file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ import sys
 from collections.abc import Sequence
 
 from resync import __version__
+from resync.console import Console
 from resync.errors import ExitCode, Refused, ResyncError
+from resync.report import data, text
+
+
+def report(error: ResyncError, command: str, console: Console) -> None:
+    """Say what went wrong, to people or as the JSON object of the command."""
+    if error.kind == "declined":
+        console.important([error.message])
+    else:
+        console.error(text.error_lines(error, console.paint))
+    console.document(
+        data.document(
+            command,
+            ExitCode(error.exit_code),
+            checkout=error.checkout,
+            branch=error.branch,
+            error=error,
+        )
+    )
 
 
 def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:

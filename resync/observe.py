@@ -6,20 +6,24 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from resync.errors import Refused
+from resync.errors import Refused, UsageError
 from resync.history import History, HistoryCut, open_history
-from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream
+from resync.model import Evidence, Head, Note, Oid, RefName, RefUpdate, Upstream
+from resync.policy import deploys
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
 from resync.request import Caller, Request
 from resync.upstream.commit_map import read_map, tips_of
+from resync.upstream.detached import stands_on
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
-from resync.upstream.fetch import TAGS, Fetched, Progress, fetch
-from resync.upstream.find import UpstreamBranch, find
+from resync.upstream.fetch import TAGS, Fetched, Progress
+from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.published import published
+from resync.upstream.releases import Choice, Release, aim, choice, standing_at
 from resync.upstream.revision import resolve
+from resync.upstream.shared import ask
 
 # Evidence that the very branch was there once, and not only its commits.
 _SEEN_HERE = ("record", "tracking", "given", "commit-map")
@@ -34,7 +38,8 @@ class Observation:
     first; ``merged`` came in through merges, ``gone`` is what upstream once had (see ``Judgement``), and
     ``evidence`` all that there is, strongest first.
     ``elsewhere`` is what became of branches of that name at other remotes, if nothing happened to this one.
-    ``follows_tags`` is False where the remote is configured with ``--no-tags``.
+    ``follows_tags`` is False where the remote is configured with ``--no-tags``. ``pinned`` is the release
+    that a detached HEAD stands on, and ``notes`` are about what is checked out.
     """
 
     history: History
@@ -49,6 +54,8 @@ class Observation:
     evidence: tuple[Evidence, ...]
     elsewhere: Elsewhere
     follows_tags: bool
+    pinned: Release | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
@@ -63,11 +70,21 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         repository.refuse_operation()
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
+    wanted = _release_wanted(repository, request, head)
+    also = wanted.wants if wanted is not None else lambda name: False
     fetched = None
     attended = not request.unattended
     prompt = caller.prompt if attended else None
     if request.fetch:
-        fetched = fetch(repository, branch, progress, attended=attended, prompt=prompt)
+        fetched = ask(
+            repository,
+            branch,
+            progress,
+            also,
+            folder=request.shared,
+            attended=attended,
+            prompt=prompt,
+        )
     if fetched is not None and fetched.tip is not None:
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
     tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
@@ -104,13 +121,27 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         published=lambda: published(repository, branch, head, fetched.refs if fetched else None),
     )
     _remember(repository, history, branch, judged.upstream, tracked, caller)
-    upstream = judged.upstream
+    upstream, pinned, base = judged.upstream, None, None
     if (
         upstream.kind == "rewritten"
         and request.onto is None
         and went_back(repository, history, branch.tracking, head.tip, upstream)
     ):
         upstream = replace(upstream, kind="rewound")
+    if head.branch is None or wanted is not None:
+        base = stands_on(history, head.tip, judged.local)
+        pinned = _release_here(repository, base, fetched)
+    if wanted is not None and fetched is not None and (pinned is not None or request.to == "release"):
+        upstream = aim(
+            repository,
+            history,
+            replace(judged, upstream=upstream),
+            head=head.tip,
+            base=base,
+            refs=fetched.refs,
+            wanted=wanted,
+            here=pinned,
+        )
     if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
         from resync.upstream.successors import successors
 
@@ -122,7 +153,13 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     # Who has named the upstream need not be told of others, and one surprise is enough.
     if upstream.kind in ("up-to-date", "advanced") and request.upstream is None and request.onto is None:
         elsewhere = look_elsewhere(
-            repository, history, branch, head, ask=fetched is not None, progress=progress
+            repository,
+            history,
+            branch,
+            head,
+            asked=fetched is not None,
+            progress=progress,
+            shared=request.shared,
         )
     return Observation(
         history=history,
@@ -137,7 +174,41 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         evidence=evidence,
         elsewhere=elsewhere,
         follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
+        pinned=pinned if head.branch is None else None,
+        notes=(_detached(branch, pinned),) if head.branch is None else (),
     )
+
+
+def _release_wanted(repository: Repository, request: Request, head: Head) -> Choice | None:
+    """Which releases may be gone to; None where upstream's tip is the aim. A deployment (``resync.deploy``)
+    that is pinned to a release goes from release to release."""
+    asked = request.to == "release" or request.pre or request.constraint is not None
+    if asked and (request.to == "tip" or request.onto is not None or not request.fetch):
+        raise UsageError(
+            "bad-arguments",
+            "A release is looked for among the tags that the remote has now, so --to release (and --pre,"
+            " --constraint) goes neither with --to tip nor with --onto or --no-fetch. Nothing was changed.",
+            "resync run --to release",
+        )
+    by_preset = request.to is None and head.branch is None and request.onto is None and request.fetch
+    if asked or (by_preset and deploys(repository.config)):
+        return choice(request.constraint, pre=request.pre)
+    return None
+
+
+def _release_here(repository: Repository, commit: Oid | None, fetched: Fetched | None) -> Release | None:
+    """The newest release that the commit is, by the tags here and those of the remote."""
+    if commit is None:
+        return None
+    tags = {**repository.refs(TAGS), **(fetched.refs if fetched is not None else {})}
+    return next(iter(standing_at(repository, tags, commit)), None)
+
+
+def _detached(branch: UpstreamBranch, pinned: Release | None) -> Note:
+    name = f"{branch.remote}/{branch.branch.removeprefix(BRANCHES).decode('utf-8', 'backslashreplace')}"
+    at = f" at release {pinned.name}" if pinned is not None else ""
+    how = "it stands on" if branch.source == DETACHED else "its upstream is"
+    return Note(None, f"HEAD is detached{at}; {how} {name}")
 
 
 def _keep(repository: Repository, name: RefName, tip: Oid, caller: Caller) -> None:

@@ -72,7 +72,7 @@ def rehearse(
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     if moves:
         notes += gitreview_notes(repository.objects, seen.upstream)
-    notes += (*seen.elsewhere.unknown, *plan.notes)
+    notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
     plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
     return with_notes(repository, plan, caller.signed(repository.identity()))
 
@@ -98,6 +98,13 @@ def _refuse_surprises(
             "unexpected-tip",
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
             "find out what upstream did: resync check",
+        )
+    if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
+        raise Refused(
+            "pinned-release",
+            f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
+            " to go to its newest release, nobody said. Nothing was changed.",
+            "resync run --to release, or resync run --to tip",
         )
     surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
     unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 DirtyPolicy: TypeAlias = Literal["restore", "park", "refuse"]
 ConflictPolicy: TypeAlias = Literal["park", "stop"]
 ChangeIdPolicy: TypeAlias = Literal["keep", "new"]
+Target: TypeAlias = Literal["tip", "release"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Prompt: TypeAlias = Callable[[str, bool], str | None]
 """Asks a person a question, with a hidden answer or not; None where there is no answer."""
@@ -16,6 +17,7 @@ Prompt: TypeAlias = Callable[[str, bool], str | None]
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")
 CHANGE_ID_POLICIES: tuple[ChangeIdPolicy, ...] = ("keep", "new")
+TARGETS: tuple[Target, ...] = ("tip", "release")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 """What may be asked for, on the command line and in git's configuration."""
 
@@ -24,7 +26,8 @@ LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 class Request:
     """What the command line asks of a run; every field as the option of that name.
 
-    A policy that is None was not asked for: ``resync.policy`` settles it by git's configuration.
+    A policy that is None was not asked for: ``resync.policy`` settles it by git's configuration. ``shared``
+    is no option but a folder for what remotes answer, where several checkouts are worked on at once.
     """
 
     upstream: str | None = None
@@ -45,6 +48,10 @@ class Request:
     only_current: bool = False
     on_conflict: ConflictPolicy | None = None
     change_id: ChangeIdPolicy | None = None
+    to: Target | None = None
+    pre: bool = False
+    constraint: str | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

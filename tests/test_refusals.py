@@ -235,14 +235,32 @@ def test_no_upstream(rewritten_world: World) -> None:
 
 def test_no_upstream_of_a_detached_head(rewritten_world: World) -> None:
     rewritten_world.git("checkout", "-q", "--detach")
+    rewritten_world.git("branch", "-q", "-r", "-d", "origin/main")
     refuses(
         rewritten_world,
         RUN,
         1,
         "no-upstream",
-        "A detached HEAD has no upstream configured, and there is no .gitreview that names one."
-        " Nothing was changed.",
+        "A detached HEAD has no upstream, it stands on no branch that is known to be a remote's, and there is"
+        " no .gitreview that names one. Nothing was changed.",
         SET_UPSTREAM,
+    )
+
+
+def test_ambiguous_upstream_of_a_detached_head(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("checkout", "-q", "--detach")
+    (world.clone / ".git/logs/HEAD").unlink()
+    world.git("symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    world.git("update-ref", "refs/remotes/origin/twin", "origin/main")
+    refuses(
+        world,
+        RUN,
+        1,
+        "ambiguous-upstream",
+        "A detached HEAD has no upstream, and what it stands on is on origin/main, origin/twin."
+        " Nothing was changed.",
+        "name one: resync --upstream origin/main",
     )
 
 

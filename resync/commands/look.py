@@ -49,7 +49,8 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
         if refusal is None or session.verbose or upstream.successors:
             console.lines(text.upstream_lines(upstream, console.paint, verbose=session.verbose))
         console.important(text.elsewhere_lines(seen.elsewhere.rewritten, seen.head, hint, console.paint))
-        console.lines(text.note_lines(seen.elsewhere.unknown, console.paint))
+        notes = (*seen.notes, *seen.elsewhere.unknown)
+        console.lines(text.note_lines(notes, console.paint))
         owned = _ownership(repository, seen, commit) if session.verbose or commit is not None else None
         if owned is not None:
             console.lines(text.ownership_lines(owned, console.paint))
@@ -75,7 +76,7 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
                 branch=seen.head.name,
                 upstream=upstream,
                 elsewhere=seen.elsewhere.rewritten,
-                notes=seen.elsewhere.unknown,
+                notes=notes,
                 error=error,
                 hint=hint,
                 **more,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ class Session:
     """One call of a command: where, by whom, how to talk. ``env`` is the environment.
 
     ``words`` are the arguments that say what is to be done, for naming a command that does the same.
+    ``seen`` is told of the checkout when it was opened.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Session:
     console: Console
     verbose: bool
     words: tuple[str, ...] = ()
+    seen: Callable[[str], None] = lambda root: None
 
     def again(self, command: str) -> str:
         """What to type for another command with the same meaning."""
@@ -50,6 +52,7 @@ class Session:
         with Repository.open(os.path.abspath(self.path), self.env) as repository:
             for sentence in repository.warnings():
                 self.console.warn(sentence)
+            self.seen(repository.root)
             try:
                 yield repository
                 # What was done is done: the next command sees to what cannot be shared now.
@@ -70,6 +73,30 @@ class Session:
         return read_settings(
             repository.config, common_dir=repository.common_dir, user_dir=os.path.join(base, "git")
         )
+
+
+def meaning(
+    arguments: Sequence[str], with_value: Collection[str], commands: Collection[str]
+) -> tuple[str, ...]:
+    """The arguments that say what is to be done, without the command and how to talk about it.
+
+    ``with_value`` are the options whose value may be the next word.
+    """
+    kept: list[str] = []
+    words = iter(arguments)
+    command_seen = False
+    for word in words:
+        if word in ("--json", "--quiet", "-q", "--verbose", "-v", "--yes"):
+            continue
+        if word in ("--color", "--log-format"):
+            next(words, None)
+        elif word in with_value:
+            kept += (word, next(words, ""))
+        elif word in commands and not command_seen:
+            command_seen = True
+        elif not word.startswith(("--color=", "--log-format=")):
+            kept.append(word)
+    return tuple(kept)
 
 
 def _follows_owner(repository: Repository) -> bool:

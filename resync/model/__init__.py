@@ -255,7 +255,8 @@ class Upstream:
     deciding first, of those that the new tip left behind. ``tracking`` is None where nothing here tracks the
     branch. ``left`` and ``arrived`` count commits that went and came with a rewrite, merges left out; they
     are None where a shallow clone cannot tell.
-    ``successors`` are where a branch that is gone may live on, the likeliest first.
+    ``successors`` are where a branch that is gone may live on, the likeliest first. With a ``release``, the
+    tag of one, ``new_tip`` is its commit and not where the branch stands.
     """
 
     remote: str
@@ -269,6 +270,7 @@ class Upstream:
     left: int | None = 0
     arrived: int | None = 0
     successors: tuple[Successor, ...] = ()
+    release: RefName | None = None
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from resync.errors import LargeBlob, Refused
-from resync.model import MODE_GITLINK, MODE_TREE, Oid, Tree
+from resync.model import MODE_GITLINK, MODE_TREE, Oid, RefName, Tree
 from resync.remote.room import Room
 from resync.remote.way import Progress, Wants, shallow_over_there
 from resync.repository import Objects, Repository
@@ -22,6 +22,8 @@ from resync.repository.pieces import Stored, in_memory
 from resync.repository.trust import refuse_reftable
 
 if TYPE_CHECKING:
+    from dulwich.objects import ObjectID
+    from dulwich.refs import Ref
     from dulwich.repo import Repo
 
 _MOST_HELD = 64 << 20  # bytes of trees, between the walk and the writing
@@ -32,13 +34,21 @@ class Local:
     """A way to a repository at a path."""
 
     def __init__(
-        self, repository: Repository, path: str, *, tags: bool = True, promised: bool = False
+        self,
+        repository: Repository,
+        path: str,
+        *,
+        tags: bool = True,
+        promised: bool = False,
+        advertised: Mapping[RefName, Oid] | None = None,
     ) -> None:
         """``tags`` says that annotated tags come along, and ``promised`` that the other side keeps what a
-        partial clone left out. What is fetched from a path is not filtered, as there is no way to save."""
+        partial clone left out. What is fetched from a path is not filtered, as there is no way to save.
+        ``advertised`` are the refs to go by in place of those over there, where it stands in for a remote."""
         self._repository = repository
         self._path = path
         self._tags = tags
+        self._advertised = advertised
         self._promised = promised
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
@@ -46,7 +56,10 @@ class Local:
         # To be opened by dulwich would change it.
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
-            refs: dict[bytes, bytes | None] = dict(there.get_refs().items())
+            found: Mapping[RefName, Oid] | Mapping[Ref, ObjectID] = (
+                self._advertised if self._advertised is not None else there.get_refs()
+            )
+            refs: dict[bytes, bytes | None] = dict(found.items())
             peeled = self._peeled(Objects(there.object_store), refs) if self._tags else {}
             missing = wants(refs, peeled)
             if missing:

@@ -93,6 +93,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "arrived": upstream.arrived,
         "evidence": [_evidence(each) for each in upstream.evidence],
         "successors": [_successor(each) for each in upstream.successors],
+        **({"release": _text(upstream.release)} if upstream.release is not None else {}),
     }
 
 

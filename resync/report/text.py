@@ -75,8 +75,10 @@ def upstream_lines(upstream: Upstream, paint: Paint, *, verbose: bool = False) -
     yield paint(_headline(upstream), "strong")
     if upstream.kind in ("rewritten", "rewound", "unrelated", "deleted") and upstream.evidence:
         yield f"  old tip {short(upstream.old_tip)}: {_reasons(upstream, verbose)}"
-        if upstream.new_tip is not None:
+        if upstream.new_tip is not None and upstream.release is None:
             yield f"  new tip {short(upstream.new_tip)}"
+    if upstream.release is not None:
+        yield f"  newest release {shown(_plain(upstream.release))}: {short(upstream.new_tip)}"
     for likely in upstream.successors:
         yield (
             f"  it may live on as {shown(_plain(likely.ref))} ({short(likely.oid)}), which has {likely.held}"

@@ -209,8 +209,12 @@ class Repository:
 
     def checked_out(self) -> RefName | None:
         """The ref at the end of HEAD's chain (a branch may be a symbolic ref itself); None: detached."""
-        name = self._ref_files.chain_end(RefName(b"HEAD"))
+        name = self.chain_end(RefName(b"HEAD"))
         return name if name != b"HEAD" else None
+
+    def chain_end(self, name: RefName) -> RefName:
+        """The ref at the end of a chain of symbolic ones, whether it is there or not."""
+        return self._ref_files.chain_end(name)
 
     def ref(self, name: RefName) -> Oid | None:
         """What the ref finally points at (an annotated tag is not peeled), or None.

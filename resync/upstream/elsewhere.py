@@ -13,8 +13,9 @@ from resync.model import Head, Note, Oid, Upstream
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.upstream.evidence import collect, judge
-from resync.upstream.fetch import Progress, fetch
+from resync.upstream.fetch import Progress
 from resync.upstream.find import UpstreamBranch, of_remote
+from resync.upstream.shared import ask
 
 _PUSHED = b"update by push"
 
@@ -34,15 +35,17 @@ def look_elsewhere(
     upstream: UpstreamBranch,
     head: Head,
     *,
-    ask: bool,
+    asked: bool,
     progress: Progress,
+    shared: str | None = None,
 ) -> Elsewhere:
-    """What became of the branch of that name at the other remotes; with ``ask`` they are asked."""
+    """What became of the branch of that name at the other remotes; with ``asked`` they are asked, or what
+    they told another checkout is found in the folder ``shared``."""
     rewritten: list[Upstream] = []
     unknown: list[Note] = []
     for other in _others(repository, upstream, head):
         try:
-            seen = _look(repository, history, other, head, ask, progress)
+            seen = _look(repository, history, other, head, asked, progress, shared)
         except ResyncError as error:
             name = other.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
             why = error.message.removesuffix(" Nothing was changed.").removesuffix(".")
@@ -78,11 +81,12 @@ def _look(
     history: History,
     other: UpstreamBranch,
     head: Head,
-    ask: bool,
+    asked: bool,
     progress: Progress,
+    shared: str | None,
 ) -> Upstream | None:
     """What became of one of them; None where nothing did that concerns the checkout."""
-    fetched = fetch(repository, other, progress) if ask else None
+    fetched = ask(repository, other, progress, folder=shared) if asked else None
     announcements = fetched.announcements if fetched is not None else {}
     evidence = collect(repository, other, head, given=None, announcements=announcements)
     tracked = repository.ref(other.tracking) if other.tracking is not None else None

@@ -8,7 +8,7 @@ collection that deletes stashes, so its lower half is called instead).
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -51,11 +51,14 @@ def fetch(
     repository: Repository,
     upstream: UpstreamBranch,
     progress: Progress,
+    also: Callable[[RefName], bool] = lambda name: False,
     *,
     attended: bool = False,
     prompt: Prompt | None = None,
+    through: Way | None = None,
 ) -> Fetched:
-    """Fetch the upstream branch and the announcing tags; nothing but objects is written.
+    """Fetch the upstream branch, the announcing tags, and whatever refs are wanted ``also``; nothing but
+    objects is written. ``through`` is a way that stands for the remote's own.
 
     ``attended`` says that a program may ask somebody for a password, and ``prompt`` is how we do.
     Raises ``Refused``: ``damaged-object``, ``authentication-failed``; ``Busy("upstream-unreachable")`` where
@@ -63,9 +66,15 @@ def fetch(
     """
     patterns = announcement_patterns(repository)
     with in_words(upstream.remote, upstream.url):
-        way = connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
+        way = through or connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
         with closing(way):
-            refs = _exchange(repository, way, upstream, patterns, progress)
+            refs = _exchange(
+                repository,
+                way,
+                upstream,
+                lambda name: name == upstream.branch or is_announcement(name, patterns) or also(name),
+                progress,
+            )
     return Fetched(
         tip=refs.get(upstream.branch),
         refs=refs,
@@ -114,7 +123,11 @@ def is_announcement(name: RefName, patterns: Sequence[str]) -> bool:
 
 
 def _exchange(
-    repository: Repository, way: Way, upstream: UpstreamBranch, patterns: Sequence[str], progress: Progress
+    repository: Repository,
+    way: Way,
+    upstream: UpstreamBranch,
+    is_wanted: Callable[[RefName], bool],
+    progress: Progress,
 ) -> dict[RefName, Oid]:
     """One conversation with the remote: its refs, and whatever of the wanted is not here yet."""
     from dulwich.refs import check_ref_format
@@ -136,8 +149,7 @@ def _exchange(
             for name, oid in refs.items()
             if oid is not None
             and (
-                name == upstream.branch
-                or is_announcement(RefName(name), patterns)
+                is_wanted(RefName(name))
                 # Where the branch is gone, one of the others may be what became of it.
                 or (gone and name.startswith(BRANCHES))
                 or (follow == "--tags" and name.startswith(TAGS))

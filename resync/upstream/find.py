@@ -12,6 +12,9 @@ from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.upstream.gitreview import MOST_BYTES, read_gitreview
 
+DETACHED = "what HEAD stands on"
+"""The source of an upstream that only the history of a detached HEAD tells."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamBranch:
@@ -34,10 +37,11 @@ class UpstreamBranch:
 
 
 def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBranch:
-    """The upstream of ``head``: ``wanted`` (``REMOTE/BRANCH``), else as configured, else ``.gitreview``'s.
+    """The upstream of ``head``: ``wanted`` (``REMOTE/BRANCH``), else as configured, else ``.gitreview``'s,
+    else for a detached HEAD the branch on which it stands.
 
-    Raises ``UsageError("unknown-upstream")`` where ``wanted`` names no remote, and
-    ``Refused("no-upstream")`` where nothing says what the upstream is.
+    Raises ``UsageError("unknown-upstream")`` where ``wanted`` names no remote, and ``Refused`` where nothing
+    says what the upstream is (``no-upstream``), or too much (``ambiguous-upstream``).
     """
     if wanted is not None:
         return _named(repository, wanted)
@@ -48,11 +52,23 @@ def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBran
     reviewed = _from_gitreview(repository)
     if reviewed is not None:
         return reviewed
+    if head.branch is None:
+        from resync.upstream.detached import Named, branch_of
+
+        def upstream_of(branch: RefName) -> Named | None:
+            known = configured(repository, branch)
+            return Named(known.remote, known.branch) if known is not None else None
+
+        named = branch_of(repository, head, upstream_of)
+        if named is not None:
+            return of_remote(repository, named.remote, named.branch, DETACHED)
     name = head.name.decode("utf-8", "replace")
-    what = f"Branch {name} has" if head.branch else "A detached HEAD has"
+    what = f"Branch {name} has no upstream configured,"
+    if head.branch is None:
+        what = "A detached HEAD has no upstream, it stands on no branch that is known to be a remote's,"
     raise Refused(
         "no-upstream",
-        f"{what} no upstream configured, and there is no .gitreview that names one. Nothing was changed.",
+        f"{what} and there is no .gitreview that names one. Nothing was changed.",
         "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH",
     )
 
