@@ -33,16 +33,17 @@ def connect(repository: Repository, remote: str, url: str, *, attended: bool, pr
     address = parse_address(apply_instead_of(repository.config, url))
     refuse_forbidden(repository.config, repository.environment, address)
     promised = remote in repository.promisors()
+    tags = repository.config_text("remote", remote, "tagOpt") != "--no-tags"
     left_out = value_of(repository.config, (b"remote", os.fsencode(remote)), "partialCloneFilter")
     if address.scheme == "file":
         path = os.path.join(repository.root, address.path)
         bundle = _bundle(path)
-        return (
-            Local(repository, path, promised=promised)
-            if bundle is None
-            else Transport(repository, bundle, path)
-        )
-    client, path = _client(repository, remote, address, attended=attended, prompt=prompt)
+        if bundle is not None:
+            return Transport(repository, bundle, path)
+        return Local(repository, path, tags=tags, promised=promised)
+    # A delta may be against something that a partial clone does not have.
+    wish = Wish(thin=not repository.promisors(), tags=tags)
+    client, path = _client(repository, remote, address, wish, attended=attended, prompt=prompt)
     return Transport(repository, client, path, left_out if promised else None, promised=promised)
 
 
@@ -54,7 +55,13 @@ def _bundle(path: str) -> GitClient | None:
 
 
 def _client(
-    repository: Repository, remote: str, address: Address, *, attended: bool, prompt: Prompt | None
+    repository: Repository,
+    remote: str,
+    address: Address,
+    wish: Wish,
+    *,
+    attended: bool,
+    prompt: Prompt | None,
 ) -> tuple[GitClient, str]:
     patience = read_patience(repository.config)
     programs = Programs(
@@ -62,11 +69,6 @@ def _client(
         env=repository.environment,
         timeout=patience.idle,
         terminal=attended and prompt is not None,
-    )
-    wish = Wish(
-        # A delta may be against something that a partial clone does not have.
-        thin=not repository.promisors(),
-        tags=repository.config_text("remote", remote, "tagOpt") != "--no-tags",
     )
     match address.scheme:
         case "ssh":

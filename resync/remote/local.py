@@ -7,12 +7,12 @@ times as long.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from resync.errors import LargeBlob, Refused
-from resync.model import MODE_GITLINK, MODE_TREE, Oid, Tree
+from resync.model import MODE_GITLINK, MODE_TREE, Oid, RefName, Tree
 from resync.remote.room import Room
 from resync.remote.way import Progress, Wants, shallow_over_there
 from resync.repository import Objects, Repository
@@ -22,6 +22,8 @@ from resync.repository.pieces import Stored, in_memory
 from resync.repository.trust import refuse_reftable
 
 if TYPE_CHECKING:
+    from dulwich.objects import ObjectID
+    from dulwich.refs import Ref
     from dulwich.repo import Repo
 
 _MOST_HELD = 64 << 20  # bytes of trees, between the walk and the writing
@@ -36,15 +38,17 @@ class Local:
         repository: Repository,
         path: str,
         *,
+        tags: bool = True,
         promised: bool = False,
-        advertised: Mapping[bytes, bytes | None] | None = None,
+        advertised: Mapping[RefName, Oid] | None = None,
     ) -> None:
-        """``promised`` says that it keeps what a partial clone left out. What is fetched from a path is not
-        filtered, as there is no way to save. It may stand for another repository, which ``advertised`` these
-        refs."""
-        self._advertised = advertised
+        """``tags`` says that annotated tags come along, and ``promised`` that the other side keeps what a
+        partial clone left out. What is fetched from a path is not filtered, as there is no way to save.
+        ``advertised`` are the refs to go by in place of those over there, where it stands in for a remote."""
         self._repository = repository
         self._path = path
+        self._tags = tags
+        self._advertised = advertised
         self._promised = promised
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
@@ -52,10 +56,18 @@ class Local:
         # To be opened by dulwich would change it.
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
-            refs: dict[bytes, bytes | None] = dict(self._advertised or there.get_refs().items())
-            missing = wants(refs, {})
+            found: Mapping[RefName, Oid] | Mapping[Ref, ObjectID] = (
+                self._advertised if self._advertised is not None else there.get_refs()
+            )
+            refs: dict[bytes, bytes | None] = dict(found.items())
+            peeled = self._peeled(Objects(there.object_store), refs) if self._tags else {}
+            missing = wants(refs, peeled)
             if missing:
                 needed = self._needed(there, missing)
+                # Tags come with what they name, as a server sends them along.
+                needed.add_tags(
+                    [Oid(refs[tag] or b"") for tag, oid in peeled.items() if Oid(oid) in needed.ids]
+                )
                 progress(f"Copying {len(needed)} objects")
                 self._repository.objects.take_over(needed, promised=self._promised)
             return refs
@@ -65,6 +77,21 @@ class Local:
         refuse_reftable(self._path, {})
         with closing(repo_class()(self._path)) as there:
             self._repository.objects.take_over(self._needed(there, list(oids)), promised=self._promised)
+
+    def _peeled(self, there: Objects, refs: Mapping[bytes, bytes | None]) -> dict[bytes, bytes]:
+        """What the annotated tags over there that are not here finally name."""
+        found: dict[bytes, bytes] = {}
+        for name, oid in refs.items():
+            if (
+                name.startswith(b"refs/tags/")
+                and oid is not None
+                and Oid(oid) not in self._repository.objects
+            ):
+                with suppress(Refused):  # one that is broken over there is nobody's
+                    target = there.peel(Oid(oid))
+                    if target != oid:
+                        found[name] = target
+        return found
 
     def _needed(self, there: Repo, wants: list[Oid]) -> _Needed:
         cut = frozenset[bytes](there.get_shallow())
@@ -98,6 +125,17 @@ class _Needed(Mapping[Oid, Stored]):
         for oid in wants:
             commits += self._peeled(oid)
         self._add_trees(self._add_commits(commits))
+
+    @property
+    def ids(self) -> Collection[bytes]:
+        """What is needed, by id."""
+        return self._ids.keys()
+
+    def add_tags(self, tags: Iterable[bytes | None]) -> None:
+        """Tags of what is needed are, too."""
+        for oid in tags:
+            if oid is not None:
+                self._peeled(Oid(oid))
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -55,10 +55,10 @@ def fetch(
     *,
     attended: bool = False,
     prompt: Prompt | None = None,
-    stand_in: Way | None = None,
+    through: Way | None = None,
 ) -> Fetched:
     """Fetch the upstream branch, the announcing tags, and whatever refs are wanted ``also``; nothing but
-    objects is written. ``stand_in`` is a way to what stands for the remote.
+    objects is written. ``through`` is a way that stands for the remote's own.
 
     ``attended`` says that a program may ask somebody for a password, and ``prompt`` is how we do.
     Raises ``Refused``: ``damaged-object``, ``authentication-failed``; ``Busy("upstream-unreachable")`` where
@@ -66,7 +66,7 @@ def fetch(
     """
     patterns = announcement_patterns(repository)
     with in_words(upstream.remote, upstream.url):
-        way = stand_in or connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
+        way = through or connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)
         with closing(way):
             refs = _exchange(
                 repository,

@@ -9,9 +9,10 @@ from contextlib import suppress
 
 from resync.errors import Refused
 from resync.model import Note, RefName, Upstream
+from resync.remote.address import without_secrets
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
-from resync.upstream.fetch import Fetched, without_secrets
+from resync.upstream.fetch import Fetched
 from resync.upstream.find import UpstreamBranch
 
 _CLONED = re.compile(rb"clone: from (?P<url>.+)")

@@ -61,10 +61,7 @@ def key_of(repository: Repository, upstream: UpstreamBranch) -> str | None:
 
 
 def _is_partial(repository: Repository) -> bool:
-    if repository.config_text("extensions", "partialClone") is not None:
-        return True
-    named = (repository.config_text("remote", remote, "promisor") for remote in repository.remotes())
-    return any((each or "false").lower() != "false" for each in named)
+    return repository.config_text("extensions", "partialClone") is not None or bool(repository.promisors())
 
 
 def expect(folder: str, key: str, branches: Collection[RefName]) -> None:
@@ -127,10 +124,11 @@ def _take(
     answer: Mapping[str, Any],
 ) -> Fetched | None:
     """What the remote said to another checkout, with the objects from there; None where that will not do."""
-    refs = {_bytes(name): Oid(oid.encode()) for name, oid in answer["refs"].items()}
+    refs = {RefName(_bytes(name)): Oid(oid.encode()) for name, oid in answer["refs"].items()}
     with suppress(Refused, Busy, OSError):
-        here = Local(repository, answer["repository"], advertised=refs)
-        return fetch(repository, upstream, progress, also, stand_in=here)
+        tags = repository.config_text("remote", upstream.remote, "tagOpt") != "--no-tags"
+        stands_in = Local(repository, answer["repository"], tags=tags, advertised=refs)
+        return fetch(repository, upstream, progress, also, through=stands_in)
     return None
 
 
