@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 FLOORS = (
     ("resync", "dates", "errors", "model", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
-    ("history", "worktree", "journal", "remote", "signers", "rewrites", "hooks"),
+    ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
     ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole"),
     ("observe", "plan", "rescue", "notes", "picking"),

@@ -1,6 +1,6 @@
-"""The user's own commands around the switch: ``resync.preSwitch`` and ``resync.postSwitch``.
+"""The user's own commands around the switch, ``resync.preSwitch`` and ``resync.postSwitch``; and git's hook.
 
-Each is a shell command of git's configuration, started at the top of the working tree with a JSON object on
+Each of the two is a shell command of git's configuration, started at the top of the working tree with a JSON object on
 its standard input: the plan, as ``resync plan --json`` prints it, or the outcome, as the command itself does.
 """
 
@@ -37,7 +37,7 @@ def of_sitting(plan: Plan) -> bool:
 
 def rewritten(session: Session, repository: Repository, done: Plan) -> None:
     """Let git's hook know of the commits that were made anew; one that fails is warned about."""
-    from resync.hooks import post_rewrite
+    from resync.git_hooks import post_rewrite
     from resync.rewrites import rewrite_lines, rewrites
 
     lines = rewrite_lines(rewrites(repository.objects, done))
