@@ -1,7 +1,8 @@
 """The user's own commands around the switch, ``resync.preSwitch`` and ``resync.postSwitch``; and git's hook.
 
 Each of the two is a shell command of git's configuration, started at the top of the working tree with a JSON
-object on its standard input: the plan, as ``resync plan --json`` prints it, or the outcome, as the command itself does.
+object on its standard input: the plan, as ``resync plan --json`` prints it, or the outcome, as the command
+itself does.
 """
 
 from __future__ import annotations
