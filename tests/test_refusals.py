@@ -463,7 +463,7 @@ def test_no_terminal(rewritten_world: World) -> None:
         (("run", "--color", "sometimes"), "Argument --color: invalid choice: *", "resync run --help"),
         (("check", "--yes"), "Unrecognized arguments: --yes", "resync --help"),
         (("run", "--ye"), "Unrecognized arguments: --ye", "resync --help"),
-        (("run", "one", "two"), "Unrecognized arguments: two", "resync --help"),
+        (("undo", "one", "two"), "Unrecognized arguments: two", "resync --help"),
         (("rescue", "burn"), "Argument ACTION: invalid choice: 'burn' *", "resync rescue --help"),
         (
             ("rescue", "restore"),

@@ -78,7 +78,8 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     """Nothing is made durable meanwhile: nobody pulls the plug here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        patch.setattr("resync.worktree.switch.sync_file_system", lambda _: None)
+        for module in ("worktree.switch", "repository.packs"):
+            patch.setattr(f"resync.{module}.sync_file_system", lambda *_, **folders: None)
         yield
 
 
