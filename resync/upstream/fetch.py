@@ -16,7 +16,6 @@ from fnmatch import fnmatchcase
 from resync.errors import Busy, Refused, ResyncError
 from resync.model import Oid, RefName
 from resync.remote.address import without_secrets
-from resync.remote.connect import connect
 from resync.remote.way import Progress as Progress
 from resync.remote.way import Way
 from resync.repository import Repository
@@ -64,6 +63,9 @@ def fetch(
     Raises ``Refused``: ``damaged-object``, ``authentication-failed``; ``Busy("upstream-unreachable")`` where
     the remote cannot be reached, keeps silent or breaks off; and ``UsageError`` as ``connect`` does.
     """
+    # Imported here because --no-fetch goes without all that leads to a remote.
+    from resync.remote.connect import connect
+
     patterns = announcement_patterns(repository)
     with in_words(upstream.remote, upstream.url):
         way = through or connect(repository, upstream.remote, upstream.url, attended=attended, prompt=prompt)

@@ -14,7 +14,6 @@ from itertools import chain
 from resync.errors import Refused
 from resync.history import History, tree_changes
 from resync.model import MODE_GITLINK, Oid
-from resync.remote.connect import connect
 from resync.remote.way import Progress
 from resync.repository import Repository
 from resync.request import Prompt
@@ -71,6 +70,8 @@ class Promised:
     def _bring(self, oids: set[Oid]) -> None:
         self._progress(f"Fetching {len(oids)} objects that were left out")
         with in_words(self._remote, self._url):
+            from resync.remote.connect import connect
+
             way = connect(
                 self._repository, self._remote, self._url, attended=self._attended, prompt=self._prompt
             )

@@ -22,7 +22,6 @@ from typing import Any
 
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName
-from resync.remote.local import Local
 from resync.repository import Repository
 from resync.request import Prompt
 from resync.upstream.fetch import Fetched, Progress, fetch
@@ -124,6 +123,8 @@ def _take(
     answer: Mapping[str, Any],
 ) -> Fetched | None:
     """What the remote said to another checkout, with the objects from there; None where that will not do."""
+    from resync.remote.local import Local
+
     refs = {RefName(_bytes(name)): Oid(oid.encode()) for name, oid in answer["refs"].items()}
     with suppress(Refused, Busy, OSError):
         tags = repository.config_text("remote", upstream.remote, "tagOpt") != "--no-tags"
