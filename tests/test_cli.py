@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,28 @@ def test_a_yes_does_what_the_plan_says(rewritten_world: World, answer: str) -> N
     assert back.code == 1
     assert after_the_question(back.out, "Take it back?").strip() == "Nothing was changed."
     assert rewritten_world.git("rev-parse", "HEAD") == tip
+
+
+def test_in_doubt_a_person_is_shown_the_candidates_and_asked(rewritten_world: World) -> None:
+    """No evidence is left: where upstream's commits end is theirs to say, and any other answer is a no."""
+    world = rewritten_world
+    world.git("config", "--unset-all", "remote.origin.fetch")
+    world.git("update-ref", "-d", "refs/remotes/origin/main")
+    shutil.rmtree(world.clone / ".git" / "logs")
+    before, last = world.state(), world.git("rev-parse", "HEAD~3")
+    world.git("update-ref", "refs/heads/legacy", last, at=world.upstream)
+    refused = world.terminal("run", answer="none\n")
+    assert refused.code == 1
+    assert f"  1  {last[:10]}  Old way" in refused.out
+    assert "the newest that another branch or tag of the remote has" in refused.out
+    assert "upstream still has it: all above it would be yours" in refused.out
+    assert "Everything above the last of upstream's is taken for yours." in refused.out
+    assert "Which one was the last of upstream's?" in refused.out
+    assert world.state() == before
+    done = world.terminal("run", answer="1\ny\n")
+    assert "Your 3 commits on main, oldest first:" in ESCAPES.sub("", done.out)
+    assert "Done. main is at" in ESCAPES.sub("", done.out)
+    assert last not in world.git("rev-list", "HEAD")
 
 
 def test_ctrl_c_at_the_question(rewritten_world: World) -> None:

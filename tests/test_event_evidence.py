@@ -85,6 +85,19 @@ def test_given(event: tuple[World, upstream.Event]) -> None:
     assert _found(world, acts, "--old-tip", acts.old) == {("given", "--old-tip")}
 
 
+def test_commit_map(event: tuple[World, upstream.Event]) -> None:
+    """As a tool leaves it that rewrote history: of every old commit, the new one in its place."""
+    world, acts = event
+    upstream.rewrite(world, acts)
+    _unannounced(world)
+    _fetched(world)
+    gone = world.git("rev-list", f"{acts.new}..{acts.old}", at=world.upstream).splitlines()
+    lines = ["old new", *(f"{oid} {acts.new}" for oid in gone)]
+    (world.base / "commit-map").write_text("\n".join(lines) + "\n")
+    found = _found(world, acts, "--commit-map", str(world.base / "commit-map"))
+    assert {kind for kind, _ in found} == {"commit-map"}
+
+
 def test_record(event: tuple[World, upstream.Event]) -> None:
     world, acts = event
     assert world.resync("check").code == 0

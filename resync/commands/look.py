@@ -98,7 +98,7 @@ def _ownership(
     repository: Repository, seen: Observation, commit: str | None
 ) -> list[tuple[Ownership, Commit]]:
     """Whose the branch's commits are that the new tip does not have, or whose that one is."""
-    from resync.upstream.ownership import Ownership, ownership
+    from resync.upstream.ownership import Ownership, ownership, with_content
     from resync.upstream.revision import resolve
 
     owned = ownership(
@@ -116,4 +116,7 @@ def _ownership(
                 f"--commit {commit} is not on {shown(seen.head.name)}. Nothing was changed.",
                 f"git branch --contains {oid[:10].decode()}",
             )
+    owned = with_content(
+        repository.objects, seen.history, owned, head=seen.head.tip, new_tip=seen.upstream.new_tip
+    )
     return [(each, repository.objects.commit(each.oid)) for each in owned]

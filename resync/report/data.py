@@ -357,4 +357,5 @@ def ownership(owned: Ownership, commit: Commit) -> dict[str, Any]:
         **_named("subject", commit.subject),
         "whose": owned.whose,
         "evidence": _evidence(owned.evidence) if owned.evidence is not None else None,
+        "content": owned.content or None,
     }

@@ -146,6 +146,8 @@ def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> 
         words = _WHOSE[each.whose]
         if each.evidence is not None:
             words += f": {_reason(each.evidence)}"
+        if each.content:
+            words += f"; {each.content}"
         tone: Tone = "strong" if each.whose == "yours" else "quiet"
         yield f"  {short(each.oid)}  {shown(commit.subject)}"
         yield paint(f"              {words}", tone)

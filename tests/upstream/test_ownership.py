@@ -44,3 +44,20 @@ def test_one_commit_is_explained(world: World) -> None:
     world.git("checkout", "-q", "-f", "main")
     done = world.resync("check", "--commit", stray, "--json")
     assert (done.code, done.json["error"]["kind"]) == (2, "not-on-this-branch")
+
+
+def test_what_upstream_has_of_a_commit_is_said(world: World) -> None:
+    """It is yours all the same: content reports, and takes nothing away."""
+    rewritten.start(world)
+    mine = world.commit("Ship a plugin", {"plugin.txt": "my plugin\n"})
+    world.commit("Mine alone\n\nChange-Id: I" + "a" * 40, {"mine.txt": "mine\n"})
+    at = rewritten.work(world)
+    world.git("reset", "-q", "--hard", "HEAD~1", at=at)
+    twin = world.commit("Ship it, too", {"plugin.txt": "my plugin\n"}, at=at)
+    same = world.commit("Another form\n\nChange-Id: I" + "a" * 40, {"other.txt": "other\n"}, at=at)
+    rewritten.publish(world)
+    owned = {each["subject"]: each for each in world.resync("check", "--verbose", "--json").json["ownership"]}
+    assert (owned["Ship a plugin"]["oid"], owned["Ship a plugin"]["whose"]) == (mine, "yours")
+    assert owned["Ship a plugin"]["content"] == f"upstream has the same patch as {twin[:10]}"
+    assert owned["Mine alone"]["content"] == f"upstream has a commit of the same Change-Id, {same[:10]}"
+    assert f"; upstream has the same patch as {twin[:10]}" in world.resync("check", "--commit", mine).out
