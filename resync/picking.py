@@ -6,6 +6,7 @@ person is to resolve it. Nothing here moves a ref or touches the disk.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,11 +22,13 @@ from resync.repository import Objects
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflicted:
-    """The pick of a ``commit`` that conflicts; ``paths`` are all that it would change."""
+    """The pick of a ``commit`` that conflicts; ``paths`` are all that it would change, and ``staged`` those
+    of its conflicts that are resolved in the index as well, as they were before."""
 
     commit: Commit
     merged: MergeResult
     paths: tuple[TreePath, ...]
+    staged: frozenset[TreePath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +67,18 @@ def pick(
         labelled = options_for(commit, options)
         first = merge_trees(objects, base, ours, commit.tree, labelled)
         merged = first if first.clean else as_recorded(objects, first, labelled)
+        staged: frozenset[TreePath] = frozenset()
         if not merged.clean:
             known = recorded(objects, first, labelled)
             edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
             merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
+            staged = _staged(edits, first.conflicts, labelled)
         paths = touched(objects, ours, merged)
         blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
         if blocked:
             return Picked(tip=tip, commits=tuple(done), left=tuple(commits[number:]), blocked=blocked)
         if not merged.clean:
-            conflicted = Conflicted(commit=commit, merged=merged, paths=paths)
+            conflicted = Conflicted(commit=commit, merged=merged, paths=paths, staged=staged)
             left = tuple(commits[number + 1 :])
             return Picked(tip=tip, commits=tuple(done), left=left, conflicted=conflicted)
         resolved = tuple(each.path for each in first.conflicts)
@@ -85,6 +90,16 @@ def pick(
         reason = "; ".join(map(str, merged.notes))
         done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip, resolved=resolved))
     return Picked(tip=tip, commits=tuple(done))
+
+
+def _staged(
+    resolved: Collection[TreePath], conflicts: Sequence[Conflict], options: MergeOptions
+) -> frozenset[TreePath]:
+    """The ``resolved`` paths that go into the index so: where that is wanted, those with no other conflict."""
+    if options.recordings is None or not options.recordings.stages:
+        return frozenset()
+    named = Counter(path for each in conflicts for path in {each.path, *each.others})
+    return frozenset(path for path in resolved if named[path] == 1)
 
 
 def stop_at_conflict(
@@ -152,8 +167,8 @@ class Shown:
 
 def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules) -> Shown:
     """Take a commit that conflicts on ``tip`` to the working tree: here a person is shown a conflict."""
-    conflicts = conflicted.merged.conflicts
-    paths = tuple(dict.fromkeys(each.path for each in conflicts))
+    paths = tuple(dict.fromkeys(each.path for each in conflicted.merged.conflicts))
+    conflicts = tuple(each for each in conflicted.merged.conflicts if each.path not in conflicted.staged)
     return Shown(
         taken=Taken(commit=conflicted.commit.oid, under=tip, paths=conflicted.paths, conflicts=paths),
         index=without_conflicts(objects, conflicted.merged.tree, conflicts),
