@@ -7,14 +7,14 @@ ref or touches the disk. A conflict that a person resolved before is resolved so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
 from resync.merge.rerere import resolutions
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, Side, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.repository.objects import COMMIT
 
@@ -43,6 +43,37 @@ class Replay:
 
     tip: Oid
     commits: tuple[LocalCommit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """The ``parents`` that a merge gets, and what became of the ``commits`` beside its first parent."""
+
+    parents: tuple[Oid, ...]
+    commits: tuple[LocalCommit, ...] = ()
+
+
+def beside(
+    objects: Objects,
+    history: History,
+    merge: Commit,
+    tip: Oid,
+    side: Side,
+    *,
+    committer: bytes,
+    options: MergeOptions,
+    renew: bool = False,
+) -> Beside:
+    """Make a merge's ``side`` anew, the merge itself being made on ``tip``.
+
+    New objects are added to memory. Raises ``Refused`` where an object is missing.
+    """
+    picker = _Picker(objects, history, tip, committer, options, (), lambda oid: "", renew)
+    picker.stand(dict(side.stands))
+    nowhere = _Upstream(objects, ())
+    commits = tuple(picker.pick(objects.commit(oid), nowhere) for oid in side.commits)
+    picker.stand({merge.parents[0]: tip})
+    return Beside(parents=picker.new_parents(merge), commits=commits)
 
 
 def replay(
@@ -87,7 +118,7 @@ def replay(
             if oid not in once_upstream or picks[oid].verdict not in settled
         ]
         end = picker.standing(series.tip)
-        done.append(Replay(tip=end, commits=tuple(_reached(objects, mine, end))))
+        done.append(Replay(tip=end, commits=tuple(reached(objects, mine, end))))
     return tuple(done)
 
 
@@ -123,6 +154,10 @@ class _Picker:
         self._dropped = dropped
         self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
+
+    def stand(self, known: Mapping[Oid, Oid]) -> None:
+        """Let other commits take the place of some."""
+        self._stands_for.update(known)
 
     def standing(self, oid: Oid) -> Oid:
         """The new commit in the place of ``oid``: whatever was upstream's is the new base."""
@@ -179,7 +214,7 @@ class _Picker:
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
-        parents = self._new_parents(commit)
+        parents = self.new_parents(commit)
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
@@ -197,7 +232,7 @@ class _Picker:
             return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
-    def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
+    def new_parents(self, commit: Commit) -> tuple[Oid, ...]:
         """The parents in the new history. One that another has below it adds nothing and is left out, as the
         base where a merge took upstream in; but the first stays: there a topic was merged as such.
         """
@@ -340,7 +375,7 @@ def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreeP
     )
 
 
-def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
+def reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
     """The picks, those parked that no longer lead to the tip because the merge above them is."""
     made = {pick.new_oid for pick in picks if pick.new_oid is not None}
     reached: set[Oid] = set()

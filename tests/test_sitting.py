@@ -466,12 +466,13 @@ def test_a_run_that_need_not_stop(rewritten_world: World) -> None:
     assert "sitting" not in done
 
 
-def test_a_run_does_not_stop_before_a_merge(before_the_run: World) -> None:
+def test_a_run_does_not_stop_before_a_merge_that_it_would_flatten(before_the_run: World) -> None:
+    """Something that it merged conflicts as well (what else comes of merges: ``test_sitting_merges``)."""
     world = before_the_run
     world.git("reset", "-q", "--hard")
     world.git("checkout", "-q", "-b", "side", "HEAD~3")
-    world.commit("Aside", {"aside.txt": "aside\n"})
+    world.commit("Aside", {"etc/tool.conf": CONFIG.replace("setting_1 = 1\n", "setting_1 = I\n")})
     world.git("checkout", "-q", "main")
-    world.git("merge", "-q", "--no-edit", "side")
+    world.git("merge", "-q", "--no-edit", "-s", "ours", "side")
     refused = step(world, "run", "--yes", "--on-conflict", "stop", code=1).json
     assert refused["error"]["kind"] == "merge-left"

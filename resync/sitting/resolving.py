@@ -73,19 +73,21 @@ def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | Non
     return None
 
 
-def resolved(table: Table, oid: Oid, taken: Taken) -> LocalCommit:
+def resolved(table: Table, sitting: Sitting, oid: Oid, taken: Taken) -> tuple[LocalCommit, ...]:
     """Commit what the index holds. This is where a person's resolution of a commit is known.
 
-    Raises ``Unfinished("empty-message")``.
+    What a merge brings along comes before it. Raises ``Unfinished("empty-message")``.
     """
     commit = table.objects.commit(oid)
-    if table.index == table.tree:
-        return verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it")
+    joined = table.beside(sitting)(commit, table.head.tip)
+    if table.index == table.tree and len(joined.parents) == 1:
+        return (verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it"),)
     fresh = as_renewed(commit, taken.change_id)
     given = proposed(fresh, taken.conflicts, message_rules(table.repository))
     message = _edited_message(table.repository, given)
-    new = made(table.objects, fresh, table.index, table.head.tip, table.who, message)
-    return known_as(table.objects, verdict_on(commit, "reapplied", "as you resolved it"), new)
+    new = made(table.objects, fresh, table.index, joined.parents, table.who, message)
+    verdict = verdict_on(commit, "reapplied", "as you resolved it")
+    return (*joined.commits, known_as(table.objects, verdict, new))
 
 
 def _edited_message(repository: Repository, given: bytes) -> bytes | None:
