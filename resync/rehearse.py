@@ -73,7 +73,9 @@ def rehearse(
     if moves:
         notes += gitreview_notes(repository.objects, seen.upstream)
     notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
-    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    renews = request.change_id == "new"
+    plan = replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten, renews=renews)
+    plan = promised(repository, plan)
     return with_notes(repository, plan, caller.signed(repository.identity()))
 
 

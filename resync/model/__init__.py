@@ -405,7 +405,8 @@ class Plan:
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
     ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
     a person's work on conflicts stands after a run that is a part of it. ``signs``
-    says what the reapplied commits are signed with (None: they are not).
+    says what the reapplied commits are signed with (None: they are not), ``renews`` whether Change-Ids are
+    made anew: what is parked gets its own when a person resolves it.
     """
 
     id: str
@@ -424,6 +425,7 @@ class Plan:
     elsewhere: tuple[Upstream, ...] = ()
     sitting: Sitting | None = None
     signs: SignatureKind | None = None
+    renews: bool = False
 
     @property
     def recorded(self) -> bool:

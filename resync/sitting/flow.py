@@ -46,8 +46,8 @@ def begin(repository: Repository, journals: Journals, caller: Caller, settings: 
     nothing is parked for what is checked out, ``untracked-in-the-way``, and as reading the checkout does.
     """
     head = repository.head()
-    commits, edits = parked_on(repository, journals, head)
-    if not commits and not edits:
+    parked = parked_on(repository, journals, head)
+    if not parked.commits and not parked.edits:
         raise Refused(
             "nothing-interrupted",
             f"No run was interrupted here, and nothing that was parked waits for {_name(head)}."
@@ -61,10 +61,11 @@ def begin(repository: Repository, journals: Journals, caller: Caller, settings: 
         sitting = Sitting(
             id=caller.run,
             tip=head.tip,
-            commits=commits,
-            edits=edits,
+            commits=parked.commits,
+            edits=parked.edits,
             aside=aside if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
+            renew=parked.renew,
         )
         clean = Ground(tip=head.tip, index=table.tree, worktree=table.tree)
         return _next(table, sitting, clean, ())
@@ -101,7 +102,7 @@ def go_on(
         if repository.ref(CHERRY_PICK_HEAD) is None:
             # git cherry-pick --abort, --skip or --quit was said, or git reset: it stays parked.
             return _next(table, sitting, table.ground, ())
-        made = resolved(table, taken.commit, taken.conflicts)
+        made = resolved(table, taken.commit, taken)
         return _next(table, sitting, replace(table.ground, tip=made.new_oid or head.tip), (made,))
 
 
@@ -131,7 +132,7 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
         # They would go into the next commit; git does not begin to pick then.
         picked = Picked(tip=ground.tip, commits=(), left=sitting.commits, blocked=tuple(sorted(staged)))
     else:
-        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited)
+        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited, sitting.renew)
     tree = objects.commit(picked.tip).tree
     sitting = replace(sitting, tip=picked.tip, taken=None, blocked=picked.blocked, commits=picked.left)
     if picked.conflicted is not None:
