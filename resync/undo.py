@@ -41,7 +41,7 @@ from resync.repository.repo import BRANCHES
 from resync.request import Caller
 from resync.rescue import read
 from resync.whole import whole
-from resync.worktree.access import with_access
+from resync.worktree.access import folders_of, with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
@@ -179,7 +179,12 @@ def _plan_back(
     records += entries
     in_the_way = back.in_the_way(changes)
     final = with_access(repository.root, back.files(changes, in_the_way))
-    switch = Switch(files=final, index=tuple(back.index(records)), index_file=checkout.index_file)
+    switch = Switch(
+        files=final,
+        index=tuple(back.index(records)),
+        index_file=checkout.index_file,
+        folders=folders_of(repository.root, final, undone.folders),
+    )
     plan = Plan(
         id=caller.run,
         checkout=repository.root,
