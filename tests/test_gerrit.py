@@ -21,10 +21,14 @@ def test_a_plan_and_its_run_map_old_change_ids_to_the_same_new_ones(world: World
     world.commit(f"Mine\n\nChange-Id: {CHANGE}", {"mine.txt": "mine\n"})
     world.commit("No change", {"other.txt": "other\n"})
     rewritten.rewrite(world)
+    world.commit("Gerrit", {".gitreview": "[gerrit]\nproject=p\n"}, at=rewritten.work(world))
+    rewritten.publish(world)
     plan = world.resync("plan", "--json", "--change-id", "new").json["commits"]
     world.git("config", "resync.changeId", "new")
     later = {"GIT_COMMITTER_DATE": "1461099999 +0000"}
-    done = world.resync("run", "--yes", "--json", env=later).json["commits"]
+    told = world.resync("run", "--yes", "--json", env=later).json
+    done = told["commits"]
+    assert told["notes"][0]["text"] == "upstream changed where changes go: project (none) -> p"
     assert plan[0]["change_id"] == CHANGE
     assert plan[0]["new_change_id"] == done[0]["new_change_id"]
     assert "change_id" not in done[1]

@@ -148,7 +148,7 @@ def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> 
         if each.evidence is not None:
             words += f": {_reason(each.evidence)}"
         if each.content:
-            words += f"; {each.content}"
+            words = f"yours: nothing says that upstream ever had this very commit, but {each.content}"
         tone: Tone = "strong" if each.whose == "yours" else "quiet"
         yield f"  {short(each.oid)}  {shown(commit.subject)}"
         yield paint(f"              {words}", tone)
