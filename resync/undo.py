@@ -38,7 +38,7 @@ from resync.model import (
 from resync.repository import Repository
 from resync.repository.merge_message import read_message
 from resync.repository.repo import BRANCHES
-from resync.request import Caller
+from resync.request import Caller, Progress
 from resync.rescue import read
 from resync.whole import whole
 from resync.worktree.access import folders_of, with_access
@@ -122,6 +122,7 @@ def rehearse_undo(
     journal: Journal,
     caller: Caller,
     settings: WorktreeSettings,
+    progress: Progress,
     *,
     discard_newer: bool,
 ) -> Plan:
@@ -151,7 +152,8 @@ def rehearse_undo(
             "to keep them on a rescue branch only: resync undo --discard-newer",
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
-    with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
+    programs = programs_for(repository, settings)
+    with Filters(settings, programs, lenient=True, progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         return _plan_back(repository, undone, since, checkout, caller, settings, filters)
 
