@@ -114,9 +114,8 @@ def test_a_parked_merge_is_made_anew_as_one(world: World, side: str, how: str) -
     assert world.git("rev-parse", "main") == before
 
 
-@pytest.mark.parametrize("side", ["own", "other"])
-def test_a_run_stops_at_a_merge_and_goes_on(world: World, side: str) -> None:
-    merge = make(world, side)
+def test_a_run_stops_at_a_merge_and_goes_on(world: World) -> None:
+    merge = make(world, "own")
     stopped = inside(world, "run", "--yes", "--json", "--on-conflict", "stop")
     assert stopped.code == 4
     assert stopped.json["sitting"]["commit"] == merge
@@ -126,7 +125,7 @@ def test_a_run_stops_at_a_merge_and_goes_on(world: World, side: str) -> None:
     done = inside(world, "continue", "--json")
     assert done.code == 0
     assert {each["verdict"] for each in done.json["commits"]} == {"reapplied"}
-    check(world, merge, "Second", side)
+    check(world, merge, "Second", "own")
     assert world.git("log", "-1", "--format=%s") == "Third"
 
 

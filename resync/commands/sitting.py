@@ -64,12 +64,12 @@ def _step(
     from resync.resolutions import Resolutions
     from resync.signing import signed
 
-    settings = session.settings(repository)
+    settings, progress = session.settings(repository), session.console.progress
     if entry is None:
-        plan = sitting.begin(repository, journals, session.caller, settings)
+        plan = sitting.begin(repository, journals, session.caller, settings, progress)
     else:
         last = journals.load(entry.run, steps=False).plan
-        plan = sitting.go_on(repository, last, session.caller, settings, skip=skip)
+        plan = sitting.go_on(repository, last, session.caller, settings, progress, skip=skip)
         if not skip:
             record(session, repository, last.sitting)
     agreed = signed(repository, plan, session.caller, programs_for(repository, settings))
@@ -91,12 +91,12 @@ def give_up(
     last = journals.load(entry.run, steps=False).plan
     check_place(repository, last, repository.head())
     journal = undo.choose(journals, entry.run)
+    console, settings = session.console, session.settings(repository)
     plan = undo.rehearse_undo(
-        repository, journal, session.caller, session.settings(repository), discard_newer=True
+        repository, journal, session.caller, settings, console.progress, discard_newer=True
     )
     result = sequencer.carry_out(plan)
     Resolutions(repository).clear()
-    console = session.console
     code = ExitCode.WAITING if result.left else ExitCode.OK
     name = shown(plan.head.name)
     document = data.document("abort", code, plan=plan, done=True, left=result.left, bared=result.bared)

@@ -28,7 +28,7 @@ from resync.model import (
 from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
-from resync.request import Caller
+from resync.request import Caller, Progress
 from resync.sides import without_sides
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
@@ -41,7 +41,13 @@ from resync.worktree.settings import WorktreeSettings
 from resync.worktree.snapshot import stash
 
 
-def begin(repository: Repository, journals: Journals, caller: Caller, settings: WorktreeSettings) -> Plan:
+def begin(
+    repository: Repository,
+    journals: Journals,
+    caller: Caller,
+    settings: WorktreeSettings,
+    progress: Progress,
+) -> Plan:
     """The plan of a sitting's first step: edits aside, and the first parked commit that conflicts taken.
 
     What applies cleanly by now is committed at once. Raises ``Refused``: ``nothing-interrupted`` where
@@ -56,7 +62,7 @@ def begin(repository: Repository, journals: Journals, caller: Caller, settings: 
             " Nothing was changed.",
             "resync status",
         )
-    with Filters(settings, programs_for(repository, settings)) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters)
         table = Table(repository, head, checkout, caller, settings, filters)
         found = merged_sides(table, parked)
@@ -76,7 +82,13 @@ def begin(repository: Repository, journals: Journals, caller: Caller, settings: 
 
 
 def go_on(
-    repository: Repository, last: Plan, caller: Caller, settings: WorktreeSettings, *, skip: bool = False
+    repository: Repository,
+    last: Plan,
+    caller: Caller,
+    settings: WorktreeSettings,
+    progress: Progress,
+    *,
+    skip: bool = False,
 ) -> Plan:
     """The plan of a sitting's next step, ``last`` being its last one: what was taken is committed as it was
     resolved, or left parked with ``skip``; then it goes on.
@@ -88,7 +100,7 @@ def go_on(
     assert sitting is not None
     head = repository.head()
     check_place(repository, last, head)
-    with Filters(settings, programs_for(repository, settings)) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         table = Table(repository, head, checkout, caller, settings, filters)
         taken = sitting.taken
