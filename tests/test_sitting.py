@@ -144,6 +144,9 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     assert refused["error"]["kind"] == "unresolved"
     assert "numbers.txt" in refused["error"]["message"]
     world.git("add", "numbers.txt")  # with its markers
+    said = inside(world, "status").out
+    assert "numbers.txt  (git add was said, and conflict markers are left in it)" in said
+    assert "You have resolved" not in said
     assert "numbers.txt" in step(world, code=4).json["error"]["message"]
     for command in (("run", "--yes"), ("plan",), ("undo", "--yes"), ("rescue", "drop", "main", "--yes")):
         assert step(world, *command, code=4).json["error"]["kind"] == "stopped-at-conflict"
@@ -152,6 +155,7 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     assert [each["verdict"] for each in second["commits"]] == ["reapplied"]
     assert second["sitting"]["subject"] == "Set one"
     resolve(world, "etc/tool.conf", SET)
+    assert "You have resolved" in inside(world, "status").out
     done = step(world, code=0).json
     assert done["sitting"] is None
     assert world.git("log", "-1", "--format=%B", "HEAD~1") == (

@@ -11,5 +11,6 @@ these stay some, ``edits`` to what was not committed, and ``table`` is what they
 """
 
 from resync.sitting.flow import begin, check_place, go_on
+from resync.sitting.resolving import marked, staged_entry
 
-__all__ = ["begin", "check_place", "go_on"]
+__all__ = ["begin", "check_place", "go_on", "marked", "staged_entry"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from resync.commit_message import cleaned, message_rules, proposed
 from resync.errors import LargeBlob, Unfinished
 from resync.history import authorship, open_history
+from resync.merge import MergeOptions
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
 from resync.picking import known_as, made
 from resync.replay import as_renewed, verdict_on
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.sitting.table import Ground, Table
+from resync.worktree.index import Index
 from resync.worktree.snapshot import is_snapshot
 
 
@@ -32,20 +34,36 @@ def refuse_unresolved(table: Table, taken: Taken) -> None:
 
 
 def _marked(table: Table, taken: Taken) -> Iterator[TreePath]:
-    """The paths that conflicted and have lines that look like conflict markers, of the size that
-    ``.gitattributes`` give, and that neither side of the conflict has."""
-    objects, index = table.objects, table.checkout.index
+    index = table.checkout.index
     changed = {each.path: each.worktree for each in table.checkout.changes}
+
+    def now(path: TreePath) -> Iterable[TreeEntry | None]:
+        return (changed.get(path), staged_entry(index, path))
+
+    return marked(table.objects, taken, table.options, now)
+
+
+def staged_entry(index: Index, path: TreePath) -> TreeEntry | None:
+    """What the index has at a path that is merged."""
+    indexed = index.entries.get(path)
+    return TreeEntry(indexed.mode, indexed.oid) if indexed is not None else None
+
+
+def marked(
+    objects: Objects,
+    taken: Taken,
+    options: MergeOptions,
+    now: Callable[[TreePath], Iterable[TreeEntry | None]],
+) -> Iterator[TreePath]:
+    """The paths that conflicted and have lines that look like conflict markers, of the size that
+    ``.gitattributes`` give, and that neither side of the conflict has; ``now`` says what stands at a path."""
     sides = [objects.commit(oid).tree for oid in (taken.under, *filter(None, [taken.commit]))]
     for path in taken.conflicts:
-        indexed = index.entries.get(path)
-        now = [changed.get(path), TreeEntry(indexed.mode, indexed.oid) if indexed is not None else None]
-        size = table.options.attributes_of(path).marker_size
+        size = options.attributes_of(path).marker_size
         marker = re.compile(rb"([<|>])\1{%d}(?: .*)?\r?" % (size - 1))
         known = {line for tree in sides for line in _lines(objects, objects.entry(tree, path))}
-        if any(
-            marker.fullmatch(line) and line not in known for entry in now for line in _lines(objects, entry)
-        ):
+        lines = (line for entry in now(path) for line in _lines(objects, entry))
+        if any(marker.fullmatch(line) and line not in known for line in lines):
             yield path
 
 
