@@ -150,6 +150,7 @@ class Journals:
         gone = os.path.join(self.folder, _REMOVED + os.path.relpath(folder, self._runs).replace(os.sep, "-"))
         try:
             os.rename(folder, gone)
+            fsync_directory(os.path.dirname(folder))
         except OSError:
             gone = folder
         shutil.rmtree(gone, ignore_errors=True)

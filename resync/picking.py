@@ -6,26 +6,41 @@ person is to resolve it. Nothing here moves a ref or touches the disk.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from resync.carry import concerned
 from resync.commit_message import MessageRules, proposed
 from resync.errors import Refused
-from resync.history import tree_changes
+from resync.history import change_id, tree_changes
 from resync.merge import MergeOptions, merge_trees
 from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
-from resync.replay import Replay, as_recorded, options_for, recorded, rewritten, verdict_on
+from resync.replay import (
+    Replay,
+    as_recorded,
+    changed_id,
+    options_for,
+    recorded,
+    renewed,
+    rewritten,
+    verdict_on,
+)
 from resync.repository import Objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflicted:
-    """The pick of a ``commit`` that conflicts; ``paths`` are all that it would change."""
+    """The pick of a ``commit`` that conflicts, its message as it is proposed.
+
+    ``paths`` are all that it would change, and ``staged`` those of its conflicts that are resolved in the
+    index as well, as they were before.
+    """
 
     commit: Commit
     merged: MergeResult
     paths: tuple[TreePath, ...]
+    staged: frozenset[TreePath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +63,10 @@ def pick(
     options: MergeOptions,
     committer: bytes,
     edited: Collection[TreePath] = (),
+    renew: Collection[Oid] = (),
 ) -> Picked:
-    """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
+    """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change, ``renew`` those of the
+    commits that get new Change-Ids.
 
     A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
     commits. Where one conflicts, the recordings of ``options`` are asked: what is recorded for all of its
@@ -64,16 +81,19 @@ def pick(
         labelled = options_for(commit, options)
         first = merge_trees(objects, base, ours, commit.tree, labelled)
         merged = first if first.clean else as_recorded(objects, first, labelled)
+        staged: frozenset[TreePath] = frozenset()
         if not merged.clean:
             known = recorded(objects, first, labelled)
             edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
             merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
+            staged = _staged(edits, first.conflicts, labelled)
         paths = touched(objects, ours, merged)
         blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
         if blocked:
             return Picked(tip=tip, commits=tuple(done), left=tuple(commits[number:]), blocked=blocked)
+        fresh = renewed(objects, commit, merged.tree, tip, committer) if oid in renew else commit
         if not merged.clean:
-            conflicted = Conflicted(commit=commit, merged=merged, paths=paths)
+            conflicted = Conflicted(commit=fresh, merged=merged, paths=paths, staged=staged)
             left = tuple(commits[number + 1 :])
             return Picked(tip=tip, commits=tuple(done), left=left, conflicted=conflicted)
         resolved = tuple(each.path for each in first.conflicts)
@@ -81,10 +101,27 @@ def pick(
             empty = verdict_on(commit, "became-empty", "the branch has all of its changes")
             done.append(replace(empty, resolved=resolved))
             continue
-        tip = made(objects, commit, merged.tree, tip, committer)
+        tip = made(objects, fresh, merged.tree, tip, committer)
         reason = "; ".join(map(str, merged.notes))
-        done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip, resolved=resolved))
+        verdict = known_as(objects, verdict_on(commit, "reapplied", reason), tip)
+        done.append(replace(verdict, resolved=resolved))
     return Picked(tip=tip, commits=tuple(done))
+
+
+def known_as(objects: Objects, verdict: LocalCommit, new: Oid) -> LocalCommit:
+    """A verdict with the commit that takes the old one's place, and the Change-Id that it has instead."""
+    new_change_id = changed_id(verdict.change_id, objects.commit(new).message)
+    return replace(verdict, new_oid=new, new_change_id=new_change_id)
+
+
+def _staged(
+    resolved: Collection[TreePath], conflicts: Sequence[Conflict], options: MergeOptions
+) -> frozenset[TreePath]:
+    """The ``resolved`` paths that go into the index, too: if that is wanted, those in no other conflict."""
+    if options.recordings is None or not options.recordings.stages:
+        return frozenset()
+    named = Counter(path for each in conflicts for path in {each.path, *each.others})
+    return frozenset(path for path in resolved if named[path] == 1)
 
 
 def stop_at_conflict(
@@ -93,6 +130,8 @@ def stop_at_conflict(
     onto: Oid,
     options: MergeOptions,
     committer: bytes,
+    *,
+    renew: bool = False,
 ) -> Picked | None:
     """What a replay on ``onto`` comes to if it stops at the first commit that conflicts; None if none does.
 
@@ -122,7 +161,7 @@ def stop_at_conflict(
             tip = new
             break
     left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
-    picked = pick(objects, tip, left, options, committer)
+    picked = pick(objects, tip, left, options, committer, renew=left if renew else ())
     waits = [
         replace(
             each,
@@ -152,10 +191,17 @@ class Shown:
 
 def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules) -> Shown:
     """Take a commit that conflicts on ``tip`` to the working tree: here a person is shown a conflict."""
-    conflicts = conflicted.merged.conflicts
-    paths = tuple(dict.fromkeys(each.path for each in conflicts))
+    paths = tuple(dict.fromkeys(each.path for each in conflicted.merged.conflicts))
+    conflicts = tuple(each for each in conflicted.merged.conflicts if each.path not in conflicted.staged)
+    old = change_id(objects.commit(conflicted.commit.oid).message)
     return Shown(
-        taken=Taken(commit=conflicted.commit.oid, under=tip, paths=conflicted.paths, conflicts=paths),
+        taken=Taken(
+            commit=conflicted.commit.oid,
+            under=tip,
+            paths=conflicted.paths,
+            conflicts=paths,
+            change_id=changed_id(old, conflicted.commit.message),
+        ),
         index=without_conflicts(objects, conflicted.merged.tree, conflicts),
         worktree=conflicted.merged.tree,
         conflicts=conflicts,

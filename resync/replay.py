@@ -234,29 +234,46 @@ class _Picker:
                 verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
             )
         verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
-        message = None
-        if self._renew and verdict.change_id is not None:
-            new_id = self._new_change_id(commit, merged.tree)
-            message = with_change_id(commit.message, new_id)
-            verdict = replace(verdict, new_change_id=new_id if message is not None else None)
-        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer, message=message)
-        return replace(verdict, new_oid=self._objects.add_commit(raw))
+        if self._renew:
+            commit = renewed(self._objects, commit, merged.tree, self._onto, self._committer)
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
+        new_id = changed_id(verdict.change_id, commit.message)
+        return replace(verdict, new_oid=self._objects.add_commit(raw), new_change_id=new_id)
 
-    def _new_change_id(self, commit: Commit, tree: Oid) -> bytes:
-        """A Change-Id for the new commit, made as Gerrit's commit-msg hook makes one, by hashing the commit.
 
-        Only what a plan and its run have in common goes into it: not the time, and for the parents, whose ids
-        depend on it, the commit that it was and the new base.
-        """
-        lines = (
-            b"tree " + tree,
-            b"parent " + self._onto,
-            b"parent " + commit.oid,
-            b"author " + commit.author,
-            b"committer " + self._committer.rsplit(b" ", 2)[0],
-        )
-        made = self._objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
-        return b"I" + made[:_CHANGE_ID_DIGITS]
+def renewed(objects: Objects, commit: Commit, tree: Oid, onto: Oid, committer: bytes) -> Commit:
+    """The commit with a new Change-Id in its message, if it has one of Gerrit's; else the commit itself.
+
+    It is made as Gerrit's commit-msg hook makes one, by hashing the commit to come. Only what a plan and its
+    run have in common goes into it: its ``tree``, the ``committer`` without the time, and for the parents,
+    whose ids depend on it, the commit that it was and the one that all goes ``onto``.
+    """
+    if change_id(commit.message) is None:
+        return commit
+    lines = (
+        b"tree " + tree,
+        b"parent " + onto,
+        b"parent " + commit.oid,
+        b"author " + commit.author,
+        b"committer " + committer.rsplit(b" ", 2)[0],
+    )
+    made = objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
+    return as_renewed(commit, b"I" + made[:_CHANGE_ID_DIGITS])
+
+
+def as_renewed(commit: Commit, new: bytes | None) -> Commit:
+    """The commit with ``new`` in the place of its Change-Id; itself where it has none, or that is None."""
+    message = with_change_id(commit.message, new) if new is not None else None
+    if message is None:
+        return commit
+    return replace(commit, message=message, raw=commit.raw.partition(b"\n\n")[0] + b"\n\n" + message)
+
+
+def changed_id(old: bytes | None, message: bytes) -> bytes | None:
+    """The Change-Id that a new ``message`` has in the place of the ``old`` one; None where it is the same, or
+    one of the two has none."""
+    new = change_id(message) if old is not None else None
+    return new if new != old else None
 
 
 def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
@@ -293,10 +310,8 @@ def recorded(
     return found
 
 
-def rewritten(
-    commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes, message: bytes | None = None
-) -> bytes:
-    """The raw bytes of ``commit`` with another tree, parents and committer, and ``message`` if there is one.
+def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
+    """The raw bytes of ``commit`` with another tree, parents and committer.
 
     Author, encoding and every other header stay byte for byte; signatures go, because they
     are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
@@ -312,7 +327,7 @@ def rewritten(
                 kept.append(b"committer " + committer)
         if keeping:
             kept.append(line)
-    return b"\n".join(kept) + separator + (said if message is None else message)
+    return b"\n".join(kept) + separator + said
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:

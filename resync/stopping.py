@@ -43,7 +43,8 @@ def stop_at(
     if request.on_conflict != "stop" or onto is None:
         return None
     who = caller.signed(repository.identity())
-    picked = stop_at_conflict(objects, replayed, onto, options, who)
+    renew = request.change_id == "new"
+    picked = stop_at_conflict(objects, replayed, onto, options, who, renew=renew)
     if picked is None or picked.conflicted is None:
         return None
     shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))
@@ -64,6 +65,7 @@ def stop_at(
             commits=picked.left,
             aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
+            renew=picked.left if renew else (),
         ),
         pick=move_pick(repository, shown.taken.commit),
         messages=set_message(repository, shown.message),

@@ -31,7 +31,8 @@ class Waiting:
     another one, which is named. ``branches``
     are others that were left where they stood. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
-    the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
+    the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away, and
+    ``renews`` that the run made Change-Ids anew.
     """
 
     run: str
@@ -44,6 +45,18 @@ class Waiting:
     left: tuple[TreePath, ...]
     aside: tuple[tuple[TreePath, str], ...]
     edits: bool
+    renews: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """What waits for what is checked out: ``commits`` in the order in which they are to be taken, those of
+    them (``renew``) that get new Change-Ids as what their run reapplied, and ``edits`` of files that git
+    knows."""
+
+    commits: tuple[Oid, ...]
+    renew: tuple[Oid, ...]
+    edits: tuple[ParkedEdits, ...]
 
 
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
@@ -96,26 +109,30 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
                     left=left,
                     aside=aside,
                     edits=edits,
+                    renews=plan.renews,
                 )
             )
     return tuple(found)
 
 
-def parked_on(
-    repository: Repository, journals: Journals, head: Head
-) -> tuple[tuple[Oid, ...], tuple[ParkedEdits, ...]]:
-    """The parked commits that wait for what is checked out, in the order in which they are to be taken, and
-    the parked edits of files that git knows."""
+def parked_on(repository: Repository, journals: Journals, head: Head) -> Parked:
+    """The parked commits and edits that wait for what is checked out."""
     commits: list[Oid] = []
+    renew: list[Oid] = []
     edits: list[ParkedEdits] = []
     for each in reversed(waiting(repository, journals)):
+        here: list[Oid] = []
         if each.branch == head.branch:
-            commits += (commit.oid for commit in each.commits if commit.verdict == "parked")
+            here += (commit.oid for commit in each.commits if commit.verdict == "parked")
             known = [file.path for file in each.files if file.state in ("staged", "unstaged")]
             if known:
                 edits.append(ParkedEdits(run=each.rescue.run or each.run, paths=tuple(dict.fromkeys(known))))
-        commits += (commit.oid for name, commit in each.others if name == head.name and head.branch)
-    return tuple(dict.fromkeys(commits)), tuple(edits)
+        here += (commit.oid for name, commit in each.others if name == head.name and head.branch)
+        commits += here
+        renew += here if each.renews else ()
+    return Parked(
+        commits=tuple(dict.fromkeys(commits)), renew=tuple(dict.fromkeys(renew)), edits=tuple(edits)
+    )
 
 
 class _Settled:

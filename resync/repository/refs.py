@@ -8,7 +8,7 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -194,8 +194,15 @@ def _check_name(name: RefName) -> None:
         raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 
-def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) -> None:
-    """Write what the refs reach and is only in memory, then move them: for refs that need no journal."""
+def write_now(
+    repository: Repository,
+    updates: Sequence[RefUpdate],
+    who: bytes,
+    before: Callable[[], None] | None = None,
+) -> None:
+    """Write what the refs reach and is only in memory, then move them in this order: for refs that need no
+    journal. ``before`` is called when all are locked and stand where they should, and none is moved yet.
+    """
     objects = repository.objects
     objects.write_pack(objects.new_from(update.new for update in updates if update.new is not None))
     # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
@@ -203,6 +210,8 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
         proof = _plain_proof(repository)
         transaction = RefTransaction(repository, updates, proof)
         with proof.written(transaction.files), transaction as refs:
+            if before is not None:
+                before()
             refs.commit(who)
 
 

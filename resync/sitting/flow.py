@@ -28,7 +28,7 @@ from resync.model import (
 from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
-from resync.request import Caller
+from resync.request import Caller, Progress
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
@@ -39,39 +39,52 @@ from resync.worktree.settings import WorktreeSettings
 from resync.worktree.snapshot import stash
 
 
-def begin(repository: Repository, journals: Journals, caller: Caller, settings: WorktreeSettings) -> Plan:
+def begin(
+    repository: Repository,
+    journals: Journals,
+    caller: Caller,
+    settings: WorktreeSettings,
+    progress: Progress,
+) -> Plan:
     """The plan of a sitting's first step: edits aside, and the first parked commit that conflicts taken.
 
     What applies cleanly by now is committed at once. Raises ``Refused``: ``nothing-interrupted`` where
     nothing is parked for what is checked out, ``untracked-in-the-way``, and as reading the checkout does.
     """
     head = repository.head()
-    commits, edits = parked_on(repository, journals, head)
-    if not commits and not edits:
+    parked = parked_on(repository, journals, head)
+    if not parked.commits and not parked.edits:
         raise Refused(
             "nothing-interrupted",
             f"No run was interrupted here, and nothing that was parked waits for {_name(head)}."
             " Nothing was changed.",
             "resync status",
         )
-    with Filters(settings, programs_for(repository, settings)) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters)
         table = Table(repository, head, checkout, caller, settings, filters)
         aside = stash(table.objects, head, table.index, table.worktree, table.who)
         sitting = Sitting(
             id=caller.run,
             tip=head.tip,
-            commits=commits,
-            edits=edits,
+            commits=parked.commits,
+            edits=parked.edits,
             aside=aside if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
+            renew=parked.renew,
         )
         clean = Ground(tip=head.tip, index=table.tree, worktree=table.tree)
         return _next(table, sitting, clean, ())
 
 
 def go_on(
-    repository: Repository, last: Plan, caller: Caller, settings: WorktreeSettings, *, skip: bool = False
+    repository: Repository,
+    last: Plan,
+    caller: Caller,
+    settings: WorktreeSettings,
+    progress: Progress,
+    *,
+    skip: bool = False,
 ) -> Plan:
     """The plan of a sitting's next step, ``last`` being its last one: what was taken is committed as it was
     resolved, or left parked with ``skip``; then it goes on.
@@ -83,7 +96,7 @@ def go_on(
     assert sitting is not None
     head = repository.head()
     check_place(repository, last, head)
-    with Filters(settings, programs_for(repository, settings)) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         table = Table(repository, head, checkout, caller, settings, filters)
         taken = sitting.taken
@@ -101,7 +114,7 @@ def go_on(
         if repository.ref(CHERRY_PICK_HEAD) is None:
             # git cherry-pick --abort, --skip or --quit was said, or git reset: it stays parked.
             return _next(table, sitting, table.ground, ())
-        made = resolved(table, taken.commit, taken.conflicts)
+        made = resolved(table, taken.commit, taken)
         return _next(table, sitting, replace(table.ground, tip=made.new_oid or head.tip), (made,))
 
 
@@ -131,7 +144,7 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
         # They would go into the next commit; git does not begin to pick then.
         picked = Picked(tip=ground.tip, commits=(), left=sitting.commits, blocked=tuple(sorted(staged)))
     else:
-        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited)
+        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited, sitting.renew)
     tree = objects.commit(picked.tip).tree
     sitting = replace(sitting, tip=picked.tip, taken=None, blocked=picked.blocked, commits=picked.left)
     if picked.conflicted is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from resync.commit_message import cleaned, message_rules, proposed
 from resync.errors import LargeBlob, Unfinished
 from resync.history import authorship, open_history
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
-from resync.picking import made
-from resync.replay import verdict_on
+from resync.picking import known_as, made
+from resync.replay import as_renewed, verdict_on
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.sitting.table import Ground, Table
@@ -68,11 +68,12 @@ def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | Non
     history = open_history(table.repository)
     for oid in sorted(history.reachable([table.head.tip], [sitting.tip], ignore_cut=True)):
         if authorship(table.objects.commit(oid))[0] == author:
-            return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid, by_hand=True)
+            mine = known_as(table.objects, verdict_on(wanted, "reapplied", "you committed it"), oid)
+            return replace(mine, by_hand=True)
     return None
 
 
-def resolved(table: Table, oid: Oid, conflicts: Sequence[TreePath]) -> LocalCommit:
+def resolved(table: Table, oid: Oid, taken: Taken) -> LocalCommit:
     """Commit what the index holds. This is where a person's resolution of a commit is known.
 
     Raises ``Unfinished("empty-message")``.
@@ -80,9 +81,11 @@ def resolved(table: Table, oid: Oid, conflicts: Sequence[TreePath]) -> LocalComm
     commit = table.objects.commit(oid)
     if table.index == table.tree:
         return verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it")
-    message = _edited_message(table.repository, proposed(commit, conflicts, message_rules(table.repository)))
-    new = made(table.objects, commit, table.index, table.head.tip, table.who, message)
-    return replace(verdict_on(commit, "reapplied", "as you resolved it"), new_oid=new)
+    fresh = as_renewed(commit, taken.change_id)
+    given = proposed(fresh, taken.conflicts, message_rules(table.repository))
+    message = _edited_message(table.repository, given)
+    new = made(table.objects, fresh, table.index, table.head.tip, table.who, message)
+    return known_as(table.objects, verdict_on(commit, "reapplied", "as you resolved it"), new)
 
 
 def _edited_message(repository: Repository, given: bytes) -> bytes | None:

@@ -40,6 +40,10 @@ class Prepared:
     calls: Sequence[Call]
 
 
+ABOUT_RESCUE = "rescue"
+"""The command that is no run: there is nothing to finish or to take back."""
+
+
 class Stage:
     """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
 
@@ -93,8 +97,8 @@ class Stage:
             self._succeed(scenario, arguments, number)
         if scenario.then is not None:
             scenario.then(world)
-        before, last_before = state(place), seeds(place)
-        kept = [first] if first == last_before else [first, last_before]
+        before, last_before = state(place), seeds(place, scenario.goes)
+        kept = [last_before] if scenario.goes or first == last_before else [first, last_before]
         finished = None
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))
