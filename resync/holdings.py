@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resync.backup import RUN_REFS
@@ -189,9 +189,16 @@ def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oi
 
 def _moved_away(objects: Objects, journal: Journal) -> Iterator[tuple[TreePath, Oid, int | None]]:
     """The files in a run's folder: in quarantine, or new ones that were taken back."""
-    paths = [change.path for change in journal.plan.file_changes]
+    yield from _in_folder(objects, journal.folder, [change.path for change in journal.plan.file_changes])
+    for number, (switch, _) in enumerate(journal.plan.others, start=1):
+        yield from _in_folder(objects, journal.tree_folder(number), [change.path for change in switch.files])
+
+
+def _in_folder(
+    objects: Objects, run_folder: str, paths: Sequence[TreePath]
+) -> Iterator[tuple[TreePath, Oid, int | None]]:
     for part in (b"quarantine", b"staging"):
-        folder = os.path.join(os.fsencode(journal.folder), part)
+        folder = os.path.join(os.fsencode(run_folder), part)
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             full = os.path.join(folder, name)
             number = name.partition(b".")[0]

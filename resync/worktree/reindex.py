@@ -53,6 +53,16 @@ def reindexed(
     return serialise_index(entries.values(), hex_length=hex_length), tuple(left)
 
 
+def reaches(index: Index, changes: Sequence[IndexChange]) -> bool:
+    """Whether any of the changes is there: the index was written with them, or somebody did the same."""
+    entries = {(each.path, each.stage): each for each in index}
+    return any(
+        _is(entry, change.after) and not _is(entry, change.before)
+        for change in changes
+        for entry in [entries.get((change.path, change.stage))]
+    )
+
+
 def _entry(path: TreePath, record: IndexRecord, root: str, written: tuple[int, int] | None) -> IndexEntry:
     flags = (
         (ASSUME_VALID if record.assume_valid else 0)
