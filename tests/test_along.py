@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from resync.repository import Repository
 from resync.repository.trees import is_gone, opened, other_checkouts
 from resync.worktree.settings import read_settings
 from tests import rewritten
-from tests.conftest import CLOCK, Done, World, needs_git, snapshot_files
+from tests.conftest import CLOCK, Done, World, environment, needs_git, snapshot_files
 from tests.inside import inside
 from tests.meanwhile import meanwhile, without_backup
 
@@ -25,22 +26,47 @@ RUN = ("run", "--yes", "--json", "--all-branches")
 TOPIC = RefName(b"refs/heads/topic")
 
 
-def later(minutes: int) -> dict[str, str]:
-    return {"GIT_COMMITTER_DATE": f"{CLOCK + 60 * minutes} +0000"}
+def call(world: World, *arguments: str, at: Path | None = None, minutes: int = 0) -> Done:
+    """Run resync in the clone (or ``at``), some minutes after the first run."""
+    env = {**world.env, "GIT_COMMITTER_DATE": f"{CLOCK + 60 * minutes} +0000"}
+    return inside(replace(world, env=env), *arguments, at=at)
 
 
 # --- which trees can ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def two(world: World) -> World:
-    """A repository without upstream: ``topic`` is checked out in ``linked``, ``main`` in the clone."""
+def made(base: Path) -> World:
+    """An empty world in ``base``, whose upstream is found from wherever it is copied to."""
+    (base / "home").mkdir()
+    world = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(base / "home"))
+    world.git("init", "-q", "--bare", "-b", "main", str(world.upstream), at=base)
+    return world
+
+
+def copied(template: World, base: Path, home: Path) -> World:
+    """A copy of a world, with its second working tree."""
+    shutil.copytree(template.base, base, symlinks=True)
+    world = World(base=base, upstream=base / "up.git", clone=base / "clone", env=environment(home))
+    (linked(world) / ".git").write_text(f"gitdir: {own_git_dir(world)}\n")
+    (own_git_dir(world) / "gitdir").write_text(f"{linked(world)}/.git\n")
+    return world
+
+
+@pytest.fixture(scope="module")
+def _two(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = made(tmp_path_factory.mktemp("two"))
     world.git("init", "-q", "-b", "main", str(world.clone), at=world.base)
     files = {"README": "old\n", "etc/conf": "old\n", "kept": "kept\n", "sub/one": "1\n"}
     world.commit("Old", {**files, ".gitattributes": "*.up filter=up\n"})
     world.git("worktree", "add", "-q", "-b", "topic", str(world.base / "linked"))
     world.commit("New", {"README": "new\n", "new": "new\n", "deep/er": "new\n", "sub/one": None})
     return world
+
+
+@pytest.fixture
+def two(_two: World, tmp_path: Path, hermetic: Path) -> World:
+    """A repository without upstream: ``topic`` is checked out in ``linked``, ``main`` in the clone."""
+    return copied(_two, tmp_path / "world", hermetic)
 
 
 def linked(world: World) -> Path:
@@ -280,16 +306,23 @@ def test_a_branch_that_is_another_name_of_one_is_checked_out_under_both(two: Wor
 # --- whole runs -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def moving(world: World) -> World:
-    """``topic`` in ``linked``, clean, with a commit of its own; an edited ``main`` with another."""
+@pytest.fixture(scope="module")
+def _moving(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = made(tmp_path_factory.mktemp("moving"))
     rewritten.start(world)
+    world.git("config", "remote.origin.url", "../up.git")
     world.git("worktree", "add", "-q", "-b", "topic", str(linked(world)), "main")
     world.commit("In the linked one", {"plugin.txt": "my plugin\n"}, at=linked(world))
     world.commit("Mine", {"mine.txt": "mine\n"})
     world.write("etc/tool.conf", rewritten.CONFIG.replace("setting_9 = 9", "setting_9 = 99"))
     rewritten.rewrite(world)
     return world
+
+
+@pytest.fixture
+def moving(_moving: World, tmp_path: Path, hermetic: Path) -> World:
+    """``topic`` in ``linked``, clean, with a commit of its own; an edited ``main`` with another."""
+    return copied(_moving, tmp_path / "world", hermetic)
 
 
 def clean(world: World) -> bool:
@@ -320,9 +353,9 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     script = linked(world) / "README"
     script.chmod(0o640)
     before, inode = everything(world), (linked(world) / "numbers.txt").stat().st_ino
-    planned = inside(world, "plan", "--all-branches").out
+    planned = call(world, "plan", "--all-branches").out
     assert f"with it 4 files of its working tree {place}" in planned
-    done = world.resync(*RUN)
+    done = call(world, *RUN)
     assert (done.code, topic(done)["moved"], topic(done)["worktree"]) == (0, True, place), done
     assert clean(world)
     assert world.git("diff", "--stat", "topic", at=linked(world)) == ""
@@ -332,13 +365,13 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     )
     assert world.git("log", "-g", "-1", "--format=%H", "HEAD", at=linked(world)) == topic(done)["new_tip"]
     assert script.stat().st_mode & 0o777 == 0o640, "it replaced one with these permissions"
-    assert f"with it 4 files of its working tree {place}" in inside(world, "log", done.json["run"]).out
-    undone = world.resync("undo", "--yes", "--json", env=later(1))
+    assert f"with it 4 files of its working tree {place}" in call(world, "log", done.json["run"]).out
+    undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert (undone.code, topic(undone)["moved"], topic(undone)["worktree"]) == (0, True, place), undone
     assert everything(world) == before
     assert clean(world)
     assert (linked(world) / "numbers.txt").stat().st_ino == inode, "the very file came back"
-    again = world.resync("undo", "--yes", "--json", env=later(2))
+    again = call(world, "undo", "--yes", "--json", minutes=2)
     assert (again.code, topic(again)["new_tip"]) == (0, topic(done)["new_tip"])
     assert clean(world)
 
@@ -347,22 +380,22 @@ def test_a_tree_that_is_not_clean_stays_and_so_does_its_branch(moving: World) ->
     world = moving
     world.write("plugin.txt", "edited\n", at=linked(world))
     tip, before = world.git("rev-parse", "topic"), files(world)
-    done = world.resync(*RUN)
+    done = call(world, *RUN)
     assert (done.code, topic(done)["moved"], topic(done)["waits"]) == (3, False, True)
     assert "it is not clean there (plugin.txt)" in str(topic(done)["reason"])
     assert topic(done)["worktree"] == str(linked(world))
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("log", "--format=%s", "origin/main..main") == "Mine"
-    assert f"cd {linked(world)} && resync run    # topic still stands" in inside(world, "status").out
+    assert f"cd {linked(world)} && resync run    # topic still stands" in call(world, "status").out
     # And once that is committed, the next run has it follow.
     world.git("commit", "-aqm", "Edited", at=linked(world))
-    done = world.resync(*RUN, env=later(1))
+    done = call(world, *RUN, minutes=1)
     assert topic(done)["moved"] is True
     assert clean(world)
 
 
 def test_a_branch_nobody_asked_for_stays_with_its_tree(moving: World) -> None:
-    done = moving.resync("plan", "--json")
+    done = call(moving, "plan", "--json")
     assert "nobody asked" in str(topic(done)["reason"])
     assert topic(done)["worktree"] == str(linked(moving))
 
@@ -371,7 +404,7 @@ def test_a_branch_nobody_asked_for_stays_with_its_tree(moving: World) -> None:
 def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, spoil: str) -> None:
     world = moving
     main = world.git("rev-parse", "main")
-    done = inside(world, *RUN)
+    done = call(world, *RUN)
     tip = topic(done)["new_tip"]
     if spoil == "edited":
         world.write("README", "edited\n", at=linked(world))
@@ -381,7 +414,7 @@ def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, sp
         world.git("checkout", "-q", "--detach", at=linked(world))
         world.git("worktree", "add", "-q", str(world.base / "third"), "topic")
     before = files(world)
-    undone = world.resync("undo", "--yes", "--json", env=later(1))
+    undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert undone.code == 0, undone
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("rev-parse", "main") == main
@@ -416,11 +449,11 @@ def test_what_somebody_saves_there_meanwhile_is_left_and_listed_with_its_place(m
     assert saved.read_text() == "saved just now\n"
     run = done.json["run"]
     assert world.git("show", f"refs/resync/{run}/trees/1/left:numbers.txt") == "saved just now"
-    status = world.resync("status")
+    status = call(world, "status")
     assert (status.code, f"look at {saved}" in status.out) == (3, True), status
     assert world.git("status", "--porcelain", at=linked(world)) == " M numbers.txt"
     world.git("checkout", "-q", "numbers.txt", at=linked(world))
-    assert world.resync("status").code == 0
+    assert call(world, "status").code == 0
 
 
 def test_the_other_tree_of_a_run_that_stands_half_way(moving: World) -> None:
@@ -429,16 +462,16 @@ def test_the_other_tree_of_a_run_that_stands_half_way(moving: World) -> None:
     half_way = "resync.sequencer.steps:Run.publish"
     assert meanwhile(world, half_way, "os._exit(9)", *RUN).code == 9
     for command in (("status",), ("continue",), ("run", "--yes")):
-        there = world.resync(*command, "--json", at=linked(world))
+        there = call(world, *command, "--json", at=linked(world))
         assert there.code == 4, there
         assert f"cd {world.clone}" in there.json["hint"]
     assert "index.lock" in str(list(own_git_dir(world).iterdir()))
-    assert world.resync("abort").code == 0
+    assert call(world, "abort").code == 0
     assert everything(world) == before
     assert meanwhile(world, half_way, "os._exit(9)", *RUN).code == 9
     # Its folder may have been moved by then.
     world.git("worktree", "move", str(linked(world)), str(world.base / "moved"))
-    assert world.resync("continue").code == 0
+    assert call(world, "continue").code == 0
     assert world.git("status", "--porcelain", at=world.base / "moved") == ""
     assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
 
@@ -447,7 +480,7 @@ def test_the_other_tree_is_gone_half_way(moving: World) -> None:
     world = moving
     assert meanwhile(world, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
     shutil.rmtree(linked(world))
-    done = world.resync("continue", "--json")
+    done = call(world, "continue", "--json")
     assert done.code == 0, done
     assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
     world.git("worktree", "prune")
@@ -467,7 +500,7 @@ def test_the_tree_of_the_run_is_gone_half_way(moving: World, place: str) -> None
     world.git("worktree", "prune")
     assert (world.clone / ".git" / "index.lock").exists()
     assert without_backup(world.state())["files"] != before["files"]
-    world.resync("abort")
+    call(world, "abort")
     assert without_backup(world.state()) == before
     assert world.git("status", "--porcelain") == ""
 
@@ -477,12 +510,12 @@ def test_a_branch_without_its_conflicts_moves_with_its_tree(moving: World) -> No
     world = moving
     text = (linked(world) / "numbers.txt").read_text().replace("two, the old way", "two, my way")
     parked = world.commit("Count my way", {"numbers.txt": text}, at=linked(world))
-    assert topic(inside(world, *RUN))["moved"] is False
-    done = world.resync("run", "--yes", "--json", "--branch", "topic", "--on-conflict", "park", env=later(1))
+    assert topic(call(world, *RUN))["moved"] is False
+    done = call(world, "run", "--yes", "--json", "--branch", "topic", "--on-conflict", "park", minutes=1)
     said = topic(done)
     assert (done.code, said["moved"]) == (3, True), done
     assert clean(world)
     rescue = said["rescue"]
     assert isinstance(rescue, dict)
     assert world.git("rev-parse", rescue["branch"]) == parked
-    assert f"cd {linked(world)} && git cherry-pick {parked[:10]}" in inside(world, "status").out
+    assert f"cd {linked(world)} && git cherry-pick {parked[:10]}" in call(world, "status").out

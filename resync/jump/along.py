@@ -47,7 +47,7 @@ class Along:
             return ""
         try:
             self.switches.append(self._switch(trees, old, new))
-        except ResyncError as why:
+        except (ResyncError, OSError) as why:
             return because(trees[0], why)
         return ""
 
@@ -64,7 +64,7 @@ class Along:
             if [each.git_dir for each in trees] != [tree.git_dir]:
                 raise Refused("other-worktree", "it was not there in the run")
             switch = self._switch(trees, old, new)
-        except ResyncError as why:
+        except (ResyncError, OSError) as why:
             return because(trees[0], why)
         known = {change.path: change for change in undone.files}
         self.switches.append(
@@ -123,9 +123,9 @@ class Along:
             raise Refused("settings", "git has settings of its own there (config.worktree, or includeIf)")
 
 
-def because(tree: OtherTree, why: ResyncError) -> str:
+def because(tree: OtherTree, why: ResyncError | OSError) -> str:
     """Why a branch stays with its working tree, as one sentence."""
-    reason = why.message.removesuffix(_NOTHING).removesuffix(".")
+    reason = str(why).removesuffix(_NOTHING).removesuffix(".")
     return f"it is checked out in {tree.root} and stays with it: {reason}; run resync there"
 
 

@@ -31,7 +31,7 @@ def other_checkouts(repository: Repository, branch: RefName) -> tuple[OtherTree,
         if _same(full, repository.git_dir):
             continue
         root = _place(repository.common_dir, git_dir)
-        if root is None or not (os.path.isdir(root) or os.path.exists(os.path.join(full, "locked"))):
+        if root is None or (_is_missing(root) and not os.path.exists(os.path.join(full, "locked"))):
             continue
         if git_dir == "." and not os.path.exists(os.path.join(full, "index")):
             continue  # a bare repository has a HEAD as well
@@ -50,7 +50,18 @@ def other_checkout(repository: Repository, branch: RefName) -> str | None:
 def is_gone(repository: Repository, tree: OtherTree) -> bool:
     """Whether a working tree is no longer there: its folder was removed, or its git directory was."""
     root = _place(repository.common_dir, tree.git_dir)
-    return root is None or not os.path.isdir(root)
+    return root is None or _is_missing(root)
+
+
+def _is_missing(folder: str) -> bool:
+    """Whether a folder is not there: one that nobody may look into may well be."""
+    try:
+        os.stat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def opened(repository: Repository, tree: OtherTree) -> Repository:
@@ -71,7 +82,11 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     found = (other.root, other.git_dir, other.common_dir)
     if not all(map(_same, wanted, found)) or _same(root, repository.root):
         other.close()
-        raise Refused("other-worktree", f"{root} does not lead back to its repository. Nothing was changed.")
+        raise Refused(
+            "other-worktree",
+            f"{root} does not lead back to its repository. Nothing was changed.",
+            f"git worktree list, then git worktree repair {root}",
+        )
     other.objects = repository.objects
     repository.beside[tree.git_dir] = other
     return other

@@ -228,7 +228,7 @@ class Sequencer:
                 raise Unfinished(
                     "ref-moved",
                     "Something else is checked out than when the run was interrupted. Nothing was changed.",
-                    f"git checkout {_name(plan)}, then resync {command}",
+                    f"{run.way_back()}, then resync {command}",
                 ) from None
             raise
 
@@ -255,13 +255,6 @@ def _held(locks: ExitStack) -> Iterator[None]:
             f" ({error.strerror}{where}), and git waits for it.",
             "resync continue",
         ) from error
-
-
-def _name(plan: Plan) -> str:
-    """What git checkout is told to have again what was checked out."""
-    if plan.head.branch is None:
-        return f"--detach {plan.head.tip.decode()}"
-    return plan.head.name.decode("utf-8", "replace")
 
 
 def _half_way_elsewhere(other: Journal) -> tuple[str, str]:

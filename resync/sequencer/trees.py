@@ -10,6 +10,7 @@ from resync.errors import Refused
 from resync.journal import Journal, Journals
 from resync.model import (
     IndexChange,
+    Oid,
     OtherTree,
     PathIn,
     Plan,
@@ -20,8 +21,10 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Repository
+from resync.repository.durable import fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof
 from resync.repository.refs import write_now
+from resync.repository.repo import BRANCHES
 from resync.repository.trees import is_gone, opened
 from resync.request import Caller
 from resync.worktree.files import Files, git_mode
@@ -55,6 +58,7 @@ class TreeSwitch:
         """
         self.repository = repository
         self._branch = branch
+        self._folder = folder
         self._switches = tuple(switches)
         self._pins = pins
         self._who = caller.signed(repository.identity())
@@ -93,13 +97,25 @@ class TreeSwitch:
 
     def check_head(self) -> None:
         """Raise ``Refused("ref-moved")`` where something else is checked out than was planned with."""
-        if self.repository.head().branch != self._branch:
+        if self.strayed:
             raise Refused(
                 "ref-moved",
                 f"Something else was checked out{self._where} while resync was planning."
                 " Nothing was changed.",
                 "resync",
             )
+
+    @property
+    def strayed(self) -> bool:
+        """Whether something else is checked out than was planned with."""
+        return self.repository.head().branch != self._branch
+
+    def way_back(self, tip: Oid) -> str:
+        """The command that has checked out again what was: the branch, or (detached) the commit ``tip``."""
+        git = f"git -C {self._root}" if self._root is not None else "git"
+        if self._branch is None:
+            return f"{git} checkout --detach {tip.decode()}"
+        return f"{git} checkout {self._branch.removeprefix(BRANCHES).decode('utf-8', 'replace')}"
 
     def check(self) -> None:
         """Refuse where index and files are no longer as they were planned with; prepare the new files."""
@@ -115,8 +131,10 @@ class TreeSwitch:
                 )
         if self._root is not None:
             self.repository.refuse_operation()
+        make_folders(self._folder)
         self._files.check()
         self._files.stage()
+        fsync_directory(self._folder)
 
     @property
     def _where(self) -> str:
