@@ -204,9 +204,9 @@ def _still_left(repository: Repository, entry: Entry, journals: Journals) -> Ite
     if not entry.left_in:
         return
     for _, tree in journals.load(entry.run).plan.others:
-        paths = [each for each in entry.left_in if each.root == tree.root]
-        if paths and not is_gone(repository, tree):
+        if not is_gone(repository, tree):
             there = opened(repository, tree)
+            paths = [each for each in entry.left_in if each.root in (tree.root, there.root)]
             yield from (PathIn(each.path, there.root) for each in paths if not _as_in_head(there, each.path))
 
 

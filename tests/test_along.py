@@ -166,6 +166,18 @@ def _operation(name: str) -> Callable[[World], None]:
     return begin
 
 
+def _rebased(world: World) -> None:
+    """HEAD is detached then, and git comes back to the branch."""
+    world.git("checkout", "-q", "--detach", at=linked(world))
+    (own_git_dir(world) / "rebase-merge").mkdir()
+    (own_git_dir(world) / "rebase-merge" / "head-name").write_text("refs/heads/topic\n")
+
+
+def _bisected(world: World) -> None:
+    world.git("bisect", "start", at=linked(world))
+    world.git("checkout", "-q", "--detach", at=linked(world))
+
+
 def _locked_index(world: World) -> None:
     (own_git_dir(world) / "index.lock").touch()
 
@@ -237,6 +249,8 @@ def _read_only(world: World) -> None:
         (_operation("CHERRY_PICK_HEAD"), "A git cherry-pick is under way"),
         (_operation("BISECT_LOG"), "A git bisect is under way"),
         (_operation("rebase-merge"), "A git rebase is under way"),
+        (_rebased, "A git rebase is under way"),
+        (_bisected, "A git bisect is under way"),
         (_locked_index, "index.lock"),
         (_locked_head, "HEAD.lock"),
         (_sparse, "it is not clean there (kept)"),

@@ -102,12 +102,13 @@ class Along:
         return replace(landing.switch, tree=replace(tree, root=there.root))
 
     def _refuse_work(self, there: Repository) -> None:
-        """Refuse where somebody is at work: git just now, or a run or a sitting of resync's."""
+        """Refuse where somebody is at work: git, or a run or a sitting of resync's."""
+        there.refuse_operation()
         nobody = Proof(os.path.join(there.git_dir, "resync-proof"))
         for path in (there.index_path, there.ref_path(RefName(b"HEAD"))):
             LockFile(path, nobody).check()
         journals = Journals(there)
-        if journals.unfinished() is not None or journals.sitting() is not None:
+        if journals.unfinished() or journals.moved_from_elsewhere() or journals.sitting():
             raise Refused("sitting", "a run of resync's is unfinished there")
 
     def _refuse_settings(self, there: Repository) -> None:

@@ -13,9 +13,11 @@ from contextlib import suppress
 from resync.errors import Refused
 from resync.model import OtherTree, RefName
 from resync.repository.ref_files import RefFiles
-from resync.repository.repo import Repository
+from resync.repository.repo import BRANCHES, Repository
 
 _HEAD = RefName(b"HEAD")
+# Where git notes the branch that it has left for a while.
+_COME_BACK = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
 # What says which repository and which working tree is meant says nothing of another one.
 _PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE")
 
@@ -23,6 +25,7 @@ _PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE")
 def other_checkouts(repository: Repository, branch: RefName) -> tuple[OtherTree, ...]:
     """The other working trees that have ``branch`` checked out: with ``--force`` there may be several.
 
+    As for git, one in which a rebase or bisect of the branch is under way has it, though HEAD is detached.
     One whose folder is gone has none, unless it is locked, as one on a disk that is not always there is.
     """
     found = []
@@ -37,9 +40,17 @@ def other_checkouts(repository: Repository, branch: RefName) -> tuple[OtherTree,
             continue  # a bare repository has a HEAD as well
         files = RefFiles(full, repository.common_dir, repository.objects.hex_length)
         with suppress(Refused):
-            if files.chain_end(_HEAD) == branch:
+            if branch in (files.chain_end(_HEAD), *_at_work_on(full)):
                 found.append(OtherTree(root=root, git_dir=git_dir, branch=branch))
     return tuple(found)
+
+
+def _at_work_on(git_dir: str) -> Iterator[bytes]:
+    """The branches to which a rebase or bisect that is under way will come back (git-worktree(1))."""
+    for name in _COME_BACK:
+        with suppress(OSError), open(os.path.join(git_dir, name), "rb") as file:
+            found = file.read().strip()
+            yield found if found.startswith(BRANCHES) else BRANCHES + found
 
 
 def other_checkout(repository: Repository, branch: RefName) -> str | None:
