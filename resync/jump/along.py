@@ -20,6 +20,7 @@ from resync.repository import Repository
 from resync.repository.config import truth, value_of
 from resync.repository.locks import LockFile, Proof
 from resync.repository.trees import is_gone, opened, other_checkouts
+from resync.worktree.access import folders_of
 from resync.worktree.filters import Filters
 from resync.worktree.folders import check_folders
 from resync.worktree.index import INTENT_TO_ADD, Index
@@ -67,9 +68,9 @@ class Along:
         except (ResyncError, OSError) as why:
             return because(trees[0], why)
         known = {change.path: change for change in undone.files}
-        self.switches.append(
-            replace(switch, files=tuple(_as_before(each, known.get(each.path)) for each in switch.files))
-        )
+        files = tuple(_as_before(each, known.get(each.path)) for each in switch.files)
+        folders = folders_of(opened(self._repository, tree).root, files, undone.access)
+        self.switches.append(replace(switch, files=files, folders=folders))
         return ""
 
     def _switch(self, trees: Sequence[OtherTree], old: Oid, new: Oid) -> Switch:

@@ -23,6 +23,7 @@ from resync.model.names import Oid as Oid
 from resync.model.names import RefName as RefName
 from resync.model.names import TreePath as TreePath
 from resync.model.sitting import ParkedEdits as ParkedEdits
+from resync.model.sitting import Side as Side
 from resync.model.sitting import Sitting as Sitting
 from resync.model.sitting import Taken as Taken
 from resync.model.upstream import Evidence as Evidence
@@ -315,6 +316,14 @@ class Access(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderAccess:
+    """A folder that may come and go with the files in it, and the access that it has whenever it is there."""
+
+    path: TreePath
+    access: Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A path in the working tree going from one state to another.
 
@@ -391,13 +400,20 @@ class Switch:
     """Change files and index from the old state to the final one.
 
     ``index_file`` is the blob id of the index file's bytes as they were planned with (None: no index).
+    ``folders`` are those whose access is known, wherever they are made again: on the way back, or by an undo.
     ``tree`` is another working tree that moves along; None: the one in which the run is made.
     """
 
     files: tuple[FileChange, ...]
     index: tuple[IndexChange, ...]
     index_file: Oid | None
+    folders: tuple[FolderAccess, ...] = ()
     tree: OtherTree | None = None
+
+    @property
+    def access(self) -> Mapping[TreePath, Access]:
+        """The access of each of ``folders``."""
+        return {folder.path: folder.access for folder in self.folders}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,7 +445,8 @@ class Plan:
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
     ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
     a person's work on conflicts stands after a run that is a part of it. ``signs``
-    says what the reapplied commits are signed with (None: they are not).
+    says what the reapplied commits are signed with (None: they are not), ``renews`` whether Change-Ids are
+    made anew: what is parked gets its own when a person resolves it.
     """
 
     id: str
@@ -448,6 +465,7 @@ class Plan:
     elsewhere: tuple[Upstream, ...] = ()
     sitting: Sitting | None = None
     signs: SignatureKind | None = None
+    renews: bool = False
 
     @property
     def recorded(self) -> bool:
@@ -470,6 +488,11 @@ class Plan:
         its folder in the run's and of its pins."""
         switches = (step for step in self.steps if isinstance(step, Switch))
         return tuple((step, step.tree) for step in switches if step.tree is not None)
+
+    @property
+    def folders(self) -> Mapping[TreePath, Access]:
+        """The access of each folder that may be made again where it is made."""
+        return {path: access for step in self.switches for path, access in step.access.items()}
 
     @property
     def waiting(self) -> bool:

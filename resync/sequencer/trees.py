@@ -72,6 +72,7 @@ class TreeSwitch:
             settings,
             keep=caller.folder,
             originals=originals,
+            folders={path: access for step in self._switches for path, access in step.access.items()},
         )
         self._index_lock = LockFile(repository.index_path, proof)
         self._head_lock = LockFile(repository.ref_path(RefName(b"HEAD")), proof)
