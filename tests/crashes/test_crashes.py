@@ -45,6 +45,7 @@ def check(swept: Swept, ends: int) -> None:
     [
         ("conflicts", 6),
         ("undo of branches", 3),
+        ("two trees", 4),
         ("continue at 60%", 3),
         ("abort at 60%", 3),
         ("begin to resolve", 2),
