@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from tests.crashes.disk import Disk, Forgets
 from tests.crashes.kill import check_gone, check_seeds, recover
 from tests.crashes.oracle import Lost, Place, difference, state
 from tests.crashes.sample import Sample, Swept
-from tests.crashes.stage import Prepared, Stage
+from tests.crashes.stage import Prepared, Stage, record
 from tests.crashes.trace import Call
 
 FORGETS: tuple[Forgets, ...] = ("data", "names", "both")
@@ -110,7 +109,7 @@ def check_backup(place: Place) -> None:
 
 
 def _planned(path: Path) -> dict[str, str]:
-    steps = json.loads(path.read_text())["plan"]["steps"]
+    steps = record(path)["plan"]["steps"]
     return {each["name"]: each["new"] for step in steps if step["step"] == "Backup" for each in step["refs"]}
 
 
