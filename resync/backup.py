@@ -37,6 +37,8 @@ from resync.worktree.snapshot import snapshot
 RUN_REFS = b"refs/resync/"
 """Below it each run keeps what it pins: ``refs/resync/<run>/``."""
 
+_TAGS, _REMOTES = b"refs/tags/", b"refs/remotes/"
+
 _LONGEST_NAME = 200
 """In bytes. A file name may have 255; a rescue branch's has a time and a number too, its lock ``.lock``."""
 
@@ -74,6 +76,7 @@ def with_backup(
     }
     branches = tuple(_with_rescue(repository, plan, each) for each in plan.branches)
     pins = [(name.encode(), oid) for name, oid in kept.items() if oid is not None]
+    pins += _ends(plan, frozenset(oid for _, oid in pins))
     for each in branches:
         if each.moves:
             pins += [(b"old/" + each.short_name, each.old_tip), (b"moved/" + each.short_name, each.new_tip)]
@@ -197,11 +200,27 @@ def _messages(plan: Plan) -> Iterator[tuple[TreePath, TreeEntry | None]]:
                 yield TreePath(name), TreeEntry(MODE_FILE, oid) if oid is not None else None
 
 
+def _ends(plan: Plan, kept: frozenset[Oid]) -> Iterator[tuple[bytes, Oid]]:
+    """What tags and remote-tracking branches name before and after the run, but for what is ``kept`` already.
+
+    An undo takes a tag away that the run fetched, and with it the last name of the tag's object, which the
+    undo of that undo has to find.
+    """
+    for step in plan.steps:
+        if isinstance(step, MoveRefs):
+            for update in step.updates:
+                if update.name.startswith((_TAGS, _REMOTES)):
+                    name = update.name.removeprefix(b"refs/")
+                    for side, oid in ((b"was/", update.old), (b"is/", update.new)):
+                        if oid is not None and oid not in kept:
+                            yield side + name, oid
+
+
 def _old_tracked(plan: Plan) -> Oid | None:
     """Where the remote-tracking branch stood, if the plan moves it."""
     for step in plan.steps:
         if isinstance(step, MoveRefs):
             for update in step.updates:
-                if update.name.startswith(b"refs/remotes/"):
+                if update.name.startswith(_REMOTES):
                     return update.old
     return None

@@ -162,12 +162,12 @@ def _files(
     """The path and id of all bytes that refs and folder keep besides commits; size where it is no object."""
     for name, oid in going.items():
         kind, data = objects.raw(oid)
-        if kind == BLOB:
+        if kind == BLOB and _pin(name) == b"index":
             for path, entry in read_index(data, hex_length=objects.hex_length).entries.items():
                 if entry.mode != MODE_GITLINK and not entry.intent_to_add:
                     yield path, entry.oid, None
         elif kind == TREE:
-            sides = name.endswith(b"/files")  # before/…, after/…, staged/…
+            sides = _pin(name) == b"files"  # before/…, after/…, staged/…
             for path, _, held in tree_changes(objects, None, oid):
                 if held is not None:
                     yield TreePath(path.partition(b"/")[2]) if sides else path, held.oid, None
@@ -175,6 +175,11 @@ def _files(
             yield from _uncommitted(objects, oid)
     if journal is not None:
         yield from _moved_away(objects, journal)
+
+
+def _pin(name: RefName) -> bytes:
+    """The name of a pin within its run."""
+    return name.removeprefix(RUN_REFS).partition(b"/")[2]
 
 
 def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oid, None]]:

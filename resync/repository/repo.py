@@ -15,7 +15,7 @@ from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_
 from resync.repository.numbers import repo_class
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
-from resync.repository.trust import refuse_reftable, refuse_strangers
+from resync.repository.trust import refuse_other_places, refuse_reftable, refuse_strangers
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -73,7 +73,7 @@ class Repository:
 
         Raises ``Refused``: ``not-a-repository``, ``not-yours``, ``bare-repository``,
         ``unsupported-repository``; and
-        ``UsageError``: ``no-such-folder``, ``bad-config``.
+        ``UsageError``: ``no-such-folder``, ``bad-config``, ``unsupported-environment``.
         """
         from dulwich.errors import NotGitRepository
         from dulwich.repo import UnsupportedExtension, UnsupportedVersion
@@ -127,6 +127,7 @@ class Repository:
 
     def _check(self) -> None:
         refuse_strangers(self.config, self.root, self.git_dir, self.common_dir, self._env)
+        refuse_other_places(self.git_dir, self.common_dir, self._env)
         if self._repo.bare:
             raise Refused(
                 "bare-repository",
@@ -267,6 +268,10 @@ class Repository:
                 if oid is not None:
                     found[name] = oid
         return found
+
+    def ref_names(self) -> set[RefName]:
+        """Every name that a ref has, whatever is in it."""
+        return self._ref_files.names()
 
     def ref_path(self, name: RefName, folder: str = "") -> str:
         """The file of a loose ref (or, with ``folder="logs"``, of its reflog)."""

@@ -11,14 +11,15 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from resync.model import Access, FileChange
+from resync.model import Access, FileChange, FolderAccess, TreePath
 from resync.worktree.files import Files
 
 # The system's own labels: it gives a new file its own, and nobody else may say what they are.
 _SYSTEMS_OWN = ("security.selinux", "security.ima", "security.evm")
+_ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -35,8 +36,27 @@ def _with_access(files: Files, change: FileChange) -> FileChange:
     return replace(change, access_before=_access(status))
 
 
-def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
-    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any.
+def folders_of(
+    root: str, changes: Iterable[FileChange], before: Mapping[TreePath, Access] | None = None
+) -> tuple[FolderAccess, ...]:
+    """The folders below ``root`` that may go with the files that go, as they are now; and those that are not
+    there now and may come, as they were ``before``."""
+    files, found = Files(root), dict(before or {})
+    looked_at: set[bytes] = set()
+    for change in changes:
+        folder = os.path.dirname(change.path)
+        while change.after is None and folder and folder not in looked_at:
+            looked_at.add(folder)
+            status = files.lstat(TreePath(folder))
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                found[TreePath(folder)] = _access(status)
+            folder = os.path.dirname(folder)
+    return tuple(FolderAccess(path=path, access=access) for path, access in sorted(found.items()))
+
+
+def take_access(path: bytes, replaced: bytes, folder: bytes, executable: bool | None) -> bool:
+    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any,
+    else what a file that is made in ``folder`` gets (``inherit``).
 
     ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
     Returns whether everything came along that the system keeps with a file.
@@ -44,8 +64,9 @@ def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
     try:
         old = os.lstat(replaced)
     except OSError:
-        return True
-    if not stat.S_ISREG(old.st_mode):
+        old = None
+    if old is None or not stat.S_ISREG(old.st_mode):
+        inherit(path, folder)
         return True
     access = _access(old)
     if executable is not None:
@@ -64,8 +85,27 @@ def take_owner(path: bytes, folder: bytes) -> None:
         os.chown(path, theirs.st_uid, theirs.st_gid, follow_symlinks=False)
 
 
+def inherit(path: bytes, folder: bytes) -> None:
+    """Give a new file, link or folder what the system would have given it, had it been made in ``folder``.
+
+    That is the group of a folder that hands its group on (inode(7), the set-group-ID bit), and for a file
+    the folder's default access control list (acl(5)), which takes the place of the umask.
+    """
+    above, status = os.lstat(folder), os.lstat(path)
+    if above.st_mode & stat.S_ISGID and status.st_gid != above.st_gid and hasattr(os, "lchown"):
+        # The system lets nobody but root and the group's own members do afterwards what it does by itself.
+        with contextlib.suppress(PermissionError):
+            os.lchown(path, -1, above.st_gid)
+    if stat.S_ISREG(status.st_mode) and hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError):  # most folders have none, and some file systems no such thing
+            os.setxattr(path, _ACCESS, os.getxattr(folder, _DEFAULT))
+            executable = status.st_mode & stat.S_IXUSR
+            os.chmod(path, os.lstat(path).st_mode & (0o777 if executable else 0o666))
+
+
 def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:
-    """Give a file an owner and permissions, and another's extended attributes; return as ``take_access``.
+    """Give a file or folder an owner and permissions, and another's extended attributes; return as
+    ``take_access``.
 
     The order matters: a change of the owner clears the set-id bits, and an access control list brings bits
     of its own. Set-id bits that would serve somebody else than they did are not given.

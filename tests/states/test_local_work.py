@@ -10,11 +10,12 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.conftest import World, needs_git
-from tests.rewritten import CONFIG, work
+from tests.rewritten import CONFIG, publish, work
 from tests.states.play import (
     LATER,
     RUN,
@@ -357,6 +358,44 @@ def test_permissions_and_owner(clone: World, upstream: str) -> None:
     undone(clone, before)
 
 
+@pytest.mark.state(23)
+def test_a_folder_that_hands_on_its_group_and_its_list(clone: World) -> None:
+    """A new file is what git, which makes it in the folder itself, would have made of it."""
+    others = [1234] if os.geteuid() == 0 else [each for each in os.getgroups() if each != os.getegid()]
+    if not others:
+        pytest.skip("this user is in one group only, so no folder can hand on another one")
+    for folder in (clone.clone, clone.clone / "etc"):
+        os.chown(folder, -1, others[0])
+        folder.chmod(0o2775)
+    if hasattr(os, "setxattr"):
+        with suppress(OSError):  # this file system has no lists
+            os.setxattr(clone.clone / "etc", "system.posix_acl_default", ACL)
+    rewrite(clone, {"top.txt": "new\n", "etc/sub/new": "new\n", "etc/new": "new\n"})
+    at = work(clone)
+    (at / "link").symlink_to("top.txt")
+    (at / "etc/tool.sh").write_text("new\n")
+    (at / "etc/tool.sh").chmod(0o755)
+    clone.git("add", "-A", at=at)
+    clone.git("commit", "-q", "--amend", "--no-edit", at=at)
+    tip = publish(clone)
+    new = ("top.txt", "link", "etc/new", "etc/tool.sh", "etc/sub", "etc/sub/new")
+
+    def access() -> list[tuple[int, int, list[tuple[str, bytes]]]]:
+        found = []
+        for path in (clone.clone / name for name in new):
+            names = os.listxattr(path, follow_symlinks=False) if hasattr(os, "listxattr") else []
+            lists = [(name, os.getxattr(path, name)) for name in names if "acl" in name]
+            found.append((path.lstat().st_mode, path.lstat().st_gid, lists))
+        return found
+
+    run(clone)
+    ours = access()
+    assert {group for _, group, _ in ours} == {others[0]}
+    clone.git("reset", "-q", "--hard", "main@{1}")
+    clone.git("reset", "-q", "--hard", tip)
+    assert ours == access()
+
+
 @pytest.mark.state(22)
 @pytest.mark.parametrize("kept", [True, False])
 def test_permissions_come_back_with_the_very_file_or_without_it(clone: World, kept: bool) -> None:
@@ -371,6 +410,35 @@ def test_permissions_come_back_with_the_very_file_or_without_it(clone: World, ke
         shutil.rmtree(clone.clone / ".git/resync/runs" / done.json["run"] / "quarantine")
     undone(clone, before)
     assert (path.stat().st_ino == inode) is kept
+
+
+@pytest.mark.state(22)
+@pytest.mark.state(23)
+def test_permissions_and_owner_of_folders(clone: World) -> None:
+    """A folder that goes with its files has them when it comes back; one that gets other files stays the very
+    folder that it is."""
+    rewrite(
+        clone,
+        {"dir/one.txt": None, "dir/two.txt": None, "etc/tool.conf": None, "etc/x": "x\n", "new/y": "y\n"},
+    )
+    modes = {"dir": 0o3770, "etc": 0o711, "new": 0o2700}
+
+    def change(name: str) -> None:
+        if os.geteuid() == 0:
+            os.chown(clone.clone / name, -1, 12345)
+        (clone.clone / name).chmod(modes[name])
+
+    change("dir")
+    change("etc")
+    before, inode = state(clone), (clone.clone / "etc").stat().st_ino
+    run(clone)
+    assert not (clone.clone / "dir").exists()
+    change("new")
+    after = state(clone)
+    for expected, gone in ((before, "new"), (after, "dir"), (before, "new")):
+        undone(clone, expected)
+        assert not (clone.clone / gone).exists()
+        assert (clone.clone / "etc").stat().st_ino == inode
 
 
 ACL = struct.pack("<I", 2) + b"".join(
