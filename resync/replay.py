@@ -68,7 +68,7 @@ def beside(
 
     New objects are added to memory. Raises ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, tip, committer, options, (), lambda oid: "", renew)
+    picker = _Picker(objects, history, tip, committer, options, (), (), lambda oid: "", renew)
     picker.stand(dict(side.stands))
     nowhere = _Upstream(objects, ())
     commits = tuple(picker.pick(objects.commit(oid), nowhere) for oid in side.commits)
