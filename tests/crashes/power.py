@@ -1,4 +1,8 @@
-"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change."""
+"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change.
+
+Neighbouring calls often leave the same: states that are alike in all bytes, modes and names are judged once,
+and count as so many ends. When the run is over, all that it said it did has to be there.
+"""
 
 from __future__ import annotations
 
