@@ -19,7 +19,7 @@ from resync.replay import Replay, Series
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.request import Request
-from resync.upstream.dropped import made_here
+from resync.upstream.dropped import yours
 from resync.upstream.find import UpstreamBranch, configured
 from resync.upstream.published import merged_in, published, pushed_from_here
 
@@ -120,7 +120,7 @@ def _topic(
         merged = merged_in(history, mine, tip, published(repository, seen.branch, head, advertised), known)
     dropped = frozenset[Oid]()
     if seen.gone:
-        dropped = made_here(repository, history, head, seen.branch.tracking) & beyond & seen.gone
+        dropped = yours(repository, history, head, seen.branch.tracking, beyond & seen.gone)
     return Topic(
         name=name,
         series=Series(
