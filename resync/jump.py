@@ -17,7 +17,7 @@ from resync.errors import LargeBlob, Refused
 from resync.history import tree_changes
 from resync.model import MODE_GITLINK, InTheWay, Switch, TreeEntry, TreePath
 from resync.repository import Objects, Repository
-from resync.worktree.access import with_access
+from resync.worktree.access import folders_of, with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.names import check_collisions, check_paths, folds
@@ -65,7 +65,8 @@ def jump(
     _check_names(repository, carried, targets, settings)
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)
     switch = planning.switch(objects, carried, in_the_way, on_disk, form.after, checkout)
-    switch = replace(switch, files=with_access(repository.root, switch.files))
+    files = with_access(repository.root, switch.files)
+    switch = replace(switch, files=files, folders=folders_of(repository.root, files))
     if objects.promised is not None:
         _bring_promised(objects, switch)
     return Jump(switch=switch, in_the_way=in_the_way, to_disk=form.after)

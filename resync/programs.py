@@ -28,6 +28,9 @@ _LINES = 3
 # in the background may never close it.
 _LAST_WORDS = 1.0
 
+# How often (seconds) somebody is told that a program is at work.
+_TELL_EVERY = 0.5
+
 # How long (seconds) a program that is told that there is nothing more to do may take to end.
 _GOODBYE = 10.0
 
@@ -66,13 +69,15 @@ class Piped(Ended):
 class Programs:
     """Where and how programs run: in ``folder``, with the environment ``env``, for ``timeout`` seconds.
 
-    With ``terminal`` they keep the terminal, so that they can ask who sits there.
+    With ``terminal`` they keep the terminal, so that they can ask who sits there. ``waiting`` is told
+    again and again for how many seconds one that is spoken with has been waited for.
     """
 
     folder: str
     env: Mapping[str, str]
     timeout: float
     terminal: bool = False
+    waiting: Callable[[float], None] | None = None
 
     def run(self, command: bytes, data: bytes | None = None) -> Ended:
         """Run a shell command to its end, without input or with ``data`` to read, of which it need not read
@@ -120,7 +125,7 @@ class Programs:
         """
         import subprocess
 
-        return Talk(self._start(command, subprocess.PIPE, subprocess.PIPE), self.timeout)
+        return Talk(self._start(command, subprocess.PIPE, subprocess.PIPE), self.timeout, self.waiting)
 
     def _start(
         self, command: bytes | Sequence[str], stdin: int, stdout: int | None = None
@@ -167,12 +172,15 @@ class Talk:
     was said last: so neither side can hold the other up, in whatever order they speak.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], timeout: float, waiting: Callable[[float], None] | None = None
+    ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         self._process = process
         self._timeout = timeout
+        self._waiting = waiting
         self._until = monotonic() + timeout
         self._ear = _Ear(process.stderr)
         self._to_say: SimpleQueue[bytes | None] = SimpleQueue()
@@ -263,12 +271,17 @@ class Talk:
     def _chunk(self) -> bytes:
         if self._silent:
             return b""
-        try:
-            chunk = self._heard.get(timeout=max(0.0, self._until - monotonic()))
-        except Empty:
-            raise _too_slow(self._timeout, self._ear.said()) from None
-        self._silent = not chunk
-        return chunk
+        while True:
+            left = max(0.0, self._until - monotonic())
+            try:
+                chunk = self._heard.get(timeout=left if self._waiting is None else min(left, _TELL_EVERY))
+            except Empty:
+                if self._waiting is None or left <= _TELL_EVERY:
+                    raise _too_slow(self._timeout, self._ear.said()) from None
+                self._waiting(self._timeout - left)
+                continue
+            self._silent = not chunk
+            return chunk
 
     def _speak(self, stream: IO[bytes]) -> None:
         # One that does not want to read to the end may close its input.

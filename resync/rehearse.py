@@ -34,12 +34,12 @@ from resync.observe import Observation, observe, unusable
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
-from resync.request import Caller, Request
+from resync.request import Caller, Progress, Request
 from resync.signing import promised
 from resync.stopping import stop_at
 from resync.undo import holding
 from resync.upstream.dropped import Dropped, yours
-from resync.upstream.fetch import TAGS, Progress
+from resync.upstream.fetch import TAGS
 from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
@@ -65,7 +65,7 @@ def rehearse(
     moves = _moves(seen, request)
     others = topics(repository, seen, request, moves=moves)
     if moves:
-        with Filters(settings, programs_for(repository, settings)) as filters:
+        with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
             plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
         _refuse_edits(plan, request)
     else:
@@ -73,7 +73,9 @@ def rehearse(
     if moves:
         notes += gitreview_notes(repository.objects, seen.upstream)
     notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
-    plan = promised(repository, replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten))
+    renews = request.change_id == "new"
+    plan = replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten, renews=renews)
+    plan = promised(repository, plan)
     return with_notes(repository, plan, caller.signed(repository.identity()))
 
 
@@ -296,7 +298,7 @@ def _plan_of_move(
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
+    stop = stop_at(repository, seen, request, checkout, replayed, branches, options, caller)
     if stop is not None:
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()

@@ -13,6 +13,8 @@ Target: TypeAlias = Literal["tip", "release"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Prompt: TypeAlias = Callable[[str, bool], str | None]
 """Asks a person a question, with a hidden answer or not; None where there is no answer."""
+Progress: TypeAlias = Callable[[str], None]
+"""Tells a person what is going on just now; they see the last of it, if anything."""
 
 DIRTY_POLICIES: tuple[DirtyPolicy, ...] = ("restore", "park", "refuse")
 CONFLICT_POLICIES: tuple[ConflictPolicy, ...] = ("park", "stop")

@@ -286,6 +286,7 @@ class _Run:
             settings,
             keep=caller.folder,
             originals=_originals(Journals(repository), plan),
+            folders=plan.folders,
         )
         self._index_changes = [change for step in self._switches for change in step.index]
         self._proof = Proof(journal.proof)

@@ -38,10 +38,10 @@ from resync.model import (
 from resync.repository import Repository
 from resync.repository.merge_message import read_message
 from resync.repository.repo import BRANCHES
-from resync.request import Caller
+from resync.request import Caller, Progress
 from resync.rescue import read
 from resync.whole import whole
-from resync.worktree.access import with_access
+from resync.worktree.access import folders_of, with_access
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
@@ -122,6 +122,7 @@ def rehearse_undo(
     journal: Journal,
     caller: Caller,
     settings: WorktreeSettings,
+    progress: Progress,
     *,
     discard_newer: bool,
 ) -> Plan:
@@ -151,7 +152,8 @@ def rehearse_undo(
             "to keep them on a rescue branch only: resync undo --discard-newer",
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
-    with Filters(settings, programs_for(repository, settings), lenient=True) as filters:
+    programs = programs_for(repository, settings)
+    with Filters(settings, programs, lenient=True, progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         return _plan_back(repository, undone, since, checkout, caller, settings, filters)
 
@@ -179,7 +181,12 @@ def _plan_back(
     records += entries
     in_the_way = back.in_the_way(changes)
     final = with_access(repository.root, back.files(changes, in_the_way))
-    switch = Switch(files=final, index=tuple(back.index(records)), index_file=checkout.index_file)
+    switch = Switch(
+        files=final,
+        index=tuple(back.index(records)),
+        index_file=checkout.index_file,
+        folders=folders_of(repository.root, final, undone.folders),
+    )
     plan = Plan(
         id=caller.run,
         checkout=repository.root,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from resync.journal import Journal, Journals
 from resync.model import (
     FileChange,
+    FolderAccess,
     IndexChange,
     MoveRefs,
     Plan,
@@ -41,6 +42,7 @@ def _together(plans: Sequence[Plan]) -> Iterator[Step]:
     """One step for each kind of them: what was before the first and after the last, for each path and ref."""
     files: dict[TreePath, FileChange] = {}
     index: dict[tuple[TreePath, int], IndexChange] = {}
+    folders: dict[TreePath, FolderAccess] = {}
     refs: dict[RefName, RefUpdate] = {}
     message: SetMessage | None = None
     for step in (step for plan in plans for step in plan.steps):
@@ -48,6 +50,8 @@ def _together(plans: Sequence[Plan]) -> Iterator[Step]:
             for change in step.files:
                 known = files.get(change.path, change)
                 files[change.path] = replace(change, before=known.before, access_before=known.access_before)
+            for folder in step.folders:
+                folders.setdefault(folder.path, folder)
             for entry in step.index:
                 place = entry.path, entry.stage
                 index[place] = replace(entry, before=index.get(place, entry).before)
@@ -56,7 +60,12 @@ def _together(plans: Sequence[Plan]) -> Iterator[Step]:
                 refs[update.name] = replace(update, old=refs.get(update.name, update).old)
         elif isinstance(step, SetMessage):
             message = replace(step, before=(message or step).before)
-    yield Switch(files=tuple(files.values()), index=tuple(index.values()), index_file=None)
+    yield Switch(
+        files=tuple(files.values()),
+        index=tuple(index.values()),
+        index_file=None,
+        folders=tuple(folders.values()),
+    )
     yield MoveRefs(updates=tuple(refs.values()))
     if message is not None:
         yield message

@@ -353,3 +353,16 @@ def test_an_interrupted_run_needs_no_filter_to_end(world: World, how: str) -> No
         assert on_disk(world)["a.x"] == NEW.upper().encode()
         assert world.resync("undo", "--yes", env=LATER).code == 0
         assert on_disk(world) == before
+
+
+def test_who_sits_at_a_terminal_sees_that_filters_are_at_work(world: World) -> None:
+    """There only, and never where quiet or JSON is asked for."""
+    start(world)
+    world.git("fetch", "-q")
+    assert "\rFiltering file 1: 'a.x'" in world.terminal("plan", "--no-fetch").out
+    for option in ("--quiet", "--json"):
+        assert "Filtering" not in world.terminal("plan", "--no-fetch", option).out
+    done = world.resync("run", "--yes")
+    assert (done.code, "Filtering" in done.out + done.err) == (0, False)
+    world.write("same.x", "EDITED\n")
+    assert "\rFiltering file 1: 'same.x'" in world.terminal("undo", answer="y\n").out

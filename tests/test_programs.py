@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,21 @@ def test_whatever_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> No
     assert time.monotonic() - begun < 30, "it waited for the end"
     time.sleep(max(0.0, begun + 4 - time.monotonic()))
     assert not (tmp_path / "alive").exists()
+
+
+def test_who_waits_is_told_so(tmp_path: Path) -> None:
+    """It comes to its end only where somebody was told that it is at work."""
+    waited: list[float] = []
+
+    def waiting(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) > 1:
+            (tmp_path / "told").touch()
+
+    told = replace(programs(tmp_path), waiting=waiting)
+    piped = told.pipe(b"until test -e told; do sleep 0.1; done; cat", b"data", 1000)
+    assert 0 < waited[0] < waited[1]
+    assert piped == Piped(status=0, said="", output=b"data")
 
 
 def test_what_it_leaves_in_the_background_is_not_waited_for(tmp_path: Path) -> None:

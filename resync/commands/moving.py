@@ -326,7 +326,12 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
             journal = undoing.choose(journals, run)
             # A person is shown the newer commits and asked.
             rehearsed = undoing.rehearse_undo(
-                repository, journal, session.caller, settings, discard_newer=discard_newer or not yes
+                repository,
+                journal,
+                session.caller,
+                settings,
+                console.progress,
+                discard_newer=discard_newer or not yes,
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)
             with hooks.around(session, repository, rehearsed, "undo"):

@@ -25,10 +25,11 @@ def status(session: Session) -> ExitCode:
         error = stopped(journals)
         sitting = open_sitting(journals) if unfinished is None else None
         if error is not None:
-            console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
             if sitting is not None:
-                console.important(["", *standing_lines(session, repository, sitting)])
+                console.important(standing_lines(session, repository, sitting))
+            else:
+                console.important(text.error_lines(error, console.paint))
         elif left_over:
             code, hint = ExitCode.WAITING, "resync rescue show"
         else:

@@ -23,6 +23,7 @@ from resync.model.names import Oid as Oid
 from resync.model.names import RefName as RefName
 from resync.model.names import TreePath as TreePath
 from resync.model.sitting import ParkedEdits as ParkedEdits
+from resync.model.sitting import Side as Side
 from resync.model.sitting import Sitting as Sitting
 from resync.model.sitting import Taken as Taken
 from resync.model.upstream import Evidence as Evidence
@@ -313,6 +314,14 @@ class Access(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderAccess:
+    """A folder that may come and go with the files in it, and the access that it has whenever it is there."""
+
+    path: TreePath
+    access: Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A path in the working tree going from one state to another.
 
@@ -369,11 +378,13 @@ class Switch:
     """Change files and index from the old state to the final one.
 
     ``index_file`` is the blob id of the index file's bytes as they were planned with (None: no index).
+    ``folders`` are those whose access is known, wherever they are made again: on the way back, or by an undo.
     """
 
     files: tuple[FileChange, ...]
     index: tuple[IndexChange, ...]
     index_file: Oid | None
+    folders: tuple[FolderAccess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,7 +416,8 @@ class Plan:
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
     ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
     a person's work on conflicts stands after a run that is a part of it. ``signs``
-    says what the reapplied commits are signed with (None: they are not).
+    says what the reapplied commits are signed with (None: they are not), ``renews`` whether Change-Ids are
+    made anew: what is parked gets its own when a person resolves it.
     """
 
     id: str
@@ -424,6 +436,7 @@ class Plan:
     elsewhere: tuple[Upstream, ...] = ()
     sitting: Sitting | None = None
     signs: SignatureKind | None = None
+    renews: bool = False
 
     @property
     def recorded(self) -> bool:
@@ -434,6 +447,12 @@ class Plan:
     def file_changes(self) -> tuple[FileChange, ...]:
         """Every file that it changes; the place of each is its number in the run's folder."""
         return tuple(change for step in self.steps if isinstance(step, Switch) for change in step.files)
+
+    @property
+    def folders(self) -> Mapping[TreePath, Access]:
+        """The access of each folder that may be made again."""
+        switches = (step for step in self.steps if isinstance(step, Switch))
+        return {folder.path: folder.access for step in switches for folder in step.folders}
 
     @property
     def waiting(self) -> bool:

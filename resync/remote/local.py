@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from resync.errors import LargeBlob, Refused
 from resync.model import MODE_GITLINK, MODE_TREE, Oid, RefName, Tree
 from resync.remote.room import Room
-from resync.remote.way import Progress, Wants, shallow_over_there
+from resync.remote.way import Wants, shallow_over_there
 from resync.repository import Objects, Repository
 from resync.repository.numbers import repo_class
 from resync.repository.objects import BLOB, COMMIT, TAG, TREE
 from resync.repository.pieces import Stored, in_memory
 from resync.repository.trust import refuse_reftable
+from resync.request import Progress
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID

@@ -10,11 +10,10 @@ from resync.model import Oid
 from resync.remote.haves import Haves
 from resync.remote.room import Room
 from resync.repository import Repository
+from resync.request import Progress
 
 if TYPE_CHECKING:
     from dulwich.client import FetchPackResult, GitClient
-
-Progress: TypeAlias = Callable[[str], None]
 
 Wants: TypeAlias = Callable[[Mapping[bytes, "bytes | None"], Mapping[bytes, bytes]], list[Oid]]
 """Given the refs over there, and what its annotated tags finally name: the ids to bring over."""

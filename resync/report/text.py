@@ -21,6 +21,7 @@ from resync.model import (
     Note,
     Plan,
     RefUpdate,
+    Sitting,
     Switch,
     TreePath,
     Upstream,
@@ -147,7 +148,7 @@ def ownership_lines(owned: Sequence[tuple[Ownership, Commit]], paint: Paint) -> 
         if each.evidence is not None:
             words += f": {_reason(each.evidence)}"
         if each.content:
-            words += f"; {each.content}"
+            words = f"yours: nothing says that upstream ever had this very commit, but {each.content}"
         tone: Tone = "strong" if each.whose == "yours" else "quiet"
         yield f"  {short(each.oid)}  {shown(commit.subject)}"
         yield paint(f"              {words}", tone)
@@ -393,10 +394,19 @@ def undo_line(plan: Plan) -> Iterator[str]:
     if plan.undoes is not None:
         yield "To take this undo back: resync undo"
     elif plan.recorded:
-        yield "To have everything back as it was: resync undo"
+        before = " before you began" if plan.sitting is not None else ""
+        yield f"To have everything back as it was{before}: resync undo"
 
 
 # --- looking back --------------------------------------------------------------------------------------
+
+
+def _step_headline(commits: Sequence[LocalCommit], sitting: Sitting) -> str:
+    """A person's step with what was parked, in a few words."""
+    if commits or sitting.taken is None:
+        return f"{count(len(commits), 'commit')} finished, of what was parked"
+    taken = sitting.taken.commit
+    return f"took up parked {short(taken) if taken is not None else 'edits'}"
 
 
 def journal_headline(journal: Journal, paint: Paint) -> str:
@@ -408,7 +418,7 @@ def journal_headline(journal: Journal, paint: Paint) -> str:
         else f"{count(len(plan.commits), 'commit')} of yours"
     )
     if plan.sitting is not None and plan.upstream is None:
-        what = f"{count(len(plan.commits), 'commit')} finished, of what was parked"
+        what = _step_headline(plan.commits, plan.sitting)
     moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
     state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
     return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"

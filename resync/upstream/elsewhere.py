@@ -12,8 +12,8 @@ from resync.history import History
 from resync.model import Head, Note, Oid, Upstream
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
+from resync.request import Progress
 from resync.upstream.evidence import collect, judge
-from resync.upstream.fetch import Progress
 from resync.upstream.find import UpstreamBranch, of_remote
 from resync.upstream.shared import ask
 

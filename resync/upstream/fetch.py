@@ -16,12 +16,11 @@ from fnmatch import fnmatchcase
 from resync.errors import Busy, Refused, ResyncError
 from resync.model import Oid, RefName
 from resync.remote.address import without_secrets
-from resync.remote.way import Progress as Progress
 from resync.remote.way import Way
 from resync.repository import Repository
 from resync.repository.damage import signs_of_damage
 from resync.repository.repo import BRANCHES
-from resync.request import Prompt
+from resync.request import Progress, Prompt
 from resync.upstream.find import UpstreamBranch
 
 TAGS = b"refs/tags/"

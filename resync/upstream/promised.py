@@ -14,9 +14,8 @@ from itertools import chain
 from resync.errors import Refused
 from resync.history import History, tree_changes
 from resync.model import MODE_GITLINK, Oid
-from resync.remote.way import Progress
 from resync.repository import Repository
-from resync.request import Prompt
+from resync.request import Progress, Prompt
 from resync.upstream.fetch import in_words
 from resync.upstream.find import UpstreamBranch
 

@@ -23,8 +23,8 @@ from typing import Any
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName
 from resync.repository import Repository
-from resync.request import Prompt
-from resync.upstream.fetch import Fetched, Progress, fetch
+from resync.request import Progress, Prompt
+from resync.upstream.fetch import Fetched, fetch
 from resync.upstream.find import UpstreamBranch
 
 # Settings of a remote that say what is done with its answer, and not how it is asked.

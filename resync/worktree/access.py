@@ -11,10 +11,10 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from resync.model import Access, FileChange
+from resync.model import Access, FileChange, FolderAccess, TreePath
 from resync.worktree.files import Files
 
 # The system's own labels: it gives a new file its own, and nobody else may say what they are.
@@ -34,6 +34,24 @@ def _with_access(files: Files, change: FileChange) -> FileChange:
     if status is None or stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
         return change
     return replace(change, access_before=_access(status))
+
+
+def folders_of(
+    root: str, changes: Iterable[FileChange], before: Mapping[TreePath, Access] | None = None
+) -> tuple[FolderAccess, ...]:
+    """The folders below ``root`` that may go with the files that go, as they are now; and those that are not
+    there now and may come, as they were ``before``."""
+    files, found = Files(root), dict(before or {})
+    looked_at: set[bytes] = set()
+    for change in changes:
+        folder = os.path.dirname(change.path)
+        while change.after is None and folder and folder not in looked_at:
+            looked_at.add(folder)
+            status = files.lstat(TreePath(folder))
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                found[TreePath(folder)] = _access(status)
+            folder = os.path.dirname(folder)
+    return tuple(FolderAccess(path=path, access=access) for path, access in sorted(found.items()))
 
 
 def take_access(path: bytes, replaced: bytes, folder: bytes, executable: bool | None) -> bool:
@@ -86,7 +104,8 @@ def inherit(path: bytes, folder: bytes) -> None:
 
 
 def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:
-    """Give a file an owner and permissions, and another's extended attributes; return as ``take_access``.
+    """Give a file or folder an owner and permissions, and another's extended attributes; return as
+    ``take_access``.
 
     The order matters: a change of the owner clears the set-id bits, and an access control list brings bits
     of its own. Set-id bits that would serve somebody else than they did are not given.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from resync.errors import Refused
 from resync.model import Note, Oid, TreePath
 from resync.programs import ProgramFailed, Programs, ProgramTooSlow, because, quoted
+from resync.request import Progress
 from resync.worktree.attributes import PathAttributes
 from resync.worktree.filter_process import FileRefused, FilterProcess, Verb
 from resync.worktree.settings import FilterDriver, WorktreeSettings
@@ -35,11 +36,21 @@ class Cleaned:
 class Filters:
     """Runs the filters of one command; leave the ``with`` to end those that stay at work."""
 
-    def __init__(self, settings: WorktreeSettings, programs: Programs, *, lenient: bool = False) -> None:
-        """``lenient``: a required filter that cannot clean is no refusal; the file counts as edited."""
+    def __init__(
+        self,
+        settings: WorktreeSettings,
+        programs: Programs,
+        *,
+        lenient: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """``lenient``: a required filter that cannot clean is no refusal; the file counts as edited.
+        ``progress`` is told of each file that goes through a filter, and as long as that takes."""
         self._settings = settings
         self._limit = settings.big_file_threshold
-        self._programs = programs
+        self._programs = programs if progress is None else replace(programs, waiting=self._tell)
+        self._progress = progress
+        self._file, self._number = TreePath(b""), 0
         self._lenient = lenient
         self._at_work: dict[bytes, FilterProcess] = {}
         self._too_slow: set[bytes] = set()
@@ -107,10 +118,17 @@ class Filters:
         self, verb: Verb, driver: FilterDriver, path: TreePath, data: bytes, blob: Oid | None
     ) -> bytes | None:
         """What the filter makes of it; None where it has no command for that. A process goes first."""
+        self._file, self._number = path, self._number + 1
+        self._tell()
         if driver.process is not None:
             return self._ask(verb, driver.process, path, data, blob) if driver.process else None
         command = driver.clean if verb == "clean" else driver.smudge
         return self._pipe(command, path, data) if command else None
+
+    def _tell(self, waited: float = 0.0) -> None:
+        if self._progress is not None:
+            how_long = f", {waited:.0f} s" if waited >= 1 else ""
+            self._progress(f"Filtering file {self._number}{how_long}: {os.fsdecode(self._file)!r}")
 
     def _pipe(self, command: bytes, path: TreePath, data: bytes) -> bytes:
         words = {b"f": quoted(path), b"%": b"%"}

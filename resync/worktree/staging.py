@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
 from collections.abc import Mapping
 
 from resync.errors import Refused
@@ -129,6 +132,26 @@ class Staging:
         if access is not None:
             return give_access(target, access)
         return take_access(target, replaced, parent, executable if self._settings.file_mode else None)
+
+    def bring_folder(self, target: bytes, access: Access) -> None:
+        """Make a folder with this access, all at once: it may lie where others can put a link in its place.
+
+        Raises ``OSError``: of ``FASTER`` where somebody was. Where they made a folder, that stays.
+        """
+        made = self._folder + b"folder"
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(made)
+        os.mkdir(made, 0o700)
+        give_access(made, access)
+        if not os.access(made, os.W_OK | os.X_OK):
+            # Files come into it. It was another's, who let us in some other way.
+            os.chmod(made, access.permissions | stat.S_IWUSR | stat.S_IXUSR)
+        try:
+            os.rename(made, target)
+        except OSError as error:
+            os.rmdir(made)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
 
     def _write_file(self, target: bytes, oid: Oid, permissions: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)

@@ -15,11 +15,11 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from resync.errors import Refused
-from resync.model import MODE_GITLINK, FileChange, TreeEntry, TreePath
+from resync.model import MODE_GITLINK, Access, FileChange, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.repository.durable import sync_file_system
 from resync.worktree.access import take_owner
@@ -66,11 +66,13 @@ class FileSwitch:
         *,
         keep: str = "",
         originals: Mapping[TreePath, bytes] | None = None,
+        folders: Mapping[TreePath, Access] | None = None,
     ) -> None:
         """``root`` is the top of the working tree, ``folder`` the run's own, on the same file system.
 
         ``keep`` is a directory that stays though it becomes empty: somebody stands in it. ``originals`` are
         files that an earlier run moved away: what has its old bytes comes back as the very same file.
+        ``folders`` is the access of those that may be made again.
         """
         self._root = os.path.join(os.fsencode(root), b"")
         self._quarantine = os.path.join(os.fsencode(folder), b"quarantine", b"")
@@ -78,6 +80,7 @@ class FileSwitch:
         self._objects = objects
         self._settings = settings
         self._keep = os.fsencode(keep)
+        self._access = folders or {}
         self._seen: dict[TreePath, _Signature] = {}
         # Removals go first and from the deepest, so that a folder can make room for a file.
         numbered = list(enumerate(changes))
@@ -196,15 +199,16 @@ class FileSwitch:
         """Carry every change out; return the paths where somebody else was, which were left alone."""
         left: list[TreePath] = []
         emptied: set[bytes] = set()
+        filled = self._above(each.path for _, each in self._ordered if each.after is not None)
         for number, change in self._ordered:
             if change.after is not None and emptied:
-                self._prune(emptied)
+                self._prune(emptied, filled)
                 emptied = set()
             if not self._apply_one(number, change):
                 left.append(change.path)
             elif change.after is None:
                 emptied.add(os.path.dirname(self._root + change.path))
-        self._prune(emptied)
+        self._prune(emptied, filled)
         return tuple(left)
 
     def _apply_one(self, number: int, change: FileChange) -> bool:
@@ -261,15 +265,16 @@ class FileSwitch:
         """Take back whatever ``apply`` did, in the opposite order; return the paths that were left alone."""
         left: list[TreePath] = []
         emptied: set[bytes] = set()
+        filled = self._above(each.path for _, each in self._ordered if each.before is not None)
         for number, change in reversed(self._ordered):
             if change.before is not None and emptied:
-                self._prune(emptied)
+                self._prune(emptied, filled)
                 emptied = set()
             if not self._revert_one(number, change):
                 left.append(change.path)
             elif change.before is None:
                 emptied.add(os.path.dirname(self._root + change.path))
-        self._prune(emptied)
+        self._prune(emptied, filled)
         return tuple(left)
 
     def _revert_one(self, number: int, change: FileChange) -> bool:
@@ -383,16 +388,23 @@ class FileSwitch:
                 try:
                     status = os.lstat(folder)
                 except FileNotFoundError:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(folder)
-                        if self._settings.follow_owner:
-                            take_owner(folder, os.path.dirname(folder))
+                    self._make_folder(TreePath(path[:end]))
                     status = os.lstat(folder)
             except FASTER:
                 return False
             if not stat.S_ISDIR(status.st_mode):
                 return False
         return True
+
+    def _make_folder(self, path: TreePath) -> None:
+        folder, access = self._root + path, self._access.get(path)
+        if access is not None:
+            self._staging.bring_folder(folder, access)
+            return
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+            if self._settings.follow_owner:
+                take_owner(folder, os.path.dirname(folder))
 
     def _remove_empty(self, full: bytes) -> None:
         """Remove a folder in the way of a file if nothing but empty folders is in it."""
@@ -409,10 +421,21 @@ class FileSwitch:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
 
-    def _prune(self, folders: Iterable[bytes]) -> None:
-        """Remove folders that a removal left empty, and those above them, but not where somebody stands."""
+    def _above(self, paths: Iterable[TreePath]) -> set[bytes]:
+        """The folders above paths."""
+        found: set[bytes] = set()
+        for path in paths:
+            folder = os.path.dirname(self._root + path)
+            while len(folder) > len(self._root) and folder not in found:
+                found.add(folder)
+                folder = os.path.dirname(folder)
+        return found
+
+    def _prune(self, folders: Iterable[bytes], filled: Collection[bytes]) -> None:
+        """Remove folders that a removal left empty, and those above them, but not where somebody stands nor
+        those that will be ``filled``: they stay the folders that they are."""
         for folder in sorted(folders, key=len, reverse=True):
-            while len(folder) > len(self._root) and not self._stands_in(folder):
+            while len(folder) > len(self._root) and folder not in filled and not self._stands_in(folder):
                 try:
                     os.rmdir(folder)
                 except OSError as error:

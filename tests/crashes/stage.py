@@ -40,6 +40,10 @@ class Prepared:
     calls: Sequence[Call]
 
 
+ABOUT_RESCUE = "rescue"
+"""The command that is no run: there is nothing to finish or to take back."""
+
+
 class Stage:
     """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
 
@@ -73,6 +77,11 @@ class Stage:
         at, env = self.now / scenario.at, later(world_at(self.now), number)
         return self._starter.run(arguments, at=at, env=env, attach=attach, end=end, audit=audit)
 
+    def run_together(self, scenario: Scenario, *arguments: str, pauses: Sequence[float]) -> list[Done]:
+        """Run resync as often as there are pauses, each so many seconds after the one before it."""
+        at, env = self.now / scenario.at, later(world_at(self.now), 0)
+        return self._starter.run_together(arguments, at=at, env=env, pauses=pauses)
+
     def prepare(self, scenario: Scenario, *, traced: bool = True) -> Prepared:
         """Build the scenario, save it as ``start``, and learn how it ends undisturbed.
 
@@ -93,8 +102,8 @@ class Stage:
             self._succeed(scenario, arguments, number)
         if scenario.then is not None:
             scenario.then(world)
-        before, last_before = state(place), seeds(place)
-        kept = [first] if first == last_before else [first, last_before]
+        before, last_before = state(place), seeds(place, scenario.goes)
+        kept = [last_before] if scenario.goes or first == last_before else [first, last_before]
         finished = None
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))

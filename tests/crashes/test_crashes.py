@@ -50,6 +50,9 @@ def check(swept: Swept, ends: int) -> None:
         ("begin to resolve", 2),
         ("resolved", 3),
         ("given up", 2),
+        ("an old run is forgotten", 2),
+        ("a rescue branch is dropped", 3),
+        ("a file is restored", 2),
     ],
 )
 def test_killed(stage: Stage, name: str, ends: int) -> None:
@@ -79,7 +82,9 @@ def test_failed_by_the_system(stage: Stage) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize(("name", "ends"), [("conflicts", 3), ("continue at 35%", 6)])
+@pytest.mark.parametrize(
+    ("name", "ends"), [("conflicts", 3), ("continue at 35%", 6), ("a rescue branch is dropped", 2)]
+)
 def test_without_power(stage: Stage, name: str, ends: int) -> None:
     check(power.sweep(stage, stage.prepare(named(name)), Sample(at_most=ends)), 3 * ends)
 

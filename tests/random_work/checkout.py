@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from resync.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
@@ -26,6 +27,7 @@ _CONFIG = """[core]
 \tremote = origin
 \tmerge = refs/heads/main
 """
+_FOLDER_MODES = (0o755, 0o700, 0o1777, 0o2750)
 _WHO = b"A U Thor <author@example.com> 1461092000 +0000"
 
 
@@ -58,6 +60,8 @@ class Template:
         git(root, "update-index", "-z", "--index-info", stdin=entries)
         for path, entry in state.files.items():
             self._put(os.path.join(os.fsencode(root), path), entry)
+        for folder in sorted({folder for path in state.files for folder in _above(path)}):
+            os.chmod(os.path.join(os.fsencode(root), folder), _FOLDER_MODES[len(folder) % len(_FOLDER_MODES)])
         if state.refreshed:
             git(root, "update-index", "-q", "--refresh", check=False)
         if state.intended:
@@ -114,6 +118,11 @@ class Template:
             with open(full, "wb") as file:
                 file.write(entry.data)
             os.chmod(full, 0o755 if entry.mode == MODE_EXECUTABLE else 0o644)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path := os.path.dirname(path):
+        yield path
 
 
 def blob_id(data: bytes) -> bytes:

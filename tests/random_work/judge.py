@@ -28,12 +28,14 @@ REFUSALS = frozenset({"repository-in-the-way", "submodule-in-the-way"})
 
 @dataclass(frozen=True)
 class Recorded:
-    """A checkout at one moment; ``entries`` are those of the index, with their flags."""
+    """A checkout at one moment; ``entries`` are those of the index, with their flags, and ``folders`` has the
+    mode of each that is not empty."""
 
     refs: bytes
     entries: tuple[tuple[bytes, int], ...]
     status: bytes
     files: dict[bytes, tuple[int, bytes]]
+    folders: dict[bytes, int]
 
 
 def record(root: Path) -> Recorded:
@@ -46,6 +48,7 @@ def record(root: Path) -> Recorded:
         entries=tuple((entry, int(flags, 16) & _FLAGS) for entry, flags in _ENTRY.findall(listed)),
         status=git(root, *_STATUS, check=False),  # it fails where a link stands above a submodule
         files=dict(_files(os.fsencode(root))),
+        folders=dict(_folders(os.fsencode(root))),
     )
 
 
@@ -63,6 +66,14 @@ def _files(root: bytes) -> Iterator[tuple[bytes, tuple[int, bytes]]]:
                 with open(full, "rb") as file:
                     data = file.read()
             yield os.path.relpath(full, root), (status.st_mode, data)
+
+
+def _folders(root: bytes) -> Iterator[tuple[bytes, int]]:
+    for folder, folders, names in os.walk(root):
+        if folder == root:
+            folders.remove(b".git")
+        if folders or names:
+            yield os.path.relpath(folder, root), os.lstat(folder).st_mode
 
 
 def resync(root: Path, *arguments: str) -> Any:
@@ -135,6 +146,8 @@ def same(found: Recorded, expected: Recorded, what: str) -> None:
     assert not wrong, f"{what}: files expected and found: {wrong}"
     wrong_entries = set(expected.entries) ^ set(found.entries)
     assert not wrong_entries, f"{what}: entries of one index only: {sorted(wrong_entries)}"
+    wrong_folders = set(found.folders.items()) ^ set(expected.folders.items())
+    assert not wrong_folders, f"{what}: modes of folders at one time only: {sorted(wrong_folders)}"
     assert found == expected, what
 
 

@@ -412,6 +412,35 @@ def test_permissions_come_back_with_the_very_file_or_without_it(clone: World, ke
     assert (path.stat().st_ino == inode) is kept
 
 
+@pytest.mark.state(22)
+@pytest.mark.state(23)
+def test_permissions_and_owner_of_folders(clone: World) -> None:
+    """A folder that goes with its files has them when it comes back; one that gets other files stays the very
+    folder that it is."""
+    rewrite(
+        clone,
+        {"dir/one.txt": None, "dir/two.txt": None, "etc/tool.conf": None, "etc/x": "x\n", "new/y": "y\n"},
+    )
+    modes = {"dir": 0o3770, "etc": 0o711, "new": 0o2700}
+
+    def change(name: str) -> None:
+        if os.geteuid() == 0:
+            os.chown(clone.clone / name, -1, 12345)
+        (clone.clone / name).chmod(modes[name])
+
+    change("dir")
+    change("etc")
+    before, inode = state(clone), (clone.clone / "etc").stat().st_ino
+    run(clone)
+    assert not (clone.clone / "dir").exists()
+    change("new")
+    after = state(clone)
+    for expected, gone in ((before, "new"), (after, "dir"), (before, "new")):
+        undone(clone, expected)
+        assert not (clone.clone / gone).exists()
+        assert (clone.clone / "etc").stat().st_ino == inode
+
+
 ACL = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", tag, bits, who)
     for tag, bits, who in (

@@ -229,6 +229,30 @@ def test_one_that_was_too_slow_is_not_tried_again(sandbox: Sandbox) -> None:
     assert (sandbox.root / "tried").read_text() == "x\n"
 
 
+@pytest.mark.parametrize("way", ["smudge", "process"])
+def test_a_slow_one_is_told_of(sandbox: Sandbox, process: str, way: str) -> None:
+    """Of each file, and again while it takes its time: this one waits until seconds are told."""
+    wait = "until test -e told; do sleep 0.1; done; "
+    configure(sandbox, **{way: wait + (f"exec {process}" if way == "process" else SMUDGE)})
+    told: list[str] = []
+
+    def progress(text: str) -> None:
+        told.append(text)
+        if " s: " in text:
+            (sandbox.root / "told").touch()
+
+    with (
+        sandbox.open() as opened,
+        Filters(opened.settings(), opened.programs(), progress=progress) as filters,
+    ):
+        for name in (b"a.x", b"b\n.x"):
+            filters.smudge(TreePath(name), b"x", PathAttributes(filter=b"f"), Oid(b"0" * 40))
+        assert filters.notes == ()
+    first, second = "Filtering file 1: 'a.x'", "Filtering file 2: 'b\\n.x'"
+    assert (told[0], told[-1]) == (first, second)
+    assert "Filtering file 1, 1 s: 'a.x'" in told
+
+
 def test_more_than_can_be_kept_is_a_failure(sandbox: Sandbox) -> None:
     configure(sandbox, smudge="yes")
     with sandbox.open() as opened:

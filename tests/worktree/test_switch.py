@@ -18,6 +18,7 @@ from resync.model import (
     MODE_FILE,
     MODE_GITLINK,
     MODE_SYMLINK,
+    Access,
     FileChange,
     Oid,
     TreeEntry,
@@ -93,6 +94,75 @@ def look(root: Path) -> dict[str, tuple[int, bytes]]:
         if not names and not folders and folder != str(root):
             found[os.path.relpath(folder, root)] = (0, b"")
     return found
+
+
+# --- folders ---
+
+FOLDER = TreePath(b"a/b")
+
+
+def folder_mode(place: Place) -> int:
+    return stat.S_IMODE(os.stat(os.path.join(os.fsencode(place.root), FOLDER)).st_mode)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o2755, 0o1777])
+def test_a_folder_comes_back_as_it_was(tmp_path: Path, mode: int) -> None:
+    place = Place(tmp_path, {"a/b/c": (MODE_FILE, b"1")}, {})
+    access = {FOLDER: Access(mode, os.geteuid(), os.getegid())}
+    switch = place.switch(folders=access)
+    switch.check()
+    switch.stage()
+    assert switch.apply() == ()
+    assert place.found() == {}
+    assert switch.revert() == ()
+    assert place.found() == place.before
+    assert folder_mode(place) == mode
+
+
+def test_a_folder_that_would_shut_us_out(tmp_path: Path) -> None:
+    """It was another's, who let us in through the group: ours now, it has to let us in as its owner."""
+    place = Place(tmp_path, {}, {"a/b/c": (MODE_FILE, b"1")})
+    switch = place.switch(folders={FOLDER: Access(0o070, os.geteuid(), os.getegid())})
+    switch.check()
+    switch.stage()
+    assert switch.apply() == ()
+    assert place.found() == place.after
+    assert folder_mode(place) == (0o070 if os.geteuid() == 0 else 0o370)
+
+
+@pytest.mark.parametrize("what", ["folder", "full folder", "file", "link"])
+def test_somebody_is_faster_with_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """What they put there is left as it is, and nobody's permissions are changed through it."""
+    place = Place(tmp_path, {}, {"a/b/c": (MODE_FILE, b"1")})
+    outside = tmp_path / "outside"
+    outside.mkdir(0o755)
+    switch = place.switch(folders={FOLDER: Access(0o700, os.geteuid(), os.getegid())})
+    switch.check()
+    switch.stage()
+    rename = os.rename
+
+    def faster(source: bytes, target: bytes) -> None:
+        if target.endswith(FOLDER):
+            theirs = Path(os.fsdecode(target))
+            if what == "file":
+                theirs.write_text("theirs\n")
+            elif what == "link":
+                theirs.symlink_to(outside)
+            else:
+                theirs.mkdir(0o755)
+            if what == "full folder":
+                (theirs / "theirs").write_text("theirs\n")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", faster)
+    made = switch.apply() == ()
+    assert made is (what in ("folder", "full folder"))
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o755
+    assert list(outside.iterdir()) == []
+    assert not (place.folder / "staging" / "folder").exists()
+    if what == "full folder":
+        assert folder_mode(place) == 0o755
+        assert (place.root / "a/b/theirs").read_text() == "theirs\n"
 
 
 # --- there and back ----------------------------------------------------------------------------------
