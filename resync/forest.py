@@ -20,7 +20,7 @@ from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.repository.trees import other_checkout
 from resync.request import Request
-from resync.upstream.dropped import made_here
+from resync.upstream.dropped import yours
 from resync.upstream.find import UpstreamBranch, configured
 from resync.upstream.published import merged_in, published, pushed_from_here
 
@@ -121,7 +121,7 @@ def _topic(
         merged = merged_in(history, mine, tip, published(repository, seen.branch, head, advertised), known)
     dropped = frozenset[Oid]()
     if seen.gone:
-        dropped = made_here(repository, history, head, seen.branch.tracking) & beyond & seen.gone
+        dropped = yours(repository, history, head, seen.branch.tracking, beyond & seen.gone)
     return Topic(
         name=name,
         series=Series(
