@@ -157,9 +157,9 @@ def branch_moves(
     """What becomes of each branch, ``replayed`` being what was rehearsed of it.
 
     ``known`` are the commits of the current branch: what a branch shares with it, or with one that comes
-    before, is listed there.
+    before, is listed there, unless it is parked there with the merge that brought it in, and not here.
     """
-    listed = {commit.oid for commit in known}
+    listed = {(commit.oid, commit.verdict) for commit in known}
     for topic, done in zip(found, replayed, strict=True):
         moves, reason = _decide(topic, done, request)
         yield BranchMove(
@@ -169,9 +169,9 @@ def branch_moves(
             moves=moves and done.tip != topic.series.tip,
             reason=reason,
             waits=(bool(done.commits) and not moves) or (moves and not _whole(done)),
-            commits=tuple(each for each in done.commits if each.oid not in listed),
+            commits=tuple(each for each in done.commits if (each.oid, each.verdict) not in listed),
         )
-        listed.update(each.oid for each in done.commits)
+        listed.update((each.oid, each.verdict) for each in done.commits)
 
 
 def _decide(topic: Topic, done: Replay, request: Request) -> tuple[bool, str]:

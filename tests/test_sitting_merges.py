@@ -92,6 +92,12 @@ def test_a_parked_merge_is_made_anew_as_one(world: World, side: str, how: str) -
     done = inside(world, "run", "--yes", "--json")
     parked = {each["subject"] for each in done.json["commits"] if each["verdict"] == "parked"}
     assert parked == ({"Join"} if side == "other" else {"Aside", "Beside", "Join"})
+    if side == "branch":  # which has moved, and its commits with it
+        assert {each["branch"] for each in done.json["commits"] if each["subject"] == "Beside"} == {
+            "main",
+            "side",
+        }
+        assert world.git("notes", "show", "side") == "a note"
     before = world.git("rev-parse", "main")
     later(world)
     taken = inside(world, "continue", "--json").json
