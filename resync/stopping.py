@@ -17,7 +17,7 @@ from resync.picking import halt, pick, show
 from resync.replay import Replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
-from resync.sides import Sides, sides, without_sides
+from resync.sides import Known, Sides, sides, without_sides
 from resync.worktree.snapshot import stash
 
 
@@ -57,12 +57,14 @@ def stop_at(
         objects,
         seen.history,
         stop.left,
-        apart={each.oid for each in stop.commits if not each.conflicts},
-        known={each.oid: each.new_oid for each in stop.commits if each.new_oid is not None}
-        | {each.old_tip: each.new_tip for each in branches if each.moves},
-        old_tips=seen.upstream.old_tips,
-        onto=onto,
-        tip=stop.tip,
+        {each.oid for each in stop.commits if not each.conflicts},
+        Known(
+            commits=stop.commits,
+            branches={each.old_tip: each.new_tip for each in branches if each.moves},
+            old_tips=seen.upstream.old_tips,
+            onto=onto,
+        ),
+        stop.tip,
     )
     _refuse_flattening(objects, stop.left, found)
     left = without_sides(stop.left, found)
