@@ -106,7 +106,7 @@ def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Si
     if flat:
         raise Refused(
             "merge-left",
-            f"Commit {left[0][:10].decode()} conflicts, and so does what {flat[0][:10].decode()} merged"
-            ", which only a run that goes on past conflicts can take up. Nothing was changed.",
+            f"Something that merge {flat[0][:10].decode()} brought in conflicts, and only a run that goes on"
+            " past conflicts can make such a merge anew. Nothing was changed.",
             "resync run --on-conflict park, then resync continue",
         )
