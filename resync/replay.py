@@ -68,7 +68,7 @@ def beside(
 
     New objects are added to memory. Raises ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, tip, committer, options, (), lambda oid: "", renew)
+    picker = _Picker(objects, history, tip, committer, options, (), (), lambda oid: "", renew)
     nowhere, commits = _Upstream(objects, ()), []
     # What stands in the place of a commit may be one of the side, which has to be made first.
     later = {old: new for old, new in side.stands if new in side.commits}
@@ -98,14 +98,16 @@ def replay(
 
     What several branches share is replayed once, with the first of them, so that stacks keep their shape.
     ``committer`` is the header value of the new commits. What came in through merges of other people's
-    branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
-    then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
-    is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id
-    of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where
-    an object is missing.
+    branches, ``merged``, stays as it is, and so does what was merged in and has no history in common with
+    upstream (a library, as ``git subtree add`` does it). ``dropped`` says why a commit counts as dropped by
+    upstream, which then is not replayed; of commits that upstream itself ``once_upstream`` had, only those
+    count that the new base does not have in any form. Where a commit conflicts, the recordings of ``options``
+    are asked: it is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that
+    has a Change-Id of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises
+    ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped, renew)
+    roots = frozenset(filter(None, (_own_root(objects, series) for series in branches)))
+    picker = _Picker(objects, history, onto, committer, options, merged, roots, dropped, renew)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -125,6 +127,17 @@ def replay(
         end = picker.standing(series.tip)
         done.append(Replay(tip=end, commits=tuple(reached(objects, mine, end))))
     return tuple(done)
+
+
+def _own_root(objects: Objects, series: Series) -> Oid | None:
+    """The commit without parents that the branch itself began with, if there is one among its commits."""
+    oid, commits = series.tip, frozenset(series.commits)
+    while oid in commits:
+        parents = objects.commit(oid).parents
+        if not parents:
+            return oid
+        oid = parents[0]
+    return None
 
 
 class _Upstream:
@@ -148,6 +161,7 @@ class _Picker:
         committer: bytes,
         options: MergeOptions,
         merged: Collection[Oid],
+        roots: Collection[Oid],
         dropped: Callable[[Oid], str],
         renew: bool,
     ) -> None:
@@ -156,6 +170,7 @@ class _Picker:
         self._onto = onto
         self._committer = committer
         self._options = options
+        self._roots = roots
         self._dropped = dropped
         self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
@@ -190,6 +205,8 @@ class _Picker:
 
     def _pick_plain(self, commit: Commit, twins: PatchIndex) -> LocalCommit:
         parent = commit.parents[0] if commit.parents else None
+        if parent is None and commit.oid not in self._roots:
+            return _standing(commit)
         base = self._objects.commit(parent).tree if parent is not None else None
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
@@ -270,9 +287,7 @@ class _Picker:
 
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
-            return replace(
-                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
-            )
+            return _standing(commit)
         verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
         if self._renew:
             commit = renewed(self._objects, commit, merged.tree, self._onto, self._committer)
@@ -397,6 +412,10 @@ def reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterabl
             yield replace(
                 pick, verdict="parked", new_oid=None, reason="it was merged by a merge that is parked"
             )
+
+
+def _standing(commit: Commit) -> LocalCommit:
+    return replace(verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid)
 
 
 def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:

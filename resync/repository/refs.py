@@ -8,7 +8,7 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -57,8 +57,9 @@ class RefTransaction:
         """Raises ``Busy("locked")``, and ``Refused("ref-moved")`` where a ref has another value by now."""
         self.left = ()
         try:
+            taken = self._repository.ref_names()
             for update in self._updates:
-                self._make_room(update)
+                self._make_room(update, taken)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
                 if current not in (update.old, update.new):
@@ -126,12 +127,13 @@ class RefTransaction:
         for lock in (self._packed, *self._locks.values()):
             lock.release()
 
-    def _make_room(self, update: RefUpdate) -> None:
-        """Refuse a name that another ref's name runs through; drop empty folders in the way."""
+    def _make_room(self, update: RefUpdate, taken: Collection[RefName]) -> None:
+        """Refuse a name that another ref's name runs through (``taken`` are all); drop empty folders in the
+        way."""
         if update.new is None or update.old is not None:
             return
         path = self._repository.ref_path(update.name)
-        for other in self._repository.refs():
+        for other in taken:
             if other.startswith(update.name + b"/") or update.name.startswith(other + b"/"):
                 raise Refused(
                     "ref-name-taken",

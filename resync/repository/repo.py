@@ -269,6 +269,10 @@ class Repository:
                     found[name] = oid
         return found
 
+    def ref_names(self) -> set[RefName]:
+        """Every name that a ref has, whatever is in it."""
+        return self._ref_files.names()
+
     def ref_path(self, name: RefName, folder: str = "") -> str:
         """The file of a loose ref (or, with ``folder="logs"``, of its reflog)."""
         return self._ref_files.path(name, folder)
