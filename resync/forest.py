@@ -162,10 +162,11 @@ def branch_moves(
     """What becomes of each branch, ``replayed`` being what was rehearsed of it.
 
     ``known`` are the commits of the current branch: what a branch shares with it, or with one that comes
-    before, is listed there. ``along`` has the working tree that has a branch checked out move along from one
-    commit to another, or says why it does not.
+    before, is listed there, unless it is parked there with the merge that brought it in, and not here.
+    ``along`` has the working tree that has a branch checked out move along from one commit to another, or
+    says why it does not.
     """
-    listed = {commit.oid for commit in known}
+    listed = {(commit.oid, commit.verdict) for commit in known}
     for topic, done in zip(found, replayed, strict=True):
         moves, reason = _decide(topic, done, request)
         if moves and topic.checkout is not None and done.tip != topic.series.tip:
@@ -178,10 +179,10 @@ def branch_moves(
             moves=moves and done.tip != topic.series.tip,
             reason=reason,
             waits=(bool(done.commits) and not moves) or (moves and not _whole(done)),
-            commits=tuple(each for each in done.commits if each.oid not in listed),
+            commits=tuple(each for each in done.commits if (each.oid, each.verdict) not in listed),
             worktree=topic.checkout,
         )
-        listed.update(each.oid for each in done.commits)
+        listed.update((each.oid, each.verdict) for each in done.commits)
 
 
 def _decide(topic: Topic, done: Replay, request: Request) -> tuple[bool, str]:
