@@ -399,24 +399,29 @@ def packs(world: World) -> int:
 
 @dataclass
 class Count:
-    """Bytes that went through, both ways together."""
+    """Bytes that went through, both ways together; none of the server's after ``most`` of them, and nobody is
+    told."""
 
     port: int
     bytes: int = 0
+    most: int | None = None
 
 
 @contextmanager
-def counted(port: int) -> Iterator[Count]:
-    """Stands before a port of this machine and hands on whatever comes."""
+def counted(port: int, most: int | None = None) -> Iterator[Count]:
+    """Stands before a port of this machine and hands on whatever comes, ``most`` bytes at most."""
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.05)
-    count = Count(server.getsockname()[1])
+    count = Count(server.getsockname()[1], most=most)
     over = threading.Event()
 
     def hand_on(here: socket.socket, there: socket.socket) -> None:
         with suppress(OSError):
             while data := here.recv(65536):
                 count.bytes += len(data)
+                if count.most is not None and count.bytes > count.most:
+                    over.wait(60)
+                    break
                 there.sendall(data)
             there.shutdown(socket.SHUT_WR)
 

@@ -283,6 +283,18 @@ def test_wrong_usage(fleet: Fleet, arguments: tuple[str, ...]) -> None:
     assert fleet.resync("check", "a1", "a2").code == 2
 
 
+def test_a_process_is_replaced_after_so_many(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what libraries keep does not grow with the number of checkouts."""
+    monkeypatch.setattr("resync.fleet.crew._MOST_JOBS", 2)
+    paths = [str(fleet.checkout(name)) for name in ("b2", "a3", "b4", "a1")]
+    for path in paths:
+        fleet.world.git("config", "resync.preSwitch", "echo $PPID >> ../../workers; exit 1", at=Path(path))
+    assert fleet.resync("run", "--yes", *paths, "--json").code == 1
+    workers = (fleet.world.base / "workers").read_text().split()
+    assert len(workers) == 4
+    assert workers[0] == workers[1] != workers[2] == workers[3]
+
+
 # --- the parts ---------------------------------------------------------------------------------------------
 
 
