@@ -97,6 +97,22 @@ class Backend(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve(self._body())
 
+    def do_CONNECT(self) -> None:
+        """As a proxy: hand on whatever comes, both ways."""
+        self.manners.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        if not self._may("Proxy-Authorization", self.manners.proxy_login):
+            self._answer(407, [("Proxy-Authenticate", way) for way in self.manners.ways], b"who are you?")
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), 60) as far:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=hand_on, args=(far, self.connection), daemon=True)
+            back.start()
+            hand_on(self.connection, far)
+            back.join(60)
+        self.close_connection = True
+
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -177,6 +193,14 @@ class Backend(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
+
+
+def hand_on(here: socket.socket, there: socket.socket) -> None:
+    """Send on what comes until nothing more does."""
+    with suppress(OSError):
+        while data := here.recv(65536):
+            there.sendall(data)
+        there.shutdown(socket.SHUT_WR)
 
 
 @contextmanager
