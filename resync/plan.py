@@ -29,7 +29,7 @@ from resync.model import (
     TreePath,
 )
 from resync.repository import Objects
-from resync.worktree.index import INTENT_TO_ADD, Index, IndexEntry
+from resync.worktree.index import Index, IndexEntry
 
 OnDisk = Mapping[TreePath, TreeEntry | None]
 ToDisk = Callable[[TreePath, TreeEntry], TreeEntry]
@@ -103,9 +103,9 @@ def _index_changes(
             )
         yield IndexChange(path=path, before=record(entry), after=after)
     yield from _stage_changes(carried.conflicts, index)
-    for path, entry in index.entries.items():
-        if entry.flags & INTENT_TO_ADD and not _still_intended(objects, carried, path):
-            yield IndexChange(path=path, before=record(entry), after=None)
+    for path in sorted(index.entries.announced()):
+        if not _still_intended(objects, carried, path):
+            yield IndexChange(path=path, before=record(index.entries[path]), after=None)
 
 
 def _stage_changes(conflicts: Sequence[Conflict], index: Index) -> Iterator[IndexChange]:

@@ -298,7 +298,7 @@ def _plan_of_move(
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = stop_at(repository, seen, request, checkout, replayed, options, caller)
+    stop = stop_at(repository, seen, request, checkout, replayed, branches, options, caller)
     if stop is not None:
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()

@@ -31,8 +31,8 @@ class Waiting:
     another one, which is named. ``branches``
     are others that were left where they stood. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
-    the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away, and
-    ``renews`` that the run made Change-Ids anew.
+    the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
+    ``plan`` is the run's.
     """
 
     run: str
@@ -45,18 +45,23 @@ class Waiting:
     left: tuple[TreePath, ...]
     aside: tuple[tuple[TreePath, str], ...]
     edits: bool
-    renews: bool
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """What waits for what is checked out: ``commits`` in the order in which they are to be taken, those of
-    them (``renew``) that get new Change-Ids as what their run reapplied, and ``edits`` of files that git
-    knows."""
+    """What waits for what is checked out: ``commits`` in the order in which they are to be taken, and
+    ``edits`` of files that git knows.
+
+    ``renew`` are those of the commits that get new Change-Ids, as what their run reapplied, ``apart`` those
+    that conflict with nothing; ``plans`` are those of the runs that parked them, oldest first.
+    """
 
     commits: tuple[Oid, ...]
     renew: tuple[Oid, ...]
+    apart: frozenset[Oid]
     edits: tuple[ParkedEdits, ...]
+    plans: tuple[Plan, ...]
 
 
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
@@ -109,7 +114,7 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
                     left=left,
                     aside=aside,
                     edits=edits,
-                    renews=plan.renews,
+                    plan=plan,
                 )
             )
     return tuple(found)
@@ -117,21 +122,28 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
 
 def parked_on(repository: Repository, journals: Journals, head: Head) -> Parked:
     """The parked commits and edits that wait for what is checked out."""
-    commits: list[Oid] = []
-    renew: list[Oid] = []
+    commits: dict[Oid, LocalCommit] = {}
+    renew: dict[Oid, None] = {}
     edits: list[ParkedEdits] = []
+    plans: list[Plan] = []
     for each in reversed(waiting(repository, journals)):
-        here: list[Oid] = []
+        here: list[LocalCommit] = []
         if each.branch == head.branch:
-            here += (commit.oid for commit in each.commits if commit.verdict == "parked")
+            here += (commit for commit in each.commits if commit.verdict == "parked")
             known = [file.path for file in each.files if file.state in ("staged", "unstaged")]
             if known:
                 edits.append(ParkedEdits(run=each.rescue.run or each.run, paths=tuple(dict.fromkeys(known))))
-        here += (commit.oid for name, commit in each.others if name == head.name and head.branch)
-        commits += here
-        renew += here if each.renews else ()
+        here += (commit for name, commit in each.others if name == head.name and head.branch)
+        commits.update((commit.oid, commit) for commit in here)
+        if here:
+            plans.append(each.plan)
+            renew.update((commit.oid, None) for commit in here if each.plan.renews)
     return Parked(
-        commits=tuple(dict.fromkeys(commits)), renew=tuple(dict.fromkeys(renew)), edits=tuple(edits)
+        commits=tuple(commits),
+        renew=tuple(renew),
+        apart=frozenset(oid for oid, commit in commits.items() if not commit.conflicts),
+        edits=tuple(edits),
+        plans=tuple(plans),
     )
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
     ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole"),
-    ("observe", "plan", "rescue", "notes", "picking"),
+    ("observe", "plan", "rescue", "notes", "picking", "sides"),
     ("forest", "undo", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
     ("rehearse", "sequencer", "letting_go", "sitting"),
     ("report",),

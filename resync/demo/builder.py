@@ -27,7 +27,8 @@ from resync.repository.locks import Proof
 from resync.repository.objects import COMMIT, TREE
 from resync.repository.refs import RefTransaction
 from resync.repository.repo import BRANCHES
-from resync.worktree.index import IndexEntry, entry_from_stat, serialise_index
+from resync.worktree.index import IndexEntry
+from resync.worktree.reindex import entry_from_stat, serialise_index
 
 if TYPE_CHECKING:
     from dulwich.repo import Repo

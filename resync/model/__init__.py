@@ -23,6 +23,7 @@ from resync.model.names import Oid as Oid
 from resync.model.names import RefName as RefName
 from resync.model.names import TreePath as TreePath
 from resync.model.sitting import ParkedEdits as ParkedEdits
+from resync.model.sitting import Side as Side
 from resync.model.sitting import Sitting as Sitting
 from resync.model.sitting import Taken as Taken
 from resync.model.upstream import Evidence as Evidence

@@ -35,6 +35,21 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What else than its first parent a parked ``merge`` brought in.
+
+    ``commits`` were parked along with it, parents first, and are made anew with it, unless another branch has
+    them (``settled``); ``stands`` says what takes the place of each commit that these, or the merge itself,
+    stand on.
+    """
+
+    merge: Oid
+    commits: tuple[Oid, ...]
+    settled: tuple[Oid, ...]
+    stands: tuple[tuple[Oid, Oid], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
     """Where a person's work on parked commits stands after one of its runs; ``id`` is the first of these.
 
@@ -43,7 +58,8 @@ class Sitting:
     be taken, the next one first, and so are the ``edits``. ``aside`` is a commit of the edits that were set
     aside, on the old tip and with the index as second parent (files as git stores them); ``announced`` are
     those that ``git add -N`` had announced, and ``returned`` says that all are back. ``settled`` are parked
-    edits that were dealt with. ``renew`` are the commits that get new Change-Ids.
+    edits that were dealt with. ``renew`` are the commits that get new Change-Ids,
+    and ``sides`` those of the merges among the commits.
     """
 
     id: str
@@ -57,6 +73,7 @@ class Sitting:
     returned: bool = False
     settled: tuple[ParkedEdits, ...] = ()
     renew: tuple[Oid, ...] = ()
+    sides: tuple[Side, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -21,8 +21,11 @@ def step_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def _file_lines(files: Sequence[LocalFile], paint: Paint) -> Iterator[str]:
     if not files:
         return
-    aside = any(each.verdict == "set-aside" for each in files)
-    yield "Your edits are set aside until the conflicts are resolved:" if aside else "Your edits are back:"
+    verdicts = {each.verdict for each in files}
+    if "set-aside" in verdicts:
+        yield "Your edits are set aside until the conflicts are resolved:"
+    else:
+        yield f"Your edits are back{', but for what is parked' if 'parked' in verdicts else ''}:"
     width = max(len(each.state) for each in files)
     for each in files:
         yield from file_lines(each, width, paint)
@@ -38,7 +41,8 @@ def standing_lines(
     """Where a sitting stands, and how to go on.
 
     ``commit`` is that which was taken, ``unmerged`` the paths that are not resolved with the sides that there
-    are (2: what is checked out, 3: what was taken), ``rescue`` the branch that keeps what was set aside.
+    are (2: what is checked out, 3: what was taken; none: markers are left in the file), ``rescue`` the
+    branch that keeps what was set aside.
     """
     taken = sitting.taken
     if taken is None:
@@ -70,6 +74,8 @@ def _conflict_lines(
         sides = unmerged.get(path)
         if sides is None:
             mark = "(resolved in the index)"
+        elif not sides:
+            mark = "(git add was said, and conflict markers are left in it)"
         elif 2 not in sides:
             mark = f"(it is not there any more, {yours} has it: git add keeps it, git rm removes it)"
         elif 3 not in sides:
@@ -77,7 +83,7 @@ def _conflict_lines(
         else:
             mark = ""
         yield f"  {shown(path)}{'  ' + paint(mark, 'quiet') if mark else ''}"
-    if any({2, 3} <= {*unmerged[path]} for path in left):
+    if any(not unmerged[path] or {2, 3} <= {*unmerged[path]} for path in left):
         yield paint(f"  in a text: <<<<<<< what is there now ======= what {yours} says >>>>>>>", "quiet")
     if left:
         names = " ".join(quoted(shown(path)) for path in left[:3])

@@ -79,7 +79,7 @@ class DiskForm:
         self._refuse_unsupported(path, self._now)
         # Stat data goes first, as with git: what a filter would make of the file now may be something else.
         after = self._files.lstat(path)
-        if after is None or not self._rule.unchanged(entry, after):
+        if after is None or not self._rule.unchanged(self._index.entries.raw[path], after):
             attributes, stored = self._now.of(path), self._objects.blob(entry.oid)
             cleaned = self._filters.clean(path, data, attributes).data
             if to_git(cleaned, attributes, self._settings, lambda: has_crlf_text(stored)) != stored:

@@ -1,12 +1,11 @@
-"""Git's index: reading versions 2, 3 and 4, and making the bytes of a new one.
+"""Git's index: reading versions 2, 3 and 4; ``reindex`` makes the bytes of a new one.
 
-The format is git's, from Documentation/gitformat-index. Only bytes go in and out here (``index_bytes``
-and ``load_index`` open the file for those who have a path); a new index reaches the disk under the lock
-that the whole run holds, which is another module's job.
+The format is git's, from Documentation/gitformat-index. Only bytes go in here (``index_bytes`` and
+``load_index`` open the file for those who have a path).
 
-An entry keeps the stat data as the forty bytes that stand in the file, because reading 50,000 entries
-is something that every command does and unpacking ten numbers of each is not. ``worktree.status``
-unpacks them when it compares.
+Reading 50,000 entries is something that every command does, and to look into each of them is not: what
+stands before a path in the file is kept as it is, compared as it is (``stat_rule``), and goes as it is into
+the next index. An ``IndexEntry`` is made of it for those who ask.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import hashlib
 import os
 import struct
 from binascii import hexlify, unhexlify
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import attrgetter, lt
+from operator import lt
 from typing import NamedTuple
 
 from resync.errors import Refused
@@ -33,17 +32,24 @@ INTENT_TO_ADD = 0x2000
 _EXTENDED = 0x4000  # in the first flag word: a second one follows (version 3 and later)
 _STAGE_SHIFT, _STAGE_MASK = 12, 0x3000
 _NAME_MASK = 0x0FFF
-_FILLING = tuple(bytes(8 - used) for used in range(8))  # after an entry: one NUL or more, to a multiple of 8
+RAW_ID = 40
+"""Where the id begins in what stands before a path: behind the stat data."""
+_WIDTHS = {RAW_ID + width + words: width for width in (20, 32) for words in (2, 4)}  # of the id, by the size
+_EXTENDED_SIZES = frozenset({RAW_ID + 20 + 4, RAW_ID + 32 + 4})
 _STAT = struct.Struct(">10I")
-_HEADER = struct.Struct(">4sII")
-_MODIFIED = struct.Struct(">II")
+INDEX_HEADER = struct.Struct(">4sII")
+"""How an index file begins: ``DIRC``, its version, and how many entries it has."""
+
 _WORD = struct.Struct(">H")
-_UINT32 = 0xFFFFFFFF
 NO_STAT = bytes(_STAT.size)
 """Stat data that matches no file: git looks at the content then."""
 
-_path_of, _mode_of, _place_of = attrgetter("path"), attrgetter("mode"), attrgetter("path", "stage")
-_KNOWN_MODES = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
+RAW_MODE = slice(24, 28)
+"""Where the mode stands in the stat data."""
+RAW_MODES = {
+    mode.to_bytes(4, "big"): mode for mode in (MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK)
+}
+"""The modes that an entry may have, by the bytes that the file has for them."""
 
 
 class StatData(NamedTuple):
@@ -61,7 +67,8 @@ class StatData(NamedTuple):
 
 
 class IndexEntry(NamedTuple):
-    """One path at one stage. ``stat`` is forty bytes as they stand in the file (see ``stat_data``)."""
+    """One path at one stage. ``stat`` is forty bytes as they stand in the file (see ``stat_data``), but that
+    the mode in it need not be right."""
 
     path: TreePath
     mode: int
@@ -86,10 +93,51 @@ class IndexEntry(NamedTuple):
         return bool(self.flags & INTENT_TO_ADD)
 
     @property
+    def raw(self) -> bytes:
+        """What stands before the path in the file (``Entries.raw``)."""
+        path, mode, oid, stage, flags, stat = self
+        extended = flags & ~ASSUME_VALID
+        word = (flags & ASSUME_VALID) | (stage << _STAGE_SHIFT) | min(len(path), _NAME_MASK)
+        words = _WORD.pack(word | _EXTENDED) + _WORD.pack(extended) if extended else _WORD.pack(word)
+        return (
+            stat[: RAW_MODE.start] + mode.to_bytes(4, "big") + stat[RAW_MODE.stop :] + unhexlify(oid) + words
+        )
+
+    @property
     def stat_data(self) -> StatData:
         """The stat data as numbers."""
         fields = _STAT.unpack(self.stat)
         return StatData(*fields[:6], *fields[7:])
+
+
+class Entries(Mapping[TreePath, IndexEntry]):
+    """The merged entries of an index by path, in git's order, each made when it is asked for.
+
+    ``raw`` has of each path what stands before it in an index file of version 2 or 3: stat data (the mode
+    in it), the id from ``RAW_ID`` on, and one word of flags or two.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Mapping[TreePath, bytes]) -> None:
+        self.raw = raw
+
+    def __getitem__(self, path: TreePath) -> IndexEntry:
+        return _entry(path, self.raw[path])
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.raw
+
+    def __iter__(self) -> Iterator[TreePath]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def announced(self) -> frozenset[TreePath]:
+        """The paths that ``git add -N`` announced."""
+        flagged = [path for path, raw in self.raw.items() if len(raw) in _EXTENDED_SIZES]
+        return frozenset(path for path in flagged if self[path].intent_to_add)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +150,7 @@ class Index:
     """
 
     version: int = 2
-    entries: Mapping[TreePath, IndexEntry] = field(default_factory=dict)
+    entries: Entries = field(default_factory=lambda: Entries({}))
     unmerged: Mapping[TreePath, tuple[IndexEntry, ...]] = field(default_factory=dict)
     cache_tree: Mapping[TreePath, tuple[Oid, int]] = field(default_factory=dict)
 
@@ -111,6 +159,12 @@ class Index:
         yield from self.entries.values()
         for stages in self.unmerged.values():
             yield from stages
+
+    def entry(self, path: TreePath, stage: int) -> IndexEntry | None:
+        """The entry of a path at a stage, None where there is none."""
+        if not stage:
+            return self.entries.get(path)
+        return next((each for each in self.unmerged.get(path, ()) if each.stage == stage), None)
 
 
 def load_index(path: str | bytes, *, hex_length: int) -> tuple[Index, int]:
@@ -151,156 +205,128 @@ def read_index(data: bytes, *, hex_length: int) -> Index:
     """
     width = hex_length // 2
     end = len(data) - width
-    if end < _HEADER.size:
+    if end < INDEX_HEADER.size:
         raise _corrupt("it is too short")
-    signature, version, count = _HEADER.unpack_from(data)
+    signature, version, count = INDEX_HEADER.unpack_from(data)
     if signature != b"DIRC" or version not in (2, 3, 4):
         raise _corrupt("its header is not that of version 2, 3 or 4")
     checksum = data[end:]
-    if checksum != bytes(width) and checksum != _hasher(hex_length, memoryview(data)[:end]):
+    if checksum != bytes(width) and checksum != index_hash(hex_length, memoryview(data)[:end]):
         raise _corrupt("its checksum is wrong")
     body = data[:end]
+    found = _Found()
     try:
-        if version == 4:
-            entries, position = _read_compressed(body, count, width)
-        else:
-            entries, position = _read_padded(body, count, width)
-        cache_tree = _read_extensions(body, position, width)
+        read = _read_compressed if version == 4 else _read_padded
+        cache_tree = _read_extensions(body, read(body, count, width, found), width)
     except (struct.error, ValueError, IndexError):
         raise _corrupt("it ends in the middle of an entry") from None
-    return _build(version, entries, cache_tree)
-
-
-def serialise_index(entries: Iterable[IndexEntry], *, hex_length: int) -> bytes:
-    """The bytes of an index file with these entries, in any order: version 2, or 3 where a flag needs it.
-
-    No extension is written: each of them describes an index that this one is not. Raises ``ValueError``
-    where two entries have the same path and stage.
-    """
-    ordered = sorted(entries, key=_place_of)
-    version = 3 if any(entry.flags & ~ASSUME_VALID for entry in ordered) else 2
-    parts = [_HEADER.pack(b"DIRC", version, len(ordered))]
-    pack = struct.Struct(f">24sI12s{hex_length // 2}sH").pack
-    previous: tuple[bytes, int] | None = None
-    for path, mode, oid, stage, flags, stat_bytes in ordered:
-        if previous == (path, stage):
-            raise ValueError(f"two index entries for {path!r} at stage {stage}")
-        previous = (path, stage)
-        extended = flags & ~ASSUME_VALID
-        word = (flags & ASSUME_VALID) | (stage << _STAGE_SHIFT) | min(len(path), _NAME_MASK)
-        second_word = b""
-        if extended:
-            word, second_word = word | _EXTENDED, _WORD.pack(extended)
-        entry = pack(stat_bytes[:24], mode, stat_bytes[28:], unhexlify(oid), word) + second_word + path
-        parts.append(entry + _FILLING[len(entry) & 7])
-    body = b"".join(parts)
-    return body + _hasher(hex_length, body)
-
-
-def entry_from_stat(
-    path: TreePath, mode: int, oid: Oid, status: os.stat_result, *, flags: int = 0
-) -> IndexEntry:
-    """The stage 0 entry for a file just written or just hashed, with what ``lstat`` said of it."""
-    return IndexEntry(path, mode, oid, 0, flags, _pack_stat(status, mode))
-
-
-def is_racy(entry: IndexEntry, index_mtime_ns: int) -> bool:
-    """Whether the file may have changed in the very tick in which the index was written.
-
-    Equal stat data proves nothing then, and the content has to be looked at (git's
-    Documentation/technical/racy-git). An entry without nanoseconds is compared by the second.
-    """
-    seconds, nanoseconds = _MODIFIED.unpack_from(entry.stat, 8)
-    if nanoseconds:
-        return bool(seconds * 1_000_000_000 + nanoseconds >= index_mtime_ns)
-    return bool(seconds >= index_mtime_ns // 1_000_000_000)
-
-
-def smudge_racy(entry: IndexEntry, index_mtime_ns: int) -> IndexEntry:
-    """The entry as it may go from an index of that time into a newer one.
-
-    In the newer index it would no longer look racy; a recorded size of 0 makes every reader look at the
-    content. A file that is really empty keeps its 0 and is safe: any change of it changes the size.
-    """
-    if is_racy(entry, index_mtime_ns):
-        return entry._replace(stat=entry.stat[:36] + bytes(4))
-    return entry
-
-
-def _pack_stat(status: os.stat_result, mode: int) -> bytes:
-    ctime, ctime_ns = divmod(status.st_ctime_ns, 1_000_000_000)
-    mtime, mtime_ns = divmod(status.st_mtime_ns, 1_000_000_000)
-    size = 0 if mode == MODE_GITLINK else status.st_size
-    # A size that is a multiple of 4 GiB would look like 0, which means "unknown"; git writes 2 GiB then.
-    size = 0x80000000 if size and not size & _UINT32 else size & _UINT32
-    return _STAT.pack(
-        ctime & _UINT32,
-        ctime_ns,
-        mtime & _UINT32,
-        mtime_ns,
-        status.st_dev & _UINT32,
-        status.st_ino & _UINT32,
-        mode,
-        status.st_uid & _UINT32,
-        status.st_gid & _UINT32,
-        size,
+    found.check()
+    return Index(
+        version=version, entries=Entries(found.merged), unmerged=found.unmerged, cache_tree=cache_tree
     )
+
+
+# --- entries as they stand in the file --------------------------------------------------------------
+
+
+def _entry(path: TreePath, raw: bytes) -> IndexEntry:
+    """The entry of a path and what stands before it in the file."""
+    after_id = RAW_ID + _WIDTHS[len(raw)]
+    (word,) = _WORD.unpack_from(raw, after_id)
+    flags = word & ASSUME_VALID
+    if word & _EXTENDED:
+        flags |= _WORD.unpack_from(raw, after_id + 2)[0]
+    mode, stage = int.from_bytes(raw[RAW_MODE], "big"), (word & _STAGE_MASK) >> _STAGE_SHIFT
+    return IndexEntry(path, mode, Oid(hexlify(raw[RAW_ID:after_id])), stage, flags, raw[:RAW_ID])
 
 
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def _read_padded(data: bytes, count: int, width: int) -> tuple[list[IndexEntry], int]:
-    """The entries of versions 2 and 3: names in full, each entry filled with NULs to a multiple of eight."""
-    fixed = struct.Struct(f">24xI12x{width}sH")
-    unpack, size, stat_size = fixed.unpack_from, fixed.size, _STAT.size
-    make = tuple.__new__  # the constructor of a named tuple is Python, and takes as long as all the rest
-    entries: list[IndexEntry] = []
-    append = entries.append
-    position = _HEADER.size
+class _Found:
+    """The entries that are read: merged ones as they stand in the file, and the stages of the others."""
+
+    def __init__(self) -> None:
+        self.paths: list[TreePath] = []
+        self.merged: dict[TreePath, bytes] = {}
+        self.unmerged: dict[TreePath, tuple[IndexEntry, ...]] = {}
+
+    def add(self, path: TreePath, raw: bytes) -> None:
+        """Add one at any stage."""
+        self.paths.append(path)
+        entry = _entry(path, raw)
+        if entry.stage:
+            self.unmerged[path] = (*self.unmerged.get(path, ()), entry)
+        else:
+            self.merged[path] = raw
+
+    def check(self) -> None:
+        """Refuse modes that git does not know, names that must not be in a working tree, and disorder."""
+        modes = {raw[RAW_MODE] for raw in self.merged.values()}
+        modes |= {entry.stat[RAW_MODE] for stages in self.unmerged.values() for entry in stages}
+        if not modes <= RAW_MODES.keys():
+            if MODE_TREE.to_bytes(4, "big") in modes:
+                raise _sparse_index()
+            raise _corrupt("it holds a mode that git does not know")
+        if find_hostile(self.paths) is not None:
+            raise _corrupt("it holds a path that must not be in a working tree")
+        if not all(map(lt, self.paths, self.paths[1:])) and not self._only_stages_repeat():
+            raise _corrupt("its entries are out of order")
+
+    def _only_stages_repeat(self) -> bool:
+        stages = [[entry.stage for entry in entries] for entries in self.unmerged.values()]
+        return (
+            all(one <= two for one, two in pairwise(self.paths))
+            and all(one < two for each in stages for one, two in pairwise(each))
+            and len(self.paths) == len(self.merged) + sum(map(len, stages))
+            and self.merged.keys().isdisjoint(self.unmerged)
+        )
+
+
+def _read_padded(data: bytes, count: int, width: int, found: _Found) -> int:
+    """Read the entries of versions 2 and 3, each filled with NULs to a multiple of eight bytes; return where
+    they end."""
+    word_at, size = RAW_ID + width, RAW_ID + width + 2
+    append, merged = found.paths.append, found.merged
+    position = INDEX_HEADER.size
     for _ in range(count):
-        mode, oid, length = unpack(data, position)
+        length = data[position + word_at] << 8 | data[position + word_at + 1]
         name = position + size
-        flags = stage = 0
-        if length >= _NAME_MASK:
-            flags, stage = length & ASSUME_VALID, (length & _STAGE_MASK) >> _STAGE_SHIFT
-            if length & _EXTENDED:
-                flags |= _WORD.unpack_from(data, name)[0]
-                name += 2
-            length &= _NAME_MASK
-            if length == _NAME_MASK:
-                length = data.index(b"\0", name + length) - name
-        after = name + length
+        if plain := length < _NAME_MASK:  # no flag, no stage, and the length is that of the name
+            after = name + length
+        else:
+            name += 2 if length & _EXTENDED else 0
+            after = name + (length & _NAME_MASK)
+            if length & _NAME_MASK == _NAME_MASK:
+                after = data.index(b"\0", after)
         if data[after]:
             raise ValueError
-        stat = data[position : position + stat_size]
-        append(make(IndexEntry, (data[name:after], mode, hexlify(oid), stage, flags, stat)))
+        path = TreePath(data[name:after])
+        if plain:
+            append(path)
+            merged[path] = data[position:name]
+        else:
+            found.add(path, data[position:name])
         position += (after - position + 8) & ~7
-    return entries, position
+    return position
 
 
-def _read_compressed(data: bytes, count: int, width: int) -> tuple[list[IndexEntry], int]:
-    """The entries of version 4: of each name only what differs from the name before it."""
-    fixed = struct.Struct(f">24xI12x{width}sH")
-    entries: list[IndexEntry] = []
-    position = _HEADER.size
+def _read_compressed(data: bytes, count: int, width: int, found: _Found) -> int:
+    """Read the entries of version 4, which has of each name only what differs from the name before it; return
+    where they end."""
+    word_at, size = RAW_ID + width, RAW_ID + width + 2
+    position = INDEX_HEADER.size
     path = b""
     for _ in range(count):
-        mode, oid, word = fixed.unpack_from(data, position)
-        name = position + fixed.size
-        flags, stage = word & ASSUME_VALID, (word & _STAGE_MASK) >> _STAGE_SHIFT
-        if word & _EXTENDED:
-            flags |= _WORD.unpack_from(data, name)[0]
-            name += 2
-        strip, name = _read_offset(data, name)
+        before = position + size + (2 if data[position + word_at] << 8 & _EXTENDED else 0)
+        strip, name = _read_offset(data, before)
         if strip > len(path):
             raise ValueError
         after = data.index(b"\0", name)
         path = path[: len(path) - strip] + data[name:after]
-        entry = (TreePath(path), mode, hexlify(oid), stage, flags, data[position : position + 40])
-        entries.append(IndexEntry._make(entry))
+        found.add(TreePath(path), data[position:before])
         position = after + 1
-    return entries, position
+    return position
 
 
 def _read_offset(data: bytes, position: int) -> tuple[int, int]:
@@ -372,35 +398,8 @@ def _read_cache_tree(data: bytes, width: int) -> Mapping[TreePath, tuple[Oid, in
     return found
 
 
-def _build(version: int, entries: list[IndexEntry], cache_tree: Mapping[TreePath, tuple[Oid, int]]) -> Index:
-    modes = set(map(_mode_of, entries))
-    if not modes <= _KNOWN_MODES:
-        if MODE_TREE in modes:
-            raise _sparse_index()
-        raise _corrupt("it holds a mode that git does not know")
-    _check_names(entries)
-    stages: dict[TreePath, tuple[IndexEntry, ...]] = {}
-    for entry in [entry for entry in entries if entry.stage]:
-        stages[entry.path] = (*stages.get(entry.path, ()), entry)
-    if stages:
-        entries = [entry for entry in entries if not entry.stage]
-    merged = dict(zip(map(_path_of, entries), entries, strict=True))
-    return Index(version=version, entries=merged, unmerged=stages, cache_tree=cache_tree)
-
-
-def _check_names(entries: list[IndexEntry]) -> None:
-    """Refuse names that must not be in a working tree, and entries out of order."""
-    paths = list(map(_path_of, entries))
-    if find_hostile(paths) is not None:
-        raise _corrupt("it holds a path that must not be in a working tree")
-    if all(map(lt, paths, paths[1:])):
-        return
-    for one, following in pairwise(entries):
-        if one.path >= following.path and (one.path != following.path or not 0 < one.stage < following.stage):
-            raise _corrupt("its entries are out of order")
-
-
-def _hasher(hex_length: int, data: bytes | memoryview) -> bytes:
+def index_hash(hex_length: int, data: bytes | memoryview) -> bytes:
+    """The hash that an index file ends with."""
     return (hashlib.sha1 if hex_length == 40 else hashlib.sha256)(data).digest()
 
 

@@ -16,8 +16,11 @@ from collections.abc import Iterator, Mapping
 from resync.errors import Refused
 from resync.model import MODE_TREE, Oid, TreeEntry, TreePath
 from resync.repository.objects import TREE, Objects
-from resync.worktree.index import INTENT_TO_ADD, Index
+from resync.worktree.index import RAW_ID, RAW_MODE, RAW_MODES, Index
 from resync.worktree.names import find_hostile
+
+_MODES = {raw: b"%o " % mode for raw, mode in RAW_MODES.items()}
+"""A mode as trees have it, by the bytes that the index has for it."""
 
 
 def staged_differences(
@@ -54,8 +57,9 @@ def staged_differences(
                 yield path, TreeEntry(mode, oid)
     if b"" in skipped:
         return
-    for path, entry in entries.items():
-        if path not in matched and not entry.intent_to_add and not _below(path, skipped):
+    announced = entries.announced()
+    for path in entries:
+        if path not in matched and path not in announced and not _below(path, skipped):
             yield path, None
 
 
@@ -76,8 +80,9 @@ def _cached_trees(index: Index) -> Mapping[bytes, Oid]:
 def _made_trees(objects: Objects, index: Index) -> Mapping[bytes, Oid]:
     """The trees that a commit of the index would have, by directory; nothing is stored."""
     contents: dict[bytes, list[tuple[bytes, bytes]]] = {}
-    for path, entry in index.entries.items():
-        if entry.flags & INTENT_TO_ADD:
+    announced, end = index.entries.announced(), RAW_ID + objects.hex_length // 2
+    for path, raw in index.entries.raw.items():
+        if path in announced:
             continue
         slash = path.rfind(b"/")
         directory = path[:slash] if slash > 0 else b""
@@ -87,7 +92,7 @@ def _made_trees(objects: Objects, index: Index) -> Mapping[bytes, Oid]:
             while directory and (directory := _parent(directory)) not in contents:
                 contents[directory] = []
         name = path[slash + 1 :]
-        content.append((name, b"%o %s\0%s" % (entry.mode, name, unhexlify(entry.oid))))
+        content.append((name, b"%s%s\0%s" % (_MODES[raw[RAW_MODE]], name, raw[RAW_ID:end])))
     trees: dict[bytes, Oid] = {}
     # A directory is hashed after all those in it, and its own name is passed up to the one above.
     for directory in sorted(contents, key=_depth, reverse=True):

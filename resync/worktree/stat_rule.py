@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from binascii import unhexlify
 
 from resync.model import MODE_SYMLINK
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.files import git_mode
-from resync.worktree.index import IndexEntry
+from resync.worktree.index import RAW_ID, RAW_MODE, RAW_MODES
 from resync.worktree.settings import WorktreeSettings
 
-_unpack_stat = struct.Struct(">4I4xI4x3I").unpack  # without device and mode
+_pack_stat = struct.Struct(">10I").pack
+_unpack_stat = struct.Struct(">4I4xI4x3I").unpack_from  # without device and mode
 _SECOND = 1_000_000_000
 _UINT32 = 0xFFFFFFFF
 
@@ -31,18 +33,53 @@ class StatRule:
         self._check_ctime = settings.check_stat and settings.trust_ctime
         self._index_mtime = index_mtime_ns
         self._index_second = index_mtime_ns // _SECOND
-        self._empty = objects.hash(BLOB, b"")
-        self._same_mode: dict[tuple[int, int], bool] = {}
+        self._empty = unhexlify(objects.hash(BLOB, b""))
+        self._modes: dict[int, int] = {}
+        self._same_mode: dict[tuple[int, bytes], bool] = {}
 
-    def unchanged(self, entry: IndexEntry, status: os.stat_result) -> bool:
-        """Whether stat data alone proves that the file is what the index says.
+    def unchanged(self, raw: bytes, status: os.stat_result) -> bool:
+        """Whether stat data alone proves that the file is what the index says; ``raw`` is what stands before
+        its path there (``index.Entries``).
+
+        Of most files every byte is as it was recorded, and then no number needs a look of its own. But for a
+        number of nanoseconds that is 0: it may not have been recorded.
+        """
+        file_mode, inode, device, _, owner, group, size, _, modified, changed = status
+        modified_ns = status.st_mtime_ns
+        nanoseconds = modified_ns - modified * _SECOND
+        if nanoseconds and size and self._check_stat and modified_ns < self._index_mtime:
+            mode = self._modes.get(file_mode)
+            if mode is None:
+                mode = self._modes[file_mode] = git_mode(file_mode) or 0
+            changed_ns = status.st_ctime_ns - changed * _SECOND
+            try:
+                recorded = _pack_stat(
+                    changed,
+                    changed_ns,
+                    modified,
+                    nanoseconds,
+                    device & _UINT32,
+                    inode & _UINT32,
+                    mode,
+                    owner,
+                    group,
+                    size & _UINT32,
+                )
+            except struct.error:  # a time before 1970, or after 2106
+                return self._agrees(raw, status)
+            if raw.startswith(recorded):
+                return True
+        return self._agrees(raw, status)
+
+    def _agrees(self, raw: bytes, status: os.stat_result) -> bool:
+        """``unchanged``, number by number.
 
         A number of nanoseconds that the index has as 0 was not recorded, and ``core.checkStat=minimal``
         says the same of everything but whole seconds and the size. Of what the index cuts to 32 bits only
         these are compared.
         """
-        ctime, ctime_ns, mtime, mtime_ns, ino, uid, gid, size = _unpack_stat(entry.stat)
-        if size != status.st_size & _UINT32 or (size == 0 and entry.oid != self._empty):
+        ctime, ctime_ns, mtime, mtime_ns, ino, uid, gid, size = _unpack_stat(raw)
+        if size != status.st_size & _UINT32 or (size == 0 and not raw.startswith(self._empty, RAW_ID)):
             return False
         modified = status.st_mtime_ns
         if mtime_ns and self._check_stat:
@@ -58,19 +95,20 @@ class StatRule:
             ino == status.st_ino & _UINT32 and uid == status.st_uid and gid == status.st_gid
         ):
             return False
-        modes = status.st_mode, entry.mode
+        modes = status.st_mode, raw[RAW_MODE]
         same = self._same_mode.get(modes)
         if same is None:
-            same = self._same_mode[modes] = self.mode(status, entry) == entry.mode
+            recorded = RAW_MODES[raw[RAW_MODE]]
+            same = self._same_mode[modes] = self.mode(status, recorded) == recorded
         return same
 
-    def mode(self, status: os.stat_result, entry: IndexEntry | None) -> int | None:
-        """The mode that git would record, given what the file system can say and what the index says."""
+    def mode(self, status: os.stat_result, recorded: int | None) -> int | None:
+        """The mode that git would record, given what the file system can say and what the index has."""
         mode = git_mode(status.st_mode)
-        if entry is None or not stat.S_ISREG(status.st_mode):
+        if recorded is None or not stat.S_ISREG(status.st_mode):
             return mode
-        if entry.mode == MODE_SYMLINK and not self._settings.symlinks:
+        if recorded == MODE_SYMLINK and not self._settings.symlinks:
             return MODE_SYMLINK
-        if not self._settings.file_mode and stat.S_ISREG(entry.mode):
-            return entry.mode
+        if not self._settings.file_mode and stat.S_ISREG(recorded):
+            return recorded
         return mode

@@ -67,10 +67,12 @@ def read_status(
     rule = StatRule(objects, index_mtime_ns, settings)
     look = _Look(objects, files, rule, settings, attributes, filters)
     states: list[PathState] = []
-    for (path, entry), status in zip(index.entries.items(), files.lstats(index.entries), strict=True):
-        unchanged = status is not None and rule.unchanged(entry, status)
+    recorded = index.entries.raw
+    for (path, raw), status in zip(recorded.items(), files.lstats(recorded), strict=True):
+        unchanged = status is not None and rule.unchanged(raw, status)
         if unchanged and path not in staged:
             continue
+        entry = index.entries[path]
         indexed = None if entry.intent_to_add else TreeEntry(entry.mode, entry.oid)
         head = staged.get(path, indexed)
         if status is not None:
@@ -130,7 +132,7 @@ class _Look:
         """The file as git would store it and as it is; nothing for what git does not store."""
         if stat.S_ISDIR(status.st_mode):
             return _Found(self._directory(path, entry))
-        mode = self._rule.mode(status, entry)
+        mode = self._rule.mode(status, entry.mode if entry is not None else None)
         if mode is None:
             return _Found()
         if status.st_size > self._settings.big_file_threshold:

@@ -18,7 +18,7 @@ from resync.worktree.attributes import worktree_attributes
 from resync.worktree.files import Files, changed_meanwhile, git_mode
 from resync.worktree.filters import cleans
 from resync.worktree.ignore import Ignores
-from resync.worktree.index import Index
+from resync.worktree.index import RAW_MODE, RAW_MODES, Index
 from resync.worktree.large import hash_file
 from resync.worktree.names import folded, folds
 from resync.worktree.settings import WorktreeSettings
@@ -175,7 +175,7 @@ class _Tracked:
         self._settings = settings
         self._exact = not folds(settings)
         self._modes: dict[bytes, int] = {path: stages[0].mode for path, stages in index.unmerged.items()}
-        self._modes.update((path, entry.mode) for path, entry in index.entries.items())
+        self._modes.update((path, RAW_MODES[raw[RAW_MODE]]) for path, raw in index.entries.raw.items())
         self._spellings = {} if self._exact else {folded(path, settings): path for path in self._modes}
         self._directories: set[bytes] | None = None
 

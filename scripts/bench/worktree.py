@@ -38,8 +38,8 @@ from resync.model import FileChange, IndexChange, IndexRecord, Oid, TreeEntry
 from resync.programs import Programs
 from resync.repository.objects import Objects
 from resync.worktree.filters import Filters
-from resync.worktree.index import load_index, serialise_index
-from resync.worktree.reindex import reindexed
+from resync.worktree.index import load_index
+from resync.worktree.reindex import reindexed, serialise_index
 from resync.worktree.settings import read_settings
 from resync.worktree.status import read_status
 from resync.worktree.switch import FileSwitch

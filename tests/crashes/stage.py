@@ -77,6 +77,11 @@ class Stage:
         at, env = self.now / scenario.at, later(world_at(self.now), number)
         return self._starter.run(arguments, at=at, env=env, attach=attach, end=end, audit=audit)
 
+    def run_together(self, scenario: Scenario, *arguments: str, pauses: Sequence[float]) -> list[Done]:
+        """Run resync as often as there are pauses, each so many seconds after the one before it."""
+        at, env = self.now / scenario.at, later(world_at(self.now), 0)
+        return self._starter.run_together(arguments, at=at, env=env, pauses=pauses)
+
     def prepare(self, scenario: Scenario, *, traced: bool = True) -> Prepared:
         """Build the scenario, save it as ``start``, and learn how it ends undisturbed.
 

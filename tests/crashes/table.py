@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ SWEPT = {
     "faults": faults.SCENARIOS,
     "power": tuple(each.name for each in SCENARIOS if each.sample is None),
     "disk": ("conflicts", "dirty", "undo"),
-    "commits": ("conflicts", "in the way", "undo"),
+    "commits": ("conflicts", "branches", "undo"),
     "races": tuple(races.RACES),
     "damage": tuple(damage.KINDS),
 }
@@ -66,7 +67,10 @@ class Task:
 
 
 def sweep_one(task: Task) -> tuple[Swept, float]:
-    """Carry a task out; what came of it, and how many seconds it took."""
+    """Carry a task out; what came of it, and how many seconds of a processor it took.
+
+    That is right for a process that does nothing else: all that it started has ended then.
+    """
     started = time.monotonic()
     until = started + task.seconds if task.seconds is not None else None
     with on_a_stage() as stage:
@@ -78,7 +82,8 @@ def sweep_one(task: Task) -> tuple[Swept, float]:
             scenario = named(task.name)
             sample = Sample(at_most=task.count or scenario.sample, until=until)
             swept = _SWEEPS[task.what](stage, stage.prepare(scenario), sample)
-    return swept, time.monotonic() - started
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return swept, sum(each.ru_utime + each.ru_stime for each in used)
 
 
 SHARES = {"kill": 33, "faults": 15, "power": 25, "disk": 2, "commits": 4, "races": 15, "damage": 6}
@@ -101,9 +106,9 @@ def sweep_all(tasks: Sequence[Task], *, workers: int, seconds: float | None) -> 
 
     def work() -> None:
         while (task := next_task()) is not None:
-            swept, took = pool.apply(sweep_one, [task])
+            swept, used = pool.apply(sweep_one, [task])
             with lock:
-                total.add(swept, took)
+                total.add(swept, used)
 
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers, maxtasksperchild=1) as pool, ThreadPoolExecutor(workers) as threads:
@@ -119,14 +124,14 @@ class Total:
     def __init__(self, what: str) -> None:
         self.what = what
         self._count = Counter[str]()
-        self._whole = 0
+        self._used = 0.0
 
-    def add(self, swept: Swept, took: float) -> None:
-        """Count one scenario in, and print what came of it."""
+    def add(self, swept: Swept, used: float) -> None:
+        """Count one scenario in, and print what came of it; ``used`` are seconds of a processor."""
         met = ", ".join(f"{count} times {outcome}" for outcome, count in sorted(swept.met.items()))
         print(
             f"{self.what} {swept.name:24} {swept.calls:5} found, {swept.ended:5} of {swept.meant:5} ends,"
-            f" {swept.recovered:5} taken up both ways, {len(swept.failures)} failures, {took:.0f} s  {met}",
+            f" {swept.recovered:5} taken up both ways, {len(swept.failures)} failures, {used:.0f} s  {met}",
             flush=True,
         )
         for failure in swept.failures:
@@ -140,6 +145,7 @@ class Total:
             failed=len(swept.failures),
             whole=int(swept.ended == swept.meant),
         )
+        self._used += used
 
     @property
     def failed(self) -> int:
@@ -156,7 +162,8 @@ class Total:
         count = self._count
         return (
             f"{self.what}: {count['scenarios']} sweeps, {count['calls']} found, {count['ended']} of"
-            f" {count['meant']} ends, {count['recovered']} taken up both ways, {count['failed']} failures"
+            f" {count['meant']} ends, {count['recovered']} taken up both ways, {count['failed']} failures,"
+            f" {self._used:.0f} s of a processor"
         )
 
     def row(self) -> str:
@@ -169,12 +176,14 @@ class Total:
             f"{count['ended']:,} of {count['meant']:,}",
             f"{count['recovered']:,}" if self.what in ("kill", "power") else "",
             f"{count['failed']:,}",
+            f"{self._used:,.0f}",
         )
         return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
-    "| sweep | scenarios | calls or files found | ends played | taken up both ways | failures |",
-    "|---|---|---|---|---|---|",
+    "| sweep | scenarios | calls or files found | ends played | taken up both ways | failures"
+    " | seconds of a processor |",
+    "|---|---|---|---|---|---|---|",
 )
 """The head of that table."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from resync.model import MODE_EXECUTABLE, MODE_FILE, IndexChange, IndexRecord, Oid, TreePath
-from resync.worktree.index import Index, entry_from_stat, read_index
-from resync.worktree.reindex import reindexed
+from resync.worktree.index import Index, read_index
+from resync.worktree.reindex import entry_from_stat, reindexed
 from tests.conftest import needs_git
 from tests.worktree.conftest import Sandbox
 

@@ -21,7 +21,8 @@ from resync.model import (
     TreePath,
 )
 from resync.repository.objects import TREE, Objects
-from resync.worktree.index import entry_from_stat, load_index, serialise_index
+from resync.worktree.index import Entries, load_index
+from resync.worktree.reindex import entry_from_stat, serialise_index
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.staged import staged_differences
 from resync.worktree.status import read_status
@@ -307,7 +308,7 @@ def test_stale_cached_trees_are_not_believed(sandbox: Sandbox) -> None:
     sandbox.commit_all()
     index, modified = sandbox.index()
     added = index.entries[TreePath(b"a/b")]._replace(path=TreePath(b"a/new"))
-    stale = dataclasses.replace(index, entries={**index.entries, added.path: added})
+    stale = dataclasses.replace(index, entries=Entries({**index.entries.raw, added.path: added.raw}))
     with sandbox.open() as opened:
         head = opened.head_tree()
         assert dict(staged_differences(opened.objects, stale, head)) == {b"a/new": None}
