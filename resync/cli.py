@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 from resync import __version__
@@ -313,6 +314,7 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
+@cache
 def _parser(called: str) -> argparse.ArgumentParser:
     everywhere = _Parser(add_help=False)
     everywhere.add_argument("--json", action="store_true", help="print one JSON object")

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resync.backup import RUN_REFS
 from resync.history import History, open_history, tree_changes
-from resync.journal import Journal
+from resync.journal import TREES, Journal
 from resync.model import MODE_GITLINK, MODE_TREE, NO_CONTENT, Oid, RefName, TreePath
 from resync.repository import Objects, Repository
 from resync.repository.objects import BLOB, COMMIT, TREE
@@ -162,12 +162,12 @@ def _files(
     """The path and id of all bytes that refs and folder keep besides commits; size where it is no object."""
     for name, oid in going.items():
         kind, data = objects.raw(oid)
-        if kind == BLOB:
+        if kind == BLOB and _pin(name) == b"index":
             for path, entry in read_index(data, hex_length=objects.hex_length).entries.items():
                 if entry.mode != MODE_GITLINK and not entry.intent_to_add:
                     yield path, entry.oid, None
         elif kind == TREE:
-            sides = name.endswith(b"/files")  # before/…, after/…, staged/…
+            sides = _pin(name) == b"files"  # before/…, after/…, staged/…
             for path, _, held in tree_changes(objects, None, oid):
                 if held is not None:
                     yield TreePath(path.partition(b"/")[2]) if sides else path, held.oid, None
@@ -175,6 +175,12 @@ def _files(
             yield from _uncommitted(objects, oid)
     if journal is not None:
         yield from _moved_away(objects, journal)
+
+
+def _pin(name: RefName) -> bytes:
+    """The name of a pin within its run, or within what that keeps of another working tree."""
+    pin = name.removeprefix(RUN_REFS).partition(b"/")[2]
+    return pin.rpartition(b"/")[2] if pin.startswith(TREES.encode() + b"/") else pin
 
 
 def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oid, None]]:
@@ -189,9 +195,16 @@ def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oi
 
 def _moved_away(objects: Objects, journal: Journal) -> Iterator[tuple[TreePath, Oid, int | None]]:
     """The files in a run's folder: in quarantine, or new ones that were taken back."""
-    paths = [change.path for change in journal.plan.file_changes]
+    yield from _in_folder(objects, journal.folder, [change.path for change in journal.plan.file_changes])
+    for number, (switch, _) in enumerate(journal.plan.others, start=1):
+        yield from _in_folder(objects, journal.tree_folder(number), [change.path for change in switch.files])
+
+
+def _in_folder(
+    objects: Objects, run_folder: str, paths: Sequence[TreePath]
+) -> Iterator[tuple[TreePath, Oid, int | None]]:
     for part in (b"quarantine", b"staging"):
-        folder = os.path.join(os.fsencode(journal.folder), part)
+        folder = os.path.join(os.fsencode(run_folder), part)
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             full = os.path.join(folder, name)
             number = name.partition(b".")[0]

@@ -1,13 +1,13 @@
 """Letting go of what earlier runs left: old runs by and by, and a rescue branch that a person drops.
 
 ``prune`` forgets a run only where nothing is lost by that; ``drop`` says before what would be lost.
-A run that is forgotten loses its refs first and its record last, so that one who dies in between is
-followed by another who goes on.
+A run that is forgotten loses its refs first and its record last, a rescue branch that is dropped goes after
+all that hangs on it: one who dies in between is followed by another who goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from resync.model import Oid, RefName, RefUpdate
 from resync.repository import Repository
 from resync.repository.config import integer
 from resync.repository.refs import write_now
+from resync.repository.trees import other_checkout
 from resync.request import Caller
 from resync.rescue import RescueBranch
 
@@ -91,9 +92,14 @@ def _forget(repository: Repository, journals: Journals, entry: Entry, caller: Ca
     return True
 
 
-def _delete(repository: Repository, refs: Mapping[RefName, Oid], caller: Caller) -> None:
+def _delete(
+    repository: Repository,
+    refs: Mapping[RefName, Oid],
+    caller: Caller,
+    before: Callable[[], None] | None = None,
+) -> None:
     updates = [RefUpdate(name=name, old=oid, new=None, message="resync: drop") for name, oid in refs.items()]
-    write_now(repository, updates, caller.signed(repository.identity()))
+    write_now(repository, updates, caller.signed(repository.identity()), before)
 
 
 # --- rescue branches -------------------------------------------------------------------------------------
@@ -101,7 +107,8 @@ def _delete(repository: Repository, refs: Mapping[RefName, Oid], caller: Caller)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """What dropping a rescue branch comes to: the refs that go, and what would be gone for good."""
+    """What dropping a rescue branch comes to: the refs that go, in this order, and what would be gone for
+    good."""
 
     rescue: RescueBranch
     refs: Mapping[RefName, Oid]
@@ -116,14 +123,14 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
     """
     name = rescue.short_name.decode("utf-8", "backslashreplace")
     here = repository.checked_out() == rescue.name
-    where = repository.root if here else repository.other_checkout(rescue.name)
+    where = repository.root if here else other_checkout(repository, rescue.name)
     if where is not None:
         raise Refused(
             "checked-out",
             f"{name} is checked out in {where}, so it is not dropped. Nothing was changed.",
             f"git -C {where} checkout --detach",
         )
-    refs = {rescue.name: rescue.oid}
+    pins: dict[RefName, Oid] = {}
     journal = None
     if rescue.run is not None:
         journal = journals.load(rescue.run)
@@ -135,15 +142,16 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
                 " Nothing was changed.",
                 f"cd {place}, then resync continue or resync abort",
             )
-        refs.update(refs_of(repository.refs(), rescue.run))
+        pins = refs_of(repository.refs(), rescue.run)
+    refs = {**pins, rescue.name: rescue.oid}
     return Drop(rescue=rescue, refs=refs, loss=loss(repository, refs, journal))
 
 
 def drop(repository: Repository, journals: Journals, planned: Drop, caller: Caller) -> None:
     """Remove a rescue branch, the pins of its run and the files that the run moved out of the way.
 
-    What the run did stays in the log; it can no longer be undone.
+    What the run did stays in the log; it can no longer be undone. Raises ``Refused("ref-moved")``, with
+    nothing removed, where one of the refs is not what it was when this was planned.
     """
-    _delete(repository, planned.refs, caller)
-    if planned.rescue.run is not None:
-        journals.empty(planned.rescue.run)
+    run = planned.rescue.run
+    _delete(repository, planned.refs, caller, None if run is None else lambda: journals.empty(run))

@@ -6,26 +6,43 @@ person is to resolve it. Nothing here moves a ref or touches the disk.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from resync.carry import concerned
 from resync.commit_message import MessageRules, proposed
-from resync.errors import Refused
-from resync.history import tree_changes
+from resync.history import change_id, tree_changes
 from resync.merge import MergeOptions, merge_trees
 from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
-from resync.replay import Replay, as_recorded, options_for, recorded, rewritten, verdict_on
+from resync.replay import (
+    Beside,
+    Replay,
+    as_recorded,
+    changed_id,
+    options_for,
+    reached,
+    recorded,
+    renewed,
+    rewritten,
+    verdict_on,
+)
 from resync.repository import Objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflicted:
-    """The pick of a ``commit`` that conflicts; ``paths`` are all that it would change."""
+    """The pick of a ``commit`` that conflicts, its message as it is proposed.
+
+    ``paths`` are all that it would change, and ``staged`` those of its conflicts that are resolved in the
+    index as well, as they were before.
+    """
 
     commit: Commit
     merged: MergeResult
     paths: tuple[TreePath, ...]
+    staged: frozenset[TreePath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +58,10 @@ class Picked:
     blocked: tuple[TreePath, ...] = ()
 
 
+Join: TypeAlias = Callable[[Commit, Oid, Sequence[LocalCommit]], Beside]
+"""What parents a commit gets on a tip, given what was made before (see ``sides``)."""
+
+
 def pick(
     objects: Objects,
     tip: Oid,
@@ -48,8 +69,12 @@ def pick(
     options: MergeOptions,
     committer: bytes,
     edited: Collection[TreePath] = (),
+    renew: Collection[Oid] = (),
+    *,
+    beside: Join,
 ) -> Picked:
-    """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change.
+    """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change, ``renew`` those of the
+    commits that get new Change-Ids, ``beside`` says what parents a commit gets.
 
     A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
     commits. Where one conflicts, the recordings of ``options`` are asked: what is recorded for all of its
@@ -64,54 +89,72 @@ def pick(
         labelled = options_for(commit, options)
         first = merge_trees(objects, base, ours, commit.tree, labelled)
         merged = first if first.clean else as_recorded(objects, first, labelled)
+        staged: frozenset[TreePath] = frozenset()
         if not merged.clean:
             known = recorded(objects, first, labelled)
             edits = {path: entries[0] for path, entries in known.items() if len(entries) == 1}
             merged = replace(merged, tree=objects.edit_tree(merged.tree, edits))
+            staged = _staged(edits, first.conflicts, labelled)
         paths = touched(objects, ours, merged)
         blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
         if blocked:
             return Picked(tip=tip, commits=tuple(done), left=tuple(commits[number:]), blocked=blocked)
+        fresh = renewed(objects, commit, merged.tree, tip, committer) if oid in renew else commit
         if not merged.clean:
-            conflicted = Conflicted(commit=commit, merged=merged, paths=paths)
+            conflicted = Conflicted(commit=fresh, merged=merged, paths=paths, staged=staged)
             left = tuple(commits[number + 1 :])
             return Picked(tip=tip, commits=tuple(done), left=left, conflicted=conflicted)
         resolved = tuple(each.path for each in first.conflicts)
-        if merged.tree == ours and commit.tree != base:
+        joined = beside(commit, tip, done)
+        if merged.tree == ours and commit.tree != base and len(joined.parents) == 1:
             empty = verdict_on(commit, "became-empty", "the branch has all of its changes")
             done.append(replace(empty, resolved=resolved))
             continue
-        tip = made(objects, commit, merged.tree, tip, committer)
+        tip = made(objects, fresh, merged.tree, joined.parents, committer)
+        done += joined.commits
         reason = "; ".join(map(str, merged.notes))
-        done.append(replace(verdict_on(commit, "reapplied", reason), new_oid=tip, resolved=resolved))
+        verdict = known_as(objects, verdict_on(commit, "reapplied", reason), tip)
+        done.append(replace(verdict, resolved=resolved))
     return Picked(tip=tip, commits=tuple(done))
 
 
-def stop_at_conflict(
-    objects: Objects,
-    replayed: Replay,
-    onto: Oid,
-    options: MergeOptions,
-    committer: bytes,
-) -> Picked | None:
-    """What a replay on ``onto`` comes to if it stops at the first commit that conflicts; None if none does.
+def known_as(objects: Objects, verdict: LocalCommit, new: Oid) -> LocalCommit:
+    """A verdict with the commit that takes the old one's place, and the Change-Id that it has instead."""
+    new_change_id = changed_id(verdict.change_id, objects.commit(new).message)
+    return replace(verdict, new_oid=new, new_change_id=new_change_id)
 
-    All of its commits are in the answer; those from that one on are parked for the time being, and left but
-    for such as upstream has or dropped. Raises ``Refused("merge-left")`` where one of those left is a merge,
-    which a pick would flatten.
+
+def _staged(
+    resolved: Collection[TreePath], conflicts: Sequence[Conflict], options: MergeOptions
+) -> frozenset[TreePath]:
+    """The ``resolved`` paths that go into the index, too: if that is wanted, those in no other conflict."""
+    if options.recordings is None or not options.recordings.stages:
+        return frozenset()
+    named = Counter(path for each in conflicts for path in {each.path, *each.others})
+    return frozenset(path for path in resolved if named[path] == 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Where a replay stops: ``tip`` is what stands before its first conflict, ``commits`` are all, ``left``
+    those that are still to be picked."""
+
+    tip: Oid
+    commits: tuple[LocalCommit, ...]
+    left: tuple[Oid, ...]
+
+
+def halt(objects: Objects, replayed: Replay, onto: Oid) -> Halt | None:
+    """Where a replay on ``onto`` stops if it does at the first commit that conflicts; None if none does.
+
+    The commits from that one on are parked for the time being, and so are those before it that only a later
+    merge leads to; left are these but for such as upstream has or dropped.
     """
     first = next((n for n, each in enumerate(replayed.commits) if each.verdict == "parked"), None)
     if first is None:
         return None
-    before, rest = replayed.commits[:first], replayed.commits[first:]
-    if any(each.merge for each in rest):
-        raise Refused(
-            "merge-left",
-            f"Commit {rest[0].oid[:10].decode()} conflicts, and it is a merge or one comes after it, which"
-            " only a run that goes on past conflicts can make anew. Nothing was changed.",
-            "resync run --on-conflict park, then resync continue",
-        )
-    tip, made_of = rest[0].oid, {each.oid: each.new_oid for each in before}
+    made_of = {each.oid: each.new_oid for each in replayed.commits[:first]}
+    tip = replayed.commits[first].oid
     while True:
         parents = objects.commit(tip).parents
         tip = parents[0] if parents else onto
@@ -121,21 +164,24 @@ def stop_at_conflict(
         if (new := made_of[tip]) is not None:
             tip = new
             break
-    left = [each.oid for each in rest if each.verdict in ("parked", "reapplied", "became-empty")]
-    picked = pick(objects, tip, left, options, committer)
-    waits = [
-        replace(
-            each,
-            verdict="parked",
-            new_oid=None,
-            new_change_id=None,
-            reason=each.reason or "the run stops before it",
-        )
-        if each.oid in left
-        else each
-        for each in rest
-    ]
-    return replace(picked, commits=(*before, *waits))
+    before = tuple(reached(objects, replayed.commits[:first], tip))
+    apart = {new.oid for old, new in zip(replayed.commits, before, strict=False) if new != old}
+    left: list[Oid] = []
+    commits: list[LocalCommit] = []
+    for each in (*before, *replayed.commits[first:]):
+        waits = each.oid in apart or each.oid not in made_of
+        if waits and each.verdict in ("parked", "reapplied", "became-empty"):
+            left.append(each.oid)
+            why = "" if each.oid in apart else each.reason
+            each = replace(
+                each,
+                verdict="parked",
+                new_oid=None,
+                new_change_id=None,
+                reason=why or "the run stops before it",
+            )
+        commits.append(each)
+    return Halt(tip=tip, commits=tuple(commits), left=tuple(left))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +198,17 @@ class Shown:
 
 def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules) -> Shown:
     """Take a commit that conflicts on ``tip`` to the working tree: here a person is shown a conflict."""
-    conflicts = conflicted.merged.conflicts
-    paths = tuple(dict.fromkeys(each.path for each in conflicts))
+    paths = tuple(dict.fromkeys(each.path for each in conflicted.merged.conflicts))
+    conflicts = tuple(each for each in conflicted.merged.conflicts if each.path not in conflicted.staged)
+    old = change_id(objects.commit(conflicted.commit.oid).message)
     return Shown(
-        taken=Taken(commit=conflicted.commit.oid, under=tip, paths=conflicted.paths, conflicts=paths),
+        taken=Taken(
+            commit=conflicted.commit.oid,
+            under=tip,
+            paths=conflicted.paths,
+            conflicts=paths,
+            change_id=changed_id(old, conflicted.commit.message),
+        ),
         index=without_conflicts(objects, conflicted.merged.tree, conflicts),
         worktree=conflicted.merged.tree,
         conflicts=conflicts,
@@ -164,14 +217,19 @@ def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules
 
 
 def made(
-    objects: Objects, commit: Commit, tree: Oid, parent: Oid, committer: bytes, message: bytes | None = None
+    objects: Objects,
+    commit: Commit,
+    tree: Oid,
+    parents: tuple[Oid, ...],
+    committer: bytes,
+    message: bytes | None = None,
 ) -> Oid:
-    """The commit that stands for ``commit`` on ``parent``: its author and date, and its message byte for
+    """The commit that stands for ``commit`` on ``parents``: its author and date, and its message byte for
     byte, unless there is another ``message``, in UTF-8. Where the very same is there already, it is that."""
-    if message is None and (tree, (parent,)) == (commit.tree, commit.parents):
+    if message is None and (tree, parents) == (commit.tree, commit.parents):
         return commit.oid
-    raw = rewritten(commit, tree=tree, parents=(parent,), committer=committer)
-    untrue = [b"mergetag"] if len(commit.parents) > 1 else []
+    raw = rewritten(commit, tree=tree, parents=parents, committer=committer)
+    untrue = [b"mergetag"] if commit.parents[1:] != parents[1:] else []
     if message is not None:
         untrue.append(b"encoding")
     if untrue:

@@ -7,14 +7,14 @@ ref or touches the disk. A conflict that a person resolved before is resolved so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
 from resync.merge import MergeOptions, merge_trees, surely_conflicts
 from resync.merge.lines import Labels
 from resync.merge.rerere import resolutions
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, TreeEntry, TreePath
+from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, Side, TreeEntry, TreePath
 from resync.repository import Objects
 from resync.repository.objects import COMMIT
 
@@ -45,6 +45,37 @@ class Replay:
     commits: tuple[LocalCommit, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """The ``parents`` that a merge gets, and what became of the ``commits`` beside its first parent."""
+
+    parents: tuple[Oid, ...]
+    commits: tuple[LocalCommit, ...] = ()
+
+
+def beside(
+    objects: Objects,
+    history: History,
+    merge: Commit,
+    tip: Oid,
+    side: Side,
+    *,
+    committer: bytes,
+    options: MergeOptions,
+    renew: bool = False,
+) -> Beside:
+    """Make a merge's ``side`` anew, the merge itself being made on ``tip``.
+
+    New objects are added to memory. Raises ``Refused`` where an object is missing.
+    """
+    picker = _Picker(objects, history, tip, committer, options, (), (), lambda oid: "", renew)
+    picker.stand(dict(side.stands))
+    nowhere = _Upstream(objects, ())
+    commits = tuple(picker.pick(objects.commit(oid), nowhere) for oid in side.commits)
+    picker.stand({merge.parents[0]: tip})
+    return Beside(parents=picker.new_parents(merge), commits=commits)
+
+
 def replay(
     objects: Objects,
     history: History,
@@ -62,14 +93,16 @@ def replay(
 
     What several branches share is replayed once, with the first of them, so that stacks keep their shape.
     ``committer`` is the header value of the new commits. What came in through merges of other people's
-    branches, ``merged``, stays as it is. ``dropped`` says why a commit counts as dropped by upstream, which
-    then is not replayed; of commits that upstream itself ``once_upstream`` had, only those count that the
-    new base does not have in any form. Where a commit conflicts, the recordings of ``options`` are asked: it
-    is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that has a Change-Id
-    of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises ``Refused`` where
-    an object is missing.
+    branches, ``merged``, stays as it is, and so does what was merged in and has no history in common with
+    upstream (a library, as ``git subtree add`` does it). ``dropped`` says why a commit counts as dropped by
+    upstream, which then is not replayed; of commits that upstream itself ``once_upstream`` had, only those
+    count that the new base does not have in any form. Where a commit conflicts, the recordings of ``options``
+    are asked: it is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that
+    has a Change-Id of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises
+    ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, onto, committer, options, merged, dropped, renew)
+    roots = frozenset(filter(None, (_own_root(objects, series) for series in branches)))
+    picker = _Picker(objects, history, onto, committer, options, merged, roots, dropped, renew)
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -87,8 +120,19 @@ def replay(
             if oid not in once_upstream or picks[oid].verdict not in settled
         ]
         end = picker.standing(series.tip)
-        done.append(Replay(tip=end, commits=tuple(_reached(objects, mine, end))))
+        done.append(Replay(tip=end, commits=tuple(reached(objects, mine, end))))
     return tuple(done)
+
+
+def _own_root(objects: Objects, series: Series) -> Oid | None:
+    """The commit without parents that the branch itself began with, if there is one among its commits."""
+    oid, commits = series.tip, frozenset(series.commits)
+    while oid in commits:
+        parents = objects.commit(oid).parents
+        if not parents:
+            return oid
+        oid = parents[0]
+    return None
 
 
 class _Upstream:
@@ -112,6 +156,7 @@ class _Picker:
         committer: bytes,
         options: MergeOptions,
         merged: Collection[Oid],
+        roots: Collection[Oid],
         dropped: Callable[[Oid], str],
         renew: bool,
     ) -> None:
@@ -120,9 +165,14 @@ class _Picker:
         self._onto = onto
         self._committer = committer
         self._options = options
+        self._roots = roots
         self._dropped = dropped
         self._renew = renew
         self._stands_for: dict[Oid, Oid] = {oid: oid for oid in merged}
+
+    def stand(self, known: Mapping[Oid, Oid]) -> None:
+        """Let other commits take the place of some."""
+        self._stands_for.update(known)
 
     def standing(self, oid: Oid) -> Oid:
         """The new commit in the place of ``oid``: whatever was upstream's is the new base."""
@@ -150,6 +200,8 @@ class _Picker:
 
     def _pick_plain(self, commit: Commit, twins: PatchIndex) -> LocalCommit:
         parent = commit.parents[0] if commit.parents else None
+        if parent is None and commit.oid not in self._roots:
+            return _standing(commit)
         base = self._objects.commit(parent).tree if parent is not None else None
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
@@ -179,7 +231,7 @@ class _Picker:
 
     def _pick_merge(self, commit: Commit) -> LocalCommit:
         """Replay a merge as what the person did in it: its difference from the automatic merge."""
-        parents = self._new_parents(commit)
+        parents = self.new_parents(commit)
         automatic = self._automatic(commit.parents)
         ours = self._automatic(parents)
         if automatic is None or ours is None:
@@ -197,7 +249,7 @@ class _Picker:
             return verdict_on(commit, "became-empty", "it merged upstream, which the new base already has")
         return self._made(commit, merged, parents)
 
-    def _new_parents(self, commit: Commit) -> tuple[Oid, ...]:
+    def new_parents(self, commit: Commit) -> tuple[Oid, ...]:
         """The parents in the new history. One that another has below it adds nothing and is left out, as the
         base where a merge took upstream in; but the first stays: there a topic was merged as such.
         """
@@ -230,33 +282,48 @@ class _Picker:
 
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
         if (merged.tree, tuple(parents)) == (commit.tree, commit.parents):
-            return replace(
-                verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid
-            )
+            return _standing(commit)
         verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
-        message = None
-        if self._renew and verdict.change_id is not None:
-            new_id = self._new_change_id(commit, merged.tree)
-            message = with_change_id(commit.message, new_id)
-            verdict = replace(verdict, new_change_id=new_id if message is not None else None)
-        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer, message=message)
-        return replace(verdict, new_oid=self._objects.add_commit(raw))
+        if self._renew:
+            commit = renewed(self._objects, commit, merged.tree, self._onto, self._committer)
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
+        new_id = changed_id(verdict.change_id, commit.message)
+        return replace(verdict, new_oid=self._objects.add_commit(raw), new_change_id=new_id)
 
-    def _new_change_id(self, commit: Commit, tree: Oid) -> bytes:
-        """A Change-Id for the new commit, made as Gerrit's commit-msg hook makes one, by hashing the commit.
 
-        Only what a plan and its run have in common goes into it: not the time, and for the parents, whose ids
-        depend on it, the commit that it was and the new base.
-        """
-        lines = (
-            b"tree " + tree,
-            b"parent " + self._onto,
-            b"parent " + commit.oid,
-            b"author " + commit.author,
-            b"committer " + self._committer.rsplit(b" ", 2)[0],
-        )
-        made = self._objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
-        return b"I" + made[:_CHANGE_ID_DIGITS]
+def renewed(objects: Objects, commit: Commit, tree: Oid, onto: Oid, committer: bytes) -> Commit:
+    """The commit with a new Change-Id in its message, if it has one of Gerrit's; else the commit itself.
+
+    It is made as Gerrit's commit-msg hook makes one, by hashing the commit to come. Only what a plan and its
+    run have in common goes into it: its ``tree``, the ``committer`` without the time, and for the parents,
+    whose ids depend on it, the commit that it was and the one that all goes ``onto``.
+    """
+    if change_id(commit.message) is None:
+        return commit
+    lines = (
+        b"tree " + tree,
+        b"parent " + onto,
+        b"parent " + commit.oid,
+        b"author " + commit.author,
+        b"committer " + committer.rsplit(b" ", 2)[0],
+    )
+    made = objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
+    return as_renewed(commit, b"I" + made[:_CHANGE_ID_DIGITS])
+
+
+def as_renewed(commit: Commit, new: bytes | None) -> Commit:
+    """The commit with ``new`` in the place of its Change-Id; itself where it has none, or that is None."""
+    message = with_change_id(commit.message, new) if new is not None else None
+    if message is None:
+        return commit
+    return replace(commit, message=message, raw=commit.raw.partition(b"\n\n")[0] + b"\n\n" + message)
+
+
+def changed_id(old: bytes | None, message: bytes) -> bytes | None:
+    """The Change-Id that a new ``message`` has in the place of the ``old`` one; None where it is the same, or
+    one of the two has none."""
+    new = change_id(message) if old is not None else None
+    return new if new != old else None
 
 
 def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
@@ -293,10 +360,8 @@ def recorded(
     return found
 
 
-def rewritten(
-    commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes, message: bytes | None = None
-) -> bytes:
-    """The raw bytes of ``commit`` with another tree, parents and committer, and ``message`` if there is one.
+def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
+    """The raw bytes of ``commit`` with another tree, parents and committer.
 
     Author, encoding and every other header stay byte for byte; signatures go, because they
     are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
@@ -312,7 +377,7 @@ def rewritten(
                 kept.append(b"committer " + committer)
         if keeping:
             kept.append(line)
-    return b"\n".join(kept) + separator + (said if message is None else message)
+    return b"\n".join(kept) + separator + said
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
@@ -325,7 +390,7 @@ def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreeP
     )
 
 
-def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
+def reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
     """The picks, those parked that no longer lead to the tip because the merge above them is."""
     made = {pick.new_oid for pick in picks if pick.new_oid is not None}
     reached: set[Oid] = set()
@@ -342,6 +407,10 @@ def _reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterab
             yield replace(
                 pick, verdict="parked", new_oid=None, reason="it was merged by a merge that is parked"
             )
+
+
+def _standing(commit: Commit) -> LocalCommit:
+    return replace(verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid)
 
 
 def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:

@@ -72,7 +72,7 @@ class Resolutions:
         def stored(path: TreePath, data: bytes) -> bytes:
             return to_git(data, attributes.of(path), settings, lambda: False)
 
-        return Recordings(find=find, on_disk=on_disk, stored=stored)
+        return Recordings(find=find, on_disk=on_disk, stored=stored, stages=self.autoupdate)
 
     def _caches(self) -> Sequence[RrCache]:
         return (self._git, self.imported) if self.shared else (self.imported,)

@@ -129,7 +129,11 @@ def _renamed_sitting(sitting: Sitting, ids: Mapping[Oid, Oid]) -> Sitting:
     taken = sitting.taken
     if taken is not None:
         taken = replace(taken, under=ids.get(taken.under, taken.under))
-    return replace(sitting, tip=ids.get(sitting.tip, sitting.tip), taken=taken)
+    sides = tuple(
+        replace(side, stands=tuple((old, ids.get(new, new)) for old, new in side.stands))
+        for side in sitting.sides
+    )
+    return replace(sitting, tip=ids.get(sitting.tip, sitting.tip), taken=taken, sides=sides)
 
 
 def _renamed_commits(commits: Sequence[LocalCommit], ids: Mapping[Oid, Oid]) -> tuple[LocalCommit, ...]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resync.backup import move_pick, set_message
 from resync.carry import Carried, trees
 from resync.checkout import Checkout
 from resync.commit_message import message_rules
+from resync.errors import Refused
 from resync.merge import MergeOptions
-from resync.model import LocalCommit, RefUpdate, SetMessage, Sitting
+from resync.model import BranchMove, LocalCommit, Oid, RefUpdate, SetMessage, Side, Sitting
 from resync.observe import Observation
-from resync.picking import show, stop_at_conflict
+from resync.picking import halt, pick, show
 from resync.replay import Replay
-from resync.repository import Repository
+from resync.repository import Objects, Repository
 from resync.request import Caller, Request
+from resync.sides import Sides, sides, without_sides
 from resync.worktree.snapshot import stash
 
 
@@ -35,21 +38,44 @@ def stop_at(
     request: Request,
     checkout: Checkout,
     replayed: Replay,
+    branches: Sequence[BranchMove],
     options: MergeOptions,
     caller: Caller,
 ) -> Stop | None:
-    """The end of a run at the first conflict; None where there is none, or it goes on past it."""
+    """The end of a run at the first conflict; None where there is none, or it goes on past it.
+
+    Raises ``Refused("merge-left")`` where a merge comes after it that a person could only flatten.
+    """
     onto, objects, head = seen.upstream.new_tip, repository.objects, seen.head
     if request.on_conflict != "stop" or onto is None:
         return None
     who = caller.signed(repository.identity())
-    picked = stop_at_conflict(objects, replayed, onto, options, who)
-    if picked is None or picked.conflicted is None:
+    stop = halt(objects, replayed, onto)
+    if stop is None:
         return None
+    found = sides(
+        objects,
+        seen.history,
+        stop.left,
+        apart={each.oid for each in stop.commits if not each.conflicts},
+        known={each.oid: each.new_oid for each in stop.commits if each.new_oid is not None}
+        | {each.old_tip: each.new_tip for each in branches if each.moves},
+        old_tips=seen.upstream.old_tips,
+        onto=onto,
+        tip=stop.tip,
+    )
+    _refuse_flattening(objects, stop.left, found)
+    left = without_sides(stop.left, found)
+    renewed = stop.left if request.change_id == "new" else ()
+    beside = Sides(objects, seen.history, found, options, who, renewed)
+    picked = pick(objects, stop.tip, left, options, who, renew=renewed, beside=beside)
+    if picked.conflicted is None:
+        return None
+    done = {each.oid: each for each in picked.commits}
     shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))
     index, worktree = trees(objects, objects.commit(head.tip).tree, checkout.changes)
     return Stop(
-        commits=picked.commits,
+        commits=tuple(done.get(each.oid, each) for each in stop.commits),
         carried=Carried(
             index=index,
             worktree=worktree,
@@ -64,7 +90,21 @@ def stop_at(
             commits=picked.left,
             aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
+            renew=renewed,
+            sides=found,
         ),
         pick=move_pick(repository, shown.taken.commit),
         messages=set_message(repository, shown.message),
     )
+
+
+def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Side]) -> None:
+    whole = {side.merge for side in found}
+    flat = [oid for oid in left if len(objects.commit(oid).parents) > 1 and oid not in whole]
+    if flat:
+        raise Refused(
+            "merge-left",
+            f"Commit {left[0][:10].decode()} conflicts, and so does what {flat[0][:10].decode()} merged"
+            ", which only a run that goes on past conflicts can take up. Nothing was changed.",
+            "resync run --on-conflict park, then resync continue",
+        )

@@ -10,13 +10,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync import rescue as rescues
 from resync.history import authorship, open_history
 from resync.journal import Entry, Journal, Journals
-from resync.model import BranchMove, Head, LocalCommit, LocalFile, Oid, ParkedEdits, Plan, RefName, TreePath
+from resync.model import (
+    BranchMove,
+    Head,
+    LocalCommit,
+    LocalFile,
+    Oid,
+    ParkedEdits,
+    PathIn,
+    Plan,
+    RefName,
+    TreePath,
+)
 from resync.repository import Repository
+from resync.repository.trees import is_gone, opened, other_checkout
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
 from resync.worktree.moves import look
@@ -28,22 +40,40 @@ class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
     ``commits`` belong on the ``branch`` of the run (None: it was made with HEAD detached), ``others`` each on
-    another one, which is named. ``branches``
-    are others that were left where they stood. ``left`` are paths that somebody changed during
+    another one, which stands beside it. ``branches`` are others that were left where they stood; the working
+    tree of each is that which has it checked out now. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
     the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
+    ``plan`` is the run's.
     """
 
     run: str
     branch: RefName | None
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
-    others: tuple[tuple[bytes, LocalCommit], ...]
+    others: tuple[tuple[BranchMove, LocalCommit], ...]
     files: tuple[LocalFile, ...]
     branches: tuple[BranchMove, ...]
-    left: tuple[TreePath, ...]
+    left: tuple[PathIn, ...]
     aside: tuple[tuple[TreePath, str], ...]
     edits: bool
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """What waits for what is checked out: ``commits`` in the order in which they are to be taken, and
+    ``edits`` of files that git knows.
+
+    ``renew`` are those of the commits that get new Change-Ids, as what their run reapplied, ``apart`` those
+    that conflict with nothing; ``plans`` are those of the runs that parked them, oldest first.
+    """
+
+    commits: tuple[Oid, ...]
+    renew: tuple[Oid, ...]
+    apart: frozenset[Oid]
+    edits: tuple[ParkedEdits, ...]
+    plans: tuple[Plan, ...]
 
 
 def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
@@ -65,22 +95,23 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         head = plan.head.branch or RefName(b"HEAD")
         missing = _missing(repository, head, upstream or plan.new_tip, plan.commits)
         commits = tuple(each for each in missing if not settled.has(each, entry))
+        elsewhere = [replace(each, worktree=other_checkout(repository, each.name)) for each in plan.branches]
         others = tuple(
-            (each.short_name, commit)
-            for each in plan.branches
+            (each, commit)
+            for each in elsewhere
             if each.moves
             for commit in _missing(repository, each.name, upstream or each.new_tip, each.commits)
             if not settled.has(commit, entry)
         )
         branches = tuple(
             each
-            for each in plan.branches
+            for each in elsewhere
             if each.waits and not each.moves and repository.ref(each.name) == each.old_tip
         )
         files = tuple(
             each for each in _files(repository, journal, rescue) if (first.id, each.path) not in settled.edits
         )
-        left = tuple(path for path in entry.left if not _as_in_head(repository, path))
+        left = tuple(_still_left(repository, entry, journals))
         aside = tuple(_aside(journals, journal))
         if commits or others or files or branches or left or aside:
             edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
@@ -96,26 +127,37 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
                     left=left,
                     aside=aside,
                     edits=edits,
+                    plan=plan,
                 )
             )
     return tuple(found)
 
 
-def parked_on(
-    repository: Repository, journals: Journals, head: Head
-) -> tuple[tuple[Oid, ...], tuple[ParkedEdits, ...]]:
-    """The parked commits that wait for what is checked out, in the order in which they are to be taken, and
-    the parked edits of files that git knows."""
-    commits: list[Oid] = []
+def parked_on(repository: Repository, journals: Journals, head: Head) -> Parked:
+    """The parked commits and edits that wait for what is checked out."""
+    commits: dict[Oid, LocalCommit] = {}
+    renew: dict[Oid, None] = {}
     edits: list[ParkedEdits] = []
+    plans: list[Plan] = []
     for each in reversed(waiting(repository, journals)):
+        here: list[LocalCommit] = []
         if each.branch == head.branch:
-            commits += (commit.oid for commit in each.commits if commit.verdict == "parked")
+            here += (commit for commit in each.commits if commit.verdict == "parked")
             known = [file.path for file in each.files if file.state in ("staged", "unstaged")]
             if known:
                 edits.append(ParkedEdits(run=each.rescue.run or each.run, paths=tuple(dict.fromkeys(known))))
-        commits += (commit.oid for name, commit in each.others if name == head.name and head.branch)
-    return tuple(dict.fromkeys(commits)), tuple(edits)
+        here += (commit for other, commit in each.others if other.name == head.branch)
+        commits.update((commit.oid, commit) for commit in here)
+        if here:
+            plans.append(each.plan)
+            renew.update((commit.oid, None) for commit in here if each.plan.renews)
+    return Parked(
+        commits=tuple(commits),
+        renew=tuple(renew),
+        apart=frozenset(oid for oid, commit in commits.items() if not commit.conflicts),
+        edits=tuple(edits),
+        plans=tuple(plans),
+    )
 
 
 class _Settled:
@@ -183,6 +225,18 @@ def _aside(journals: Journals, journal: Journal) -> Iterator[tuple[TreePath, str
     for path in special:
         if path in places and os.path.lexists(places[path]):
             yield path, os.fsdecode(places[path])
+
+
+def _still_left(repository: Repository, entry: Entry, journals: Journals) -> Iterator[PathIn]:
+    """What people had changed during the run and is not committed as it is now."""
+    yield from (PathIn(path) for path in entry.left if not _as_in_head(repository, path))
+    if not entry.left_in:
+        return
+    for _, tree in journals.load(entry.run).plan.others:
+        if not is_gone(repository, tree):
+            there = opened(repository, tree)
+            paths = [each for each in entry.left_in if each.root in (tree.root, there.root)]
+            yield from (PathIn(each.path, there.root) for each in paths if not _as_in_head(there, each.path))
 
 
 def _as_in_head(repository: Repository, path: TreePath) -> bool:

@@ -65,14 +65,18 @@ def wait_for(port: int) -> None:
 class Manners:
     """How a server behaves, and what it heard: path and headers of every request.
 
-    ``login`` is the user and password that it asks for, ``proxy_login`` those that it asks for as a proxy;
+    ``login`` is the user and password that it asks for, ``proxy_login`` those that it asks for as a proxy,
+    and ``ways`` the lines in which it says how;
     ``sends_on`` where it redirects everybody to;
-    ``stops_after`` how many bytes of a pack come before it goes silent (None: all come), until ``over``.
+    ``stops_after`` how many bytes of a pack come before it goes silent (None: all come), until ``over``;
+    ``trickles`` into how many pieces a pack falls, and how many seconds pass before each.
     """
 
     login: tuple[str, str] | None = None
     proxy_login: tuple[str, str] | None = None
+    ways: tuple[str, ...] = ('Basic realm="here"',)
     sends_on: str | None = None
+    trickles: tuple[int, float] | None = None
     stops_after: int | None = None
     over: threading.Event = field(default_factory=threading.Event)
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -109,9 +113,9 @@ class Backend(BaseHTTPRequestHandler):
         if manners.sends_on is not None:
             self._answer(302, [("Location", manners.sends_on + self.path)], b"")
         elif not self._may("Proxy-Authorization", manners.proxy_login):
-            self._answer(407, [("Proxy-Authenticate", 'Basic realm="way"')], b"who are you?")
+            self._answer(407, [("Proxy-Authenticate", way) for way in manners.ways], b"who are you?")
         elif not self._may("Authorization", manners.login):
-            self._answer(401, [("WWW-Authenticate", 'Basic realm="here"')], b"who are you?")
+            self._answer(401, [("WWW-Authenticate", way) for way in manners.ways], b"who are you?")
         else:
             self._answer(*self._by_git(body))
 
@@ -165,7 +169,11 @@ class Backend(BaseHTTPRequestHandler):
             return
         # Whoever gave up waiting reads no more.
         with suppress(OSError):
-            self.wfile.write(content)
+            pieces, pause = (b"PACK" in content and self.manners.trickles) or (1, 0)
+            size = -(-len(content) // pieces) or 1
+            for place in range(0, len(content), size):
+                self.manners.over.wait(pause)
+                self.wfile.write(content[place : place + size])
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
@@ -216,6 +224,14 @@ def over_http_sent_on(world: World) -> Iterator[str]:
     with serving(world, behind) as there, serving(world, Manners(sends_on=there)) as here:
         yield f"{here}/up.git"
     assert any("git-upload-pack" in path for path, _ in behind.heard)
+
+
+@contextmanager
+def over_slow_http(world: World) -> Iterator[str]:
+    manners = Manners(trickles=(7, 0.05))
+    with serving(world, manners) as url:
+        yield f"{url}/up.git"
+    assert any("git-upload-pack" in path for path, _ in manners.heard)
 
 
 @contextmanager
@@ -326,7 +342,7 @@ PermitRootLogin prohibit-password
 AcceptEnv GIT_PROTOCOL
 """
     )
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    (folder / "known").write_text(f"* {(folder / 'host.pub').read_text()}")
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", exist_ok=True)  # where it shuts itself in
     with open(folder / "log", "wb") as log:

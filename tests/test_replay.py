@@ -398,6 +398,23 @@ def test_a_root_commit_of_ones_own() -> None:
     assert verdicts(play(objects, clashing, onto)) == ["parked"]
 
 
+def test_history_of_its_own_that_was_merged_in_stays_as_it_is() -> None:
+    """As ``git subtree add`` merges a library, which has files of the same names as upstream."""
+    objects = new_objects()
+    base = commit(objects, {"f": b"1", "g": b"1"})
+    root = commit(objects, {"f": b"of the library"}, message=b"root\n")
+    library = commit(objects, {"f": b"of the library, 2"}, root, message=b"library\n")
+    merge = commit(objects, {"f": b"1", "g": b"1", "lib/f": b"of the library, 2"}, base, library)
+    tip = commit(objects, {"f": b"1", "g": b"1", "lib/f": b"mended"}, merge)
+    onto = commit(objects, {"f": b"1", "g": b"2"}, base)
+    done = play(objects, tip, onto)
+    assert verdicts(done) == ["reapplied"] * 4
+    assert [each.new_oid for each in done.commits[:2]] == [root, library]
+    assert objects.commit(done.tip).tree == add_files(objects, {"f": b"1", "g": b"2", "lib/f": b"mended"})
+    (made,) = objects.commit(done.tip).parents
+    assert objects.commit(made).parents == (onto, library)
+
+
 def test_modes_are_carried() -> None:
     objects = new_objects()
     base = commit(objects, {"f": text()})

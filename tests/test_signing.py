@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tests import rewritten
 from tests.conftest import Done, World, needs_git
+from tests.inside import inside
 from tests.keys import Keys, needs_gpg, needs_ssh
 
 pytestmark = needs_git
@@ -58,6 +60,13 @@ def logged(world: World, program: str) -> tuple[str, Path]:
     script.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {program} "$@"\n')
     script.chmod(0o755)
     return str(script), log
+
+
+def with_signature(world: World, revision: str) -> str:
+    """A commit like that one, with something that looks like a signature."""
+    old = os.fsencode(world.git("cat-file", "commit", revision)).split(b"\n\n", 1)
+    signed = b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n".join(old)
+    return world.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed + b"\n")
 
 
 def commits(world: World, *tips: str) -> list[str]:
@@ -124,7 +133,11 @@ def test_the_signed_commits_are_those_of_the_plan_but_for_the_signature(stack: W
     shutil.copytree(stack.clone, twin, symlinks=True)
     assert stack.resync("run", "--yes", at=twin).code == 3
     sign_with(stack, keys)
+    told = stack.base / "told"
+    stack.git("config", "resync.preSwitch", f"cat > '{told}'")
     assert stack.resync("run", "--yes").code == 3
+    # What is stopped for the run does not stand still until a passphrase is typed; and the ids are final.
+    assert json.loads(told.read_text())["branches"][0]["new_tip"] == stack.git("rev-parse", "main")
     form = "--format=%T %an %ae %at %cn %ce %ct %B"
     order = ("log", "--topo-order", form, "origin/main..main")
     assert stack.git(*order) == stack.git(*order, at=twin)
@@ -182,9 +195,7 @@ def test_a_signer_that_fails_half_way_leaves_all_unsigned(stack: World, keys: Ke
     )
     script.chmod(0o755)
     sign_with(stack, keys, gpg_program=str(script))
-    old = os.fsencode(stack.git("cat-file", "commit", "main")).split(b"\n\n", 1)
-    signed = b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n".join(old)
-    stack.git("reset", "-q", stack.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed + b"\n"))
+    stack.git("reset", "-q", with_signature(stack, "main"))
     done = stack.resync("run", "--yes", "--json")
     assert (script.with_name("signer.count")).read_text().splitlines() == ["x", "x"]
     assert all("gpgsig" not in stack.git("cat-file", "commit", oid) for oid in commits(stack, "main"))
@@ -210,3 +221,85 @@ def test_without_a_key_of_ssh_nothing_is_signed(stack: World) -> None:
     stack.git("config", "gpg.format", "ssh")
     done = stack.resync("run", "--yes", "--json")
     assert "neither user.signingKey nor gpg.ssh.defaultKeyCommand is set" in done.json["notes"][0]["text"]
+
+
+# --- what a person resolves --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def conflict(world: World) -> World:
+    """Two commits that a run parks, the first of them signed, and after them one that it reapplies."""
+    rewritten.start(world)
+    for name in ("numbers.txt", "README", "mine.txt"):
+        world.commit(f"Mine in {name}", {name: "mine\n"})
+        if name == "numbers.txt":
+            world.git("reset", "-q", with_signature(world, "HEAD"))
+    at = rewritten.work(world)
+    world.git("reset", "-q", "--hard", "main~1", at=at)
+    world.commit("Theirs", {"numbers.txt": "theirs\n", "README": "theirs\n"}, at=at)
+    rewritten.publish(world)
+    done = inside(world, "run", "--yes", "--json")
+    assert [each["verdict"] for each in done.json["commits"]] == ["parked", "parked", "reapplied"]
+    return world
+
+
+def resolve_first(world: World) -> Done:
+    """The first as a person resolves it; the second is taken then."""
+    assert inside(world, "continue").code == 4
+    world.write("numbers.txt", "both\n")
+    world.git("add", "numbers.txt")
+    done = inside(world, "continue", "--json")
+    assert done.code == 4, done
+    assert [each["subject"] for each in done.json["commits"]] == ["Mine in numbers.txt"]
+    return done
+
+
+@pytest.mark.parametrize(
+    "scheme", [pytest.param("openpgp", marks=needs_gpg), pytest.param("ssh", marks=needs_ssh)]
+)
+def test_what_a_person_resolved_is_signed(conflict: World, keys: Keys, scheme: str) -> None:
+    sign_with(conflict, keys)
+    if scheme == "ssh":
+        private = keys.ssh("signer")
+        public = private.with_name("signer.pub").read_text()
+        allowed = conflict.write("../allowed", f"committer@example.com {public}")
+        sign_with(
+            conflict,
+            keys,
+            gpg_format="ssh",
+            user_signingKey=str(private),
+            gpg_ssh_allowedSignersFile=str(allowed),
+        )
+    old = conflict.git("rev-parse", "HEAD")
+    done = resolve_first(conflict)
+    assert (done.json["signs"], done.json["notes"]) == (scheme, [])
+    conflict.git("verify-commit", "HEAD")
+    assert done.json["commits"][0]["new_oid"] == conflict.git("rev-parse", "HEAD")
+    assert conflict.git("rev-parse", "HEAD~") == old
+    conflict.write("README", "both\n")
+    conflict.git("add", "README")
+    assert inside(conflict, "continue").code == 0
+    conflict.git("verify-commit", "HEAD", "HEAD~")
+    assert conflict.git("status", "--porcelain") == ""
+    assert inside(conflict, "undo", "--yes").code == 3
+    assert conflict.git("rev-parse", "HEAD") == old
+
+
+def test_what_a_person_resolved_stays_unsigned_without_a_signer(conflict: World, keys: Keys) -> None:
+    sign_with(conflict, keys, gpg_program="/nonexistent/gpg")
+    done = resolve_first(conflict)
+    assert "signs" not in done.json
+    said = "the reapplied commits are not signed, because /nonexistent/gpg could not be run"
+    assert done.json["notes"][0]["text"].startswith(said)
+    assert "gpgsig" not in conflict.git("cat-file", "commit", "HEAD")
+    conflict.write("README", "both\n")
+    conflict.git("add", "README")
+    assert f"Note: {said}" in inside(conflict, "continue").out
+
+
+def test_a_signature_that_is_lost_when_a_person_resolves_is_said(conflict: World) -> None:
+    """The parked commit was signed, and the one that takes its place is not."""
+    done = resolve_first(conflict)
+    lost = "reapplied without its signature, which is of the old commit"
+    assert done.json["commits"][0]["reason"] == f"as you resolved it; {lost}"
+    assert "gpgsig" not in conflict.git("cat-file", "commit", "HEAD")

@@ -144,6 +144,9 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     assert refused["error"]["kind"] == "unresolved"
     assert "numbers.txt" in refused["error"]["message"]
     world.git("add", "numbers.txt")  # with its markers
+    said = inside(world, "status").out
+    assert "numbers.txt  (git add was said, and conflict markers are left in it)" in said
+    assert "You have resolved" not in said
     assert "numbers.txt" in step(world, code=4).json["error"]["message"]
     for command in (("run", "--yes"), ("plan",), ("undo", "--yes"), ("rescue", "drop", "main", "--yes")):
         assert step(world, *command, code=4).json["error"]["kind"] == "stopped-at-conflict"
@@ -152,6 +155,7 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     assert [each["verdict"] for each in second["commits"]] == ["reapplied"]
     assert second["sitting"]["subject"] == "Set one"
     resolve(world, "etc/tool.conf", SET)
+    assert "You have resolved" in inside(world, "status").out
     done = step(world, code=0).json
     assert done["sitting"] is None
     assert world.git("log", "-1", "--format=%B", "HEAD~1") == (
@@ -466,12 +470,13 @@ def test_a_run_that_need_not_stop(rewritten_world: World) -> None:
     assert "sitting" not in done
 
 
-def test_a_run_does_not_stop_before_a_merge(before_the_run: World) -> None:
+def test_a_run_does_not_stop_before_a_merge_that_it_would_flatten(before_the_run: World) -> None:
+    """Something that it merged conflicts as well (what else comes of merges: ``test_sitting_merges``)."""
     world = before_the_run
     world.git("reset", "-q", "--hard")
     world.git("checkout", "-q", "-b", "side", "HEAD~3")
-    world.commit("Aside", {"aside.txt": "aside\n"})
+    world.commit("Aside", {"etc/tool.conf": CONFIG.replace("setting_1 = 1\n", "setting_1 = I\n")})
     world.git("checkout", "-q", "main")
-    world.git("merge", "-q", "--no-edit", "side")
+    world.git("merge", "-q", "--no-edit", "-s", "ours", "side")
     refused = step(world, "run", "--yes", "--on-conflict", "stop", code=1).json
     assert refused["error"]["kind"] == "merge-left"

@@ -104,6 +104,7 @@ def test_in_a_terminal(event: World) -> None:
         # A file that upstream removed: it stays away, and nothing is left of the commit.
         assert AIO in shell.type("resync continue", code=4)
         assert f"DU {AIO}" in shell.type("git status --short")
+        assert "git add keeps it, git rm removes it" in shell.type("resync status", code=4)
         shell.type(f"git rm -q {AIO}")
 
         # Another one, which is kept, while something else is edited.

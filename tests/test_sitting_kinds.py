@@ -132,3 +132,39 @@ def _commit(world: World, at: Path, message: str, change: Callable[[World, Path]
     world.git("add", "-A", at=at)
     world.git("update-index", "--add", "--cacheinfo", ",".join(staged.split()[:2]) + ",module", at=at)
     world.git("commit", "-q", "-m", message, at=at)
+
+
+@pytest.mark.parametrize("autoupdate", ["true", "false"])
+def test_what_was_resolved_before_in_part(world: World, autoupdate: str) -> None:
+    """Of two conflicts one is recorded: its file is as it was resolved, and staged where git would stage."""
+    at = work(world)
+    world.commit("Base", {"one": LINES, "two": LINES}, at=at)
+    publish(world)
+    world.git("clone", "-q", str(world.upstream), str(world.clone), at=world.base)
+    world.git("config", "rerere.enabled", "true")
+    world.git("config", "rerere.autoupdate", autoupdate)
+    mine = LINES.replace("line 7\n", "line VII\n")
+    oid = world.commit("Mine", {"one": mine, "two": mine})
+    world.commit("Theirs", {"one": OTHER, "two": LINES.replace("line 7\n", "line 007\n")}, at=at)
+    publish(world)
+    world.git("fetch", "-q")
+    for name in ("before", "other"):
+        world.git("worktree", "add", "-q", "--detach", str(world.base / name), "origin/main")
+    before, other = world.base / "before", world.base / "other"
+    world.git("cherry-pick", oid, at=before, check=False)
+    world.write("one", LINES.replace("line 7\n", "seven\n"), before)
+    world.git("rerere", at=before)
+    assert inside(world, "run", "--yes", "--advance").code == 3
+    assert inside(world, "continue").code == 4
+    world.git("cherry-pick", oid, at=other, check=False)
+    for arguments in (("ls-files", "-s"), ("status", "--porcelain=v2"), ("diff",), ("rerere", "status")):
+        assert world.git(*arguments) == world.git(*arguments, at=other), arguments
+    folder = Path(world.git("rev-parse", "--absolute-git-dir", at=other))
+    assert (world.clone / ".git" / "MERGE_MSG").read_bytes() == (folder / "MERGE_MSG").read_bytes()
+    assert (world.clone / "one").read_text() == LINES.replace("line 7\n", "seven\n")
+    left = {line.split("\t")[1] for line in world.git("ls-files", "-u").splitlines()}
+    assert left == ({"two"} if autoupdate == "true" else {"one", "two"})
+    world.write("two", mine)
+    world.git("add", *left)
+    assert inside(world, "continue").code == 0
+    assert world.git("log", "-1", "--format=%s", "--name-only").split() == ["Mine", "one", "two"]

@@ -28,6 +28,7 @@ WAYS: dict[str, Callable[[World], AbstractContextManager[str]]] = {
     "http": servers.over_http,
     "http with a password": servers.over_http_with_a_password,
     "http that sends on": servers.over_http_sent_on,
+    "slow http": servers.over_slow_http,
     "git": servers.over_git,
     "dulwich": servers.over_dulwich,
     "ssh": servers.over_ssh,

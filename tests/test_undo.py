@@ -234,6 +234,32 @@ def test_newer_commits_are_named(rewritten_world: World) -> None:
     assert [(each["oid"], each["verdict"]) for each in done.json["commits"]] == [(newer, "parked")]
 
 
+def test_what_an_undo_takes_away_outlives_a_gc(rewritten_world: World) -> None:
+    """The tag that the run fetched goes with the undo, which was the last ref to its object; and upstream's
+    branch is elsewhere by then."""
+    world = rewritten_world
+    for number, what in enumerate(("main~1", "main^{tree}", "main:README")):
+        world.git("tag", "-a", "-m", "the end", f"of-{number}-eol", what, at=world.upstream)
+    onto = world.git("rev-parse", "main~1", at=world.upstream)
+    world.git("fetch", "-q", str(world.upstream), "main")
+    run(world, "--onto", onto)
+    after = state(world)
+    day(world, 1)
+    undo(world)
+    rewrite_again(world, 1)
+    world.resync("check")
+    world.git("reflog", "expire", "--expire=now", "--all")
+    (world.clone / ".git" / "FETCH_HEAD").unlink()
+    world.git("gc", "-q", "--prune=now")
+    day(world, 2)
+    undo(world)
+    assert state(world) == after
+    assert world.git("fsck", "--strict", "--no-dangling") == ""
+    for rescue in rescued(world):
+        assert world.resync("rescue", "drop", rescue, "--yes").code == 0
+    assert world.git("for-each-ref", "refs/resync/2*") == ""
+
+
 # --- runs before the last --------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from resync.report import data, lookback, text
 
 def status(session: Session) -> ExitCode:
     """Where an unfinished run, parked work or a hold stands."""
-    from resync.undo import holding
+    from resync.holds import holding
 
     console = session.console
     with session.open() as repository:
@@ -25,10 +25,11 @@ def status(session: Session) -> ExitCode:
         error = stopped(journals)
         sitting = open_sitting(journals) if unfinished is None else None
         if error is not None:
-            console.important(text.error_lines(error, console.paint))
             code, hint = ExitCode.UNFINISHED, error.hint
             if sitting is not None:
-                console.important(["", *standing_lines(session, repository, sitting)])
+                console.important(standing_lines(session, repository, sitting))
+            else:
+                console.important(text.error_lines(error, console.paint))
         elif left_over:
             code, hint = ExitCode.WAITING, "resync rescue show"
         else:

@@ -16,6 +16,7 @@ from resync.report import data, text
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
+from resync.repository.refs import clear_locks
 
 if TYPE_CHECKING:
     from resync.rescue import KeptFile, RescueBranch
@@ -174,6 +175,7 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
         refuse_unfinished(journals)
         with RunLock(journals.folder):
             refuse_unfinished(journals)  # one may have been killed while we waited
+            clear_locks(repository)  # also those of a drop that was killed
             rescue = rescues.choose(rescues.branches(repository, journals), name)
             planned = letting_go.plan_drop(repository, journals, rescue)
             commits = [repository.objects.commit(oid) for oid in planned.loss.commits]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from resync.commands.session import Session, still_waiting, waiting_lines
 from resync.errors import ExitCode, Refused
 from resync.journal import Entry, Journals
-from resync.model import Commit, Plan, Sitting, TreePath
+from resync.model import Commit, Plan, Sitting
 from resync.report import data, text
 from resync.report import sitting as words
 from resync.report.words import shown
@@ -19,6 +19,7 @@ from resync.repository.locks import RunLock
 
 if TYPE_CHECKING:
     from resync.sequencer import Result, Sequencer
+    from resync.worktree.index import Index
 
 
 def skip(session: Session) -> ExitCode:
@@ -104,9 +105,9 @@ def give_up(
     console.lines([f"{name}, its index and your files are as they were before run {journal.plan.id}."])
     if plan.rescue is not None:
         saved = shown(plan.rescue.name.removeprefix(b"refs/heads/"))
-        console.lines([f"What you had resolved is on the branch {saved}."])
+        console.lines([f"How far you had come is on the branch {saved}."])
     console.important(text.left_lines(result.left, console.paint))
-    console.lines(text.undo_line(plan))
+    console.lines(["To be in the middle of it again: resync undo"])
     console.document(document)
     return code
 
@@ -182,23 +183,34 @@ def open_sitting(journals: Journals) -> Sitting | None:
 
 def standing_lines(session: Session, repository: Repository, sitting: Sitting) -> Iterator[str]:
     """Where a sitting stands, for a person."""
-    commit, unmerged = _look(repository, sitting)
-    yield from words.standing_lines(sitting, commit, unmerged, session.console.paint)
+    from resync.checkout import merge_options_at
+    from resync.sitting import marked, staged_entry
+
+    index, commit = _look(repository, sitting)
+    objects, taken = repository.objects, sitting.taken
+    unmerged = {path: [each.stage for each in stages] for path, stages in index.unmerged.items()}
+    if taken is not None:
+        tree = objects.commit(repository.head().tip).tree
+        options = merge_options_at(repository, tree, session.settings(repository))
+        left = marked(objects, taken, options, lambda path: [staged_entry(index, path)])
+        unmerged.update((path, []) for path in left if path not in unmerged)
+    first = Journals(repository).load(sitting.id, steps=False).plan.rescue
+    rescue = first.name.removeprefix(b"refs/heads/") if first is not None else None
+    yield from words.standing_lines(sitting, commit, unmerged, rescue, session.console.paint)
 
 
 def standing(repository: Repository, sitting: Sitting) -> dict[str, Any] | None:
     """Where a sitting stands, for a program; None where it is over."""
     if not sitting.open:
         return None
-    commit, unmerged = _look(repository, sitting)
-    return data.sitting(sitting, commit, unmerged)
+    index, commit = _look(repository, sitting)
+    return data.sitting(sitting, commit, index.unmerged.keys())
 
 
-def _look(repository: Repository, sitting: Sitting) -> tuple[Commit | None, Collection[TreePath]]:
-    """The commit that was taken, and the paths that are unmerged now."""
+def _look(repository: Repository, sitting: Sitting) -> tuple[Index, Commit | None]:
+    """The index as it is now, and the commit that was taken."""
     from resync.worktree.index import load_index
 
     index, _ = load_index(repository.index_path, hex_length=repository.objects.hex_length)
     taken = sitting.taken
-    commit = repository.objects.commit(taken.commit) if taken is not None and taken.commit else None
-    return commit, index.unmerged.keys()
+    return index, repository.objects.commit(taken.commit) if taken is not None and taken.commit else None

@@ -36,9 +36,11 @@ class Recordings:
     """What is recorded. ``find`` gives the recordings of a conflict id, in any order.
 
     git records what stands in the working tree: ``on_disk`` says what a text of a path looks like there, and
-    ``stored`` what git would store of such a text.
+    ``stored`` what git would store of such a text. ``stages`` says that what is resolved wholly goes into the
+    index as well, where other conflicts wait for a person (``rerere.autoupdate``).
     """
 
     find: Callable[[str], Sequence[Recording]]
     on_disk: Converter = _as_it_is
     stored: Converter = _as_it_is
+    stages: bool = False

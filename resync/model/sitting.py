@@ -21,7 +21,8 @@ class Taken:
 
     ``paths`` are all that the taking changed, ``conflicts`` those of them that conflict. ``under`` is a
     commit of what stood there before: the branch's tip, or one in a stash's shape. ``unstaged`` are edits
-    that were not staged, and are not to be when they are resolved.
+    that were not staged, and are not to be when they are resolved. ``change_id`` is the new Change-Id that
+    the commit's message was given.
     """
 
     commit: Oid | None
@@ -30,6 +31,22 @@ class Taken:
     paths: tuple[TreePath, ...]
     conflicts: tuple[TreePath, ...]
     unstaged: tuple[TreePath, ...] = ()
+    change_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What else than its first parent a parked ``merge`` brought in.
+
+    ``commits`` were parked along with it, parents first, and are made anew with it, unless another branch has
+    them (``settled``); ``stands`` says what takes the place of each commit that these, or the merge itself,
+    stand on.
+    """
+
+    merge: Oid
+    commits: tuple[Oid, ...]
+    settled: tuple[Oid, ...]
+    stands: tuple[tuple[Oid, Oid], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +58,8 @@ class Sitting:
     be taken, the next one first, and so are the ``edits``. ``aside`` is a commit of the edits that were set
     aside, on the old tip and with the index as second parent (files as git stores them); ``announced`` are
     those that ``git add -N`` had announced, and ``returned`` says that all are back. ``settled`` are parked
-    edits that were dealt with.
+    edits that were dealt with. ``renew`` are the commits that get new Change-Ids,
+    and ``sides`` those of the merges among the commits.
     """
 
     id: str
@@ -54,6 +72,8 @@ class Sitting:
     announced: tuple[TreePath, ...] = ()
     returned: bool = False
     settled: tuple[ParkedEdits, ...] = ()
+    renew: tuple[Oid, ...] = ()
+    sides: tuple[Side, ...] = ()
 
     @property
     def open(self) -> bool:

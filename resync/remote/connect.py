@@ -80,7 +80,7 @@ def _client(
         case "git":
             from resync.remote.daemon import daemon_client, git_proxy
 
-            proxy = git_proxy(repository.config, address.host)
+            proxy = git_proxy(repository.config, repository.environment, address)
             return daemon_client(address, proxy, programs, patience, wish), address.path
     from resync.remote.http import Web, http_client
 

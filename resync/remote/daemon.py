@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from resync.errors import UsageError
-from resync.programs import ProgramFailed, Programs, quoted
+from resync.programs import ProgramFailed, Programs
 from resync.remote.address import DEFAULT_PORTS, Address
 from resync.remote.lines import Wish, lines
 from resync.remote.settings import Patience
@@ -45,6 +44,8 @@ class Wire:
             self._socket.sendall(self._unsaid)
             self._unsaid.clear()
 
+    stderr = None
+
     def can_read(self) -> bool:
         """See ``Line.can_read``."""
         return False
@@ -62,14 +63,21 @@ class Wire:
             self._socket.shutdown(socket.SHUT_WR)
 
 
-def git_proxy(config: StackedConfig, host: str) -> str | None:
-    """The program that ``core.gitProxy`` names for a host (``PROGRAM for DOMAIN``), None where none does."""
-    from resync.repository.config import values_of
+def git_proxy(config: StackedConfig, env: Mapping[str, str], address: Address) -> str | None:
+    """The program that ``GIT_PROXY_COMMAND`` or ``core.gitProxy`` names for an address; None: none.
 
-    for value in values_of(config, (b"core",), "gitProxy"):
-        program, found, domain = value.decode("utf-8", "surrogateescape").partition(" for ")
-        if not found or host == domain or host.endswith("." + domain):
-            return None if program == "none" else program
+    ``PROGRAM for DOMAIN`` is for that host and those below it, and the first setting that fits counts, the
+    system's before the user's. A port in the address is part of the host's name there, as with git.
+    """
+    given = env.get("GIT_PROXY_COMMAND")
+    if given is not None:
+        return given or None
+    host = address.place
+    for backend in reversed(config.backends):
+        for name, value in backend.items((b"core",)):
+            program, found, domain = value.decode("utf-8", "surrogateescape").partition(" for ")
+            if name.lower() == b"gitproxy" and (not found or host == domain or host.endswith("." + domain)):
+                return program if program not in ("none", "") else None
     return None
 
 
@@ -96,16 +104,15 @@ def daemon_client(
             host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
             self.protocol_version = 2
             protocol.send_cmd(b"git-" + cmd, where, host)
-            return protocol, line.can_read, None
+            return protocol, line.can_read, line.stderr
 
     return DaemonClient()
 
 
 def _by_program(program: str, address: Address, programs: Programs) -> Line:
-    port = str(address.port or DEFAULT_PORTS["git"])
-    words = [os.fsencode(program), quoted(os.fsencode(address.host)), port.encode()]
+    """git starts it without a shell."""
     try:
-        return Line(programs.talk(b" ".join(words)))
+        return Line(programs.talk([program, address.host, str(address.port or DEFAULT_PORTS["git"])]))
     except ProgramFailed as failed:
         raise UsageError(
             "no-proxy-command",

@@ -7,8 +7,9 @@ waits as long as it takes. It leaves one method to whoever brings other requests
 from __future__ import annotations
 
 import io
+import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 20  # as many as git follows
 _CHUNK = 65536
+
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+_WAY = re.compile(r"\s*([^\s=]+)(?=\s|$)(?!\s*=)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +124,12 @@ class Web:
                     self._credentials.approve(address, login.credential)
                     self._logins[address.origin] = _Login(credential=login.credential, found=False)
                 return answer
-            schemes = [each.split(" ", 1)[0].lower() for each in answer.headers.getlist("WWW-Authenticate")]
+            _refuse_other_logins(address.public, answer, "WWW-Authenticate")
             answer.close()
-            self._logins[address.origin] = self._another(address, login, schemes)
+            self._logins[address.origin] = self._another(address, login)
 
-    def _another(self, address: Address, refused: _Login | None, schemes: list[str]) -> _Login:
+    def _another(self, address: Address, refused: _Login | None) -> _Login:
         """The next credential to try, where that which was tried (None: none) was refused."""
-        if schemes and not any("basic" in each for each in schemes):
-            raise Refused(
-                "authentication-failed",
-                f"{address.public} asks for a login by {', '.join(schemes)}, and resync knows only names and"
-                " passwords (basic). Nothing was changed.",
-                "git fetch, then resync --no-fetch",
-            )
         if refused is None:
             known = from_netrc(self._credentials.programs.env, self._credentials.wanted(address))
             if known is not None:
@@ -163,6 +160,7 @@ class Web:
             else:
                 if answer.status != 407 or proxy is None:
                     return answer
+                _refuse_other_logins(without_secrets(proxy), answer, "Proxy-Authenticate")
                 answer.close()
             if tried or login is not None:
                 raise self._no_access(without_secrets(proxy), True)
@@ -245,6 +243,27 @@ class Web:
             pool.clear()
 
 
+def _refuse_other_logins(url: str, answer: BaseHTTPResponse, header: str) -> None:
+    """Refuse where a login is asked for, and none of the ways that are offered is by name and password."""
+    ways = _ways(answer.headers.getlist(header))
+    if ways and "basic" not in ways:
+        answer.close()
+        raise Refused(
+            "authentication-failed",
+            f"{url} asks for a login by {', '.join(ways)}, and resync knows only names and passwords (basic),"
+            " of which a password may be a token. Nothing was changed.",
+            "git config remote.NAME.url with an address over ssh, or one that takes a token; or git fetch,"
+            " then resync --no-fetch",
+        )
+
+
+def _ways(values: Iterable[str]) -> list[str]:
+    """The ways to log in that a server offers, in small letters (RFC 9110, 11.6.1: several may stand in one
+    line, among their parameters)."""
+    parts = [part for value in values for part in _QUOTED.sub('""', value).split(",")]
+    return [found[1].lower() for found in map(_WAY.match, parts) if found is not None]
+
+
 def _wrong_way(what: str) -> UsageError:
     return UsageError("unsupported-address", f"{what}. Nothing was changed.", "git remote -v")
 
@@ -312,9 +331,9 @@ def _proxy_address(proxy: str) -> Address:
         return parse_address(proxy)
     raise UsageError(
         "unsupported-proxy",
-        f"resync cannot use the proxy {without_secrets(proxy)}: it knows proxies of HTTP only."
-        " Nothing was changed.",
-        "git config --show-origin --get-regexp proxy, or git fetch, then resync --no-fetch",
+        f"resync cannot use the proxy {without_secrets(proxy)}, which git's configuration or the environment"
+        " names: it knows proxies of HTTP only. Nothing was changed.",
+        "git config http.proxy with one of HTTP (or '' for none), or git fetch, then resync --no-fetch",
     )
 
 
@@ -323,7 +342,7 @@ def _tls(settings: HttpSettings) -> ssl.SSLContext:
 
     from urllib3.util.ssl_ import create_urllib3_context
 
-    context = create_urllib3_context()
+    context = create_urllib3_context(ssl_minimum_version=ssl.TLSVersion.TLSv1_3 if settings.tls13 else None)
     try:
         if not settings.verify:
             import urllib3

@@ -39,6 +39,7 @@ class HttpSettings:
     """git-config(1) as far as it says how HTTP is spoken with one address; the defaults are git's.
 
     ``low_speed`` is in bytes a second, for ``low_speed_time`` seconds; 0 of either: any speed will do.
+    ``tls13`` says that no older version of TLS will do (1.2 is the least in any case).
     """
 
     proxy: str | None = None
@@ -52,6 +53,7 @@ class HttpSettings:
     redirects: Redirects = "initial"
     low_speed: int = 0
     low_speed_time: int = 0
+    tls13: bool = False
 
 
 def read_patience(config: StackedConfig) -> Patience:
@@ -61,12 +63,14 @@ def read_patience(config: StackedConfig) -> Patience:
 
 
 def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, remote: str) -> HttpSettings:
-    """The settings for an address of the remote of that name; raises ``UsageError("bad-config")``."""
+    """The settings for an address of the remote of that name; raises ``UsageError``: ``bad-config``, and
+    ``unsupported-setting`` for a demand on the other side that cannot be met."""
     from_env = {
         "sslCAInfo": "GIT_SSL_CAINFO",
         "sslCAPath": "GIT_SSL_CAPATH",
         "sslCert": "GIT_SSL_CERT",
         "sslKey": "GIT_SSL_KEY",
+        "sslVersion": "GIT_SSL_VERSION",
         "userAgent": "GIT_HTTP_USER_AGENT",
         "lowSpeedLimit": "GIT_HTTP_LOW_SPEED_LIMIT",
         "lowSpeedTime": "GIT_HTTP_LOW_SPEED_TIME",
@@ -90,6 +94,13 @@ def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, r
         raise _bad(
             "sslVerify", value_for(config, b"http", "sslVerify", address) or "", "neither true nor false"
         )
+    if address.scheme == "https" and text("pinnedPubkey"):
+        raise UsageError(
+            "unsupported-setting",
+            f"http.pinnedPubkey asks for a certain key of {address.host}, which resync cannot check."
+            " Nothing was changed.",
+            "git fetch, then resync --no-fetch",
+        )
     return HttpSettings(
         proxy=_proxy(config, env, address, remote),
         verify=verify and "GIT_SSL_NO_VERIFY" not in env,
@@ -102,6 +113,7 @@ def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, r
         redirects=_redirects(value_for(config, b"http", "followRedirects", address)),
         low_speed=max(0, number("lowSpeedLimit")),
         low_speed_time=max(0, number("lowSpeedTime")),
+        tls13=text("sslVersion") == "tlsv1.3",
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from resync.model import Commit, LocalFile, Plan, Sitting, TreePath
+from resync.model import Commit, LocalFile, Plan, Sitting, Taken, TreePath
 from resync.report.text import Paint, commits_lines, file_lines, note_lines, quoted
 from resync.report.words import count, short, shown
 
@@ -21,17 +21,29 @@ def step_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def _file_lines(files: Sequence[LocalFile], paint: Paint) -> Iterator[str]:
     if not files:
         return
-    aside = any(each.verdict == "set-aside" for each in files)
-    yield "Your edits are set aside until the conflicts are resolved:" if aside else "Your edits are back:"
+    verdicts = {each.verdict for each in files}
+    if "set-aside" in verdicts:
+        yield "Your edits are set aside until the conflicts are resolved:"
+    else:
+        yield f"Your edits are back{', but for what is parked' if 'parked' in verdicts else ''}:"
     width = max(len(each.state) for each in files)
     for each in files:
         yield from file_lines(each, width, paint)
 
 
 def standing_lines(
-    sitting: Sitting, commit: Commit | None, unmerged: Collection[TreePath], paint: Paint
+    sitting: Sitting,
+    commit: Commit | None,
+    unmerged: Mapping[TreePath, Collection[int]],
+    rescue: bytes | None,
+    paint: Paint,
 ) -> Iterator[str]:
-    """What waits to be resolved, ``commit`` being that which was taken, and how to go on."""
+    """Where a sitting stands, and how to go on.
+
+    ``commit`` is that which was taken, ``unmerged`` the paths that are not resolved with the sides that there
+    are (2: what is checked out, 3: what was taken; none: markers are left in the file), ``rescue`` the
+    branch that keeps what was set aside.
+    """
     taken = sitting.taken
     if taken is None:
         yield paint("Edits of yours are in the way of the next commit:", "warning")
@@ -39,22 +51,43 @@ def standing_lines(
             yield f"  {shown(path)}"
         yield "Commit these edits, or stash them (git stash), then go on:"
     else:
-        if commit is not None:
-            yield paint(f"Resolve the conflicts of {short(commit.oid)}  {shown(commit.subject)}", "warning")
-        else:
-            yield paint("Resolve the conflicts of your uncommitted edits", "warning")
-        for path in taken.conflicts:
-            mark = "" if path in unmerged else paint("  (resolved in the index)", "quiet")
-            yield f"  {shown(path)}{mark}"
-        names = " ".join(quoted(shown(path)) for path in taken.conflicts[:3])
-        more = " …" if len(taken.conflicts) > 3 else ""
-        yield f"  git add {names}{more}    # when a file is as it should be"
+        yield from _conflict_lines(taken, commit, unmerged, paint)
     what = "commits it and goes on" if commit is not None else "goes on"
     yield f"  resync continue    # {what}{_left(sitting)}"
     yield "  resync skip        # leaves it parked and goes on"
     yield "  resync abort       # everything back as it was before you began"
     if sitting.aside is not None and not sitting.returned:
-        yield "Your edits of before are set aside; they come back at the end."
+        safe = f", safe on {shown(rescue)}," if rescue is not None else ""
+        yield f"Your edits of before are set aside{safe} and come back at the end."
+
+
+def _conflict_lines(
+    taken: Taken, commit: Commit | None, unmerged: Mapping[TreePath, Collection[int]], paint: Paint
+) -> Iterator[str]:
+    """What is to be resolved, path by path."""
+    left = [path for path in taken.conflicts if path in unmerged]
+    name = f"{short(commit.oid)}  {shown(commit.subject)}" if commit is not None else "your uncommitted edits"
+    resolve = "Resolve the conflicts of" if left else "You have resolved"
+    yield paint(f"{resolve} {name}", "warning" if left else "good")
+    yours = "your commit" if commit is not None else "your edit"
+    for path in taken.conflicts:
+        sides = unmerged.get(path)
+        if sides is None:
+            mark = "(resolved in the index)"
+        elif not sides:
+            mark = "(git add was said, and conflict markers are left in it)"
+        elif 2 not in sides:
+            mark = f"(it is not there any more, {yours} has it: git add keeps it, git rm removes it)"
+        elif 3 not in sides:
+            mark = f"({yours} removes it, it was changed meanwhile: git rm removes it, git add keeps it)"
+        else:
+            mark = ""
+        yield f"  {shown(path)}{'  ' + paint(mark, 'quiet') if mark else ''}"
+    if any(not unmerged[path] or {2, 3} <= {*unmerged[path]} for path in left):
+        yield paint(f"  in a text: <<<<<<< what is there now ======= what {yours} says >>>>>>>", "quiet")
+    if left:
+        names = " ".join(quoted(shown(path)) for path in left[:3])
+        yield f"  git add {names}{' …' if len(left) > 3 else ''}    # when a file is as it should be"
 
 
 def _left(sitting: Sitting) -> str:

@@ -90,9 +90,9 @@ class RefFiles:
         return {*self._all_packed(), *self._loose(self._common_dir), *self._loose(self._git_dir)}
 
     def _loose(self, top: str) -> Iterator[RefName]:
-        above = os.fsencode(top)
-        for folder, _, files in os.walk(os.path.join(above, b"refs")):
-            within = os.path.relpath(folder, above).replace(os.fsencode(os.sep), b"/")
+        above = os.path.join(os.fsencode(top), b"")
+        for folder, _, files in os.walk(above + b"refs"):
+            within = folder.removeprefix(above).replace(os.fsencode(os.sep), b"/")
             for file in files:
                 name = RefName(within + b"/" + file)
                 mine = name.startswith(_OWN) == (top == self._git_dir) or self._git_dir == self._common_dir

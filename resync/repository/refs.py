@@ -8,7 +8,7 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -32,12 +32,15 @@ class RefTransaction:
         repository: Repository,
         updates: Sequence[RefUpdate],
         proof: Proof,
+        others: Sequence[Repository] = (),
     ) -> None:
         """``proof`` is written with ``files`` among what it lists before the block is entered.
 
-        Raises ``Refused("bad-ref-name")``.
+        ``others`` are other working trees of the repository: what is checked out there and moves is a line in
+        the reflog of HEAD there. Raises ``Refused("bad-ref-name")``.
         """
         self._repository = repository
+        self._trees = (repository, *others)
         self.lenient = False
         """Whether a ref that somebody else has moved stays where it is and is ``left``."""
         self.left: tuple[RefUpdate, ...] = ()
@@ -57,8 +60,9 @@ class RefTransaction:
         """Raises ``Busy("locked")``, and ``Refused("ref-moved")`` where a ref has another value by now."""
         self.left = ()
         try:
+            taken = self._repository.ref_names()
             for update in self._updates:
-                self._make_room(update)
+                self._make_room(update, taken)
                 self._locks[update.name].acquire()
                 current = self._repository.ref(update.name)
                 if current not in (update.old, update.new):
@@ -88,7 +92,7 @@ class RefTransaction:
         self._move([update.inverse(message) for update in ours], who)
 
     def _move(self, updates: Sequence[RefUpdate], who: bytes) -> None:
-        checked_out = self._repository.checked_out()
+        heads = [(tree.checked_out(), tree) for tree in self._trees]
         for update in updates:
             lock = self._locks[update.name]
             if self._repository.ref(update.name) == update.new:
@@ -99,9 +103,10 @@ class RefTransaction:
                 lock.release()
                 continue
             # The reflog first: a value that a reflog does not name is worse than a line too many.
-            self._log(update.name, update, who)
-            if checked_out == update.name:
-                self._log(RefName(b"HEAD"), update, who)
+            self._log(self._repository, update.name, update, who)
+            for checked_out, tree in heads:
+                if checked_out == update.name:
+                    self._log(tree, RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
         self._repository.objects.let_go()
 
@@ -126,12 +131,13 @@ class RefTransaction:
         for lock in (self._packed, *self._locks.values()):
             lock.release()
 
-    def _make_room(self, update: RefUpdate) -> None:
-        """Refuse a name that another ref's name runs through; drop empty folders in the way."""
+    def _make_room(self, update: RefUpdate, taken: Collection[RefName]) -> None:
+        """Refuse a name that another ref's name runs through (``taken`` are all); drop empty folders in the
+        way."""
         if update.new is None or update.old is not None:
             return
         path = self._repository.ref_path(update.name)
-        for other in self._repository.refs():
+        for other in taken:
             if other.startswith(update.name + b"/") or update.name.startswith(other + b"/"):
                 raise Refused(
                     "ref-name-taken",
@@ -141,8 +147,8 @@ class RefTransaction:
             for folder, _, _ in os.walk(path, topdown=False):
                 os.rmdir(folder)
 
-    def _log(self, name: RefName, update: RefUpdate, who: bytes) -> None:
-        path = self._repository.ref_path(name, "logs")
+    def _log(self, tree: Repository, name: RefName, update: RefUpdate, who: bytes) -> None:
+        path = tree.ref_path(name, "logs")
         if not os.path.exists(path):
             if not self._wants_reflog(name):
                 return
@@ -192,8 +198,15 @@ def _check_name(name: RefName) -> None:
         raise Refused("bad-ref-name", f"{_text(name)!r} is no name for a ref. Nothing was changed.")
 
 
-def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) -> None:
-    """Write what the refs reach and is only in memory, then move them: for refs that need no journal."""
+def write_now(
+    repository: Repository,
+    updates: Sequence[RefUpdate],
+    who: bytes,
+    before: Callable[[], None] | None = None,
+) -> None:
+    """Write what the refs reach and is only in memory, then move them in this order: for refs that need no
+    journal. ``before`` is called when all are locked and stand where they should, and none is moved yet.
+    """
     objects = repository.objects
     objects.write_pack(objects.new_from(update.new for update in updates if update.new is not None))
     # One at a time, so that a lock that an earlier call left when it was killed is nobody's by now.
@@ -201,6 +214,8 @@ def write_now(repository: Repository, updates: Sequence[RefUpdate], who: bytes) 
         proof = _plain_proof(repository)
         transaction = RefTransaction(repository, updates, proof)
         with proof.written(transaction.files), transaction as refs:
+            if before is not None:
+                before()
             refs.commit(who)
 
 

@@ -15,7 +15,7 @@ from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_
 from resync.repository.numbers import repo_class
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
-from resync.repository.trust import refuse_reftable, refuse_strangers
+from resync.repository.trust import refuse_other_places, refuse_reftable, refuse_strangers
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -66,6 +66,8 @@ class Repository:
         self.index_path = os.path.abspath(repo.index_path())
         self._ref_files = RefFiles(self.git_dir, self.common_dir, repo.object_store.object_format.hex_length)
         self._env = env
+        self.beside: dict[str, Repository] = {}
+        """Other working trees of it that were opened (``trees.opened``), by their git directory."""
 
     @classmethod
     def open(cls, path: str, env: Mapping[str, str]) -> Repository:
@@ -73,7 +75,7 @@ class Repository:
 
         Raises ``Refused``: ``not-a-repository``, ``not-yours``, ``bare-repository``,
         ``unsupported-repository``; and
-        ``UsageError``: ``no-such-folder``, ``bad-config``.
+        ``UsageError``: ``no-such-folder``, ``bad-config``, ``unsupported-environment``.
         """
         from dulwich.errors import NotGitRepository
         from dulwich.repo import UnsupportedExtension, UnsupportedVersion
@@ -127,6 +129,7 @@ class Repository:
 
     def _check(self) -> None:
         refuse_strangers(self.config, self.root, self.git_dir, self.common_dir, self._env)
+        refuse_other_places(self.git_dir, self.common_dir, self._env)
         if self._repo.bare:
             raise Refused(
                 "bare-repository",
@@ -136,7 +139,9 @@ class Repository:
             )
 
     def close(self) -> None:
-        """Close the files that dulwich holds open."""
+        """Close the files that dulwich holds open, those of the working trees beside it too."""
+        for other in self.beside.values():
+            other.close()
         with suppress(OSError):
             self.objects.let_go()
         with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
@@ -152,6 +157,11 @@ class Repository:
     def dulwich(self) -> Repo:
         """dulwich's own object, for its transports and ignore rules only."""
         return self._repo
+
+    @property
+    def environment_given(self) -> Mapping[str, str]:
+        """The environment that it was opened with."""
+        return self._env
 
     @property
     def environment(self) -> dict[str, str]:
@@ -268,6 +278,10 @@ class Repository:
                     found[name] = oid
         return found
 
+    def ref_names(self) -> set[RefName]:
+        """Every name that a ref has, whatever is in it."""
+        return self._ref_files.names()
+
     def ref_path(self, name: RefName, folder: str = "") -> str:
         """The file of a loose ref (or, with ``folder="logs"``, of its reflog)."""
         return self._ref_files.path(name, folder)
@@ -345,27 +359,6 @@ class Repository:
             for remote in self.remotes()
             if truth((self.config_text("remote", remote, "promisor") or "").encode("utf-8", "replace"))
         ]
-
-    def other_checkout(self, branch: RefName) -> str | None:
-        """Another working tree of this repository that has ``branch`` checked out, or None."""
-        heads = {os.path.join(self.common_dir, "HEAD"): os.path.dirname(self.common_dir)}
-        linked = os.path.join(self.common_dir, "worktrees")
-        for name in os.listdir(linked) if os.path.isdir(linked) else ():
-            with suppress(OSError), open(os.path.join(linked, name, "gitdir"), "rb") as file:
-                place = os.path.dirname(os.fsdecode(file.read().strip()))
-                if os.path.isdir(place):
-                    heads[os.path.join(linked, name, "HEAD")] = place
-        for path, place in heads.items():
-            own = os.path.dirname(path) == self.git_dir
-            with suppress(OSError), open(path, "rb") as file:
-                if not own and file.read().strip() == b"ref: " + branch and self._is_checkout(path):
-                    return place
-        return None
-
-    def _is_checkout(self, head: str) -> bool:
-        """Whether a HEAD belongs to a working tree; that of a bare repository does not."""
-        folder = os.path.dirname(head)
-        return folder != self.common_dir or os.path.exists(os.path.join(folder, "index"))
 
     # --- configuration ---
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from resync.errors import Refused
+from resync.errors import Refused, UsageError
 from resync.repository.config import values_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,27 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
         if above == folder:
             return
         folder = above
+
+
+def refuse_other_places(git_dir: str, common_dir: str, env: Mapping[str, str]) -> None:
+    """Refuse where the environment has git look for objects or refs in places that resync does not look in.
+
+    What resync wrote, git would not see there, and what git wrote would be missing here. A variable that
+    names the place that is meant anyway does no harm. Raises ``UsageError("unsupported-environment")``.
+    """
+    places = {
+        "GIT_COMMON_DIR": common_dir,
+        "GIT_OBJECT_DIRECTORY": os.path.join(common_dir, "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.join(common_dir, "objects"),
+    }
+    for name, place in places.items():
+        if env.get(name) and os.path.realpath(env[name]) != os.path.realpath(place):
+            raise UsageError(
+                "unsupported-environment",
+                f"{name} has git look for what belongs to {git_dir} in {env[name]}, which resync does not"
+                " know how to do. Nothing was changed.",
+                f"unset {name}",
+            )
 
 
 def still_stands(folder: str, git_dir: str) -> bool:

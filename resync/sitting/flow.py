@@ -29,8 +29,10 @@ from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
 from resync.request import Caller, Progress
+from resync.sides import without_sides
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
+from resync.sitting.merges import as_merge, merged_sides, side_of, with_made
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
 from resync.sitting.table import End, Ground, Table
 from resync.waiting import parked_on
@@ -52,8 +54,8 @@ def begin(
     nothing is parked for what is checked out, ``untracked-in-the-way``, and as reading the checkout does.
     """
     head = repository.head()
-    commits, edits = parked_on(repository, journals, head)
-    if not commits and not edits:
+    parked = parked_on(repository, journals, head)
+    if not parked.commits and not parked.edits:
         raise Refused(
             "nothing-interrupted",
             f"No run was interrupted here, and nothing that was parked waits for {_name(head)}."
@@ -63,14 +65,17 @@ def begin(
     with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
         checkout = read_checkout(repository, head, settings, filters)
         table = Table(repository, head, checkout, caller, settings, filters)
+        found = merged_sides(table, parked)
         aside = stash(table.objects, head, table.index, table.worktree, table.who)
         sitting = Sitting(
             id=caller.run,
             tip=head.tip,
-            commits=commits,
-            edits=edits,
+            commits=without_sides(parked.commits, found),
+            edits=parked.edits,
             aside=aside if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
+            renew=parked.renew,
+            sides=found,
         )
         clean = Ground(tip=head.tip, index=table.tree, worktree=table.tree)
         return _next(table, sitting, clean, ())
@@ -107,14 +112,18 @@ def go_on(
             return _next(table, sitting, taken_away(table, taken), ())
         refuse_unresolved(table, taken)
         if mine is not None:
-            return _next(table, sitting, table.ground, (mine,))
+            joined = as_merge(table, sitting, mine)
+            if joined is None:
+                sitting = replace(sitting, commits=(*side_of(sitting, taken.commit), *sitting.commits))
+                return _next(table, sitting, table.ground, (mine,))
+            return _next(table, sitting, replace(table.ground, tip=joined[-1].new_oid or head.tip), joined)
         if taken.commit is None:
             return _next(table, *accepted(table, sitting, taken), ())
         if repository.ref(CHERRY_PICK_HEAD) is None:
             # git cherry-pick --abort, --skip or --quit was said, or git reset: it stays parked.
             return _next(table, sitting, table.ground, ())
-        made = resolved(table, taken.commit, taken.conflicts)
-        return _next(table, sitting, replace(table.ground, tip=made.new_oid or head.tip), (made,))
+        made = resolved(table, sitting, taken.commit, taken)
+        return _next(table, sitting, replace(table.ground, tip=made[-1].new_oid or head.tip), made)
 
 
 def check_place(repository: Repository, last: Plan, head: Head) -> None:
@@ -135,7 +144,7 @@ def check_place(repository: Repository, last: Plan, head: Head) -> None:
 
 def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommit, ...]) -> Plan:
     """Go on from ``ground``, ``done`` being what this step has made of commits so far."""
-    objects = table.objects
+    objects, sitting = table.objects, with_made(sitting, done)
     edits = edits_between(objects, objects.commit(ground.tip).tree, ground.index, ground.worktree)
     edited = [each.path for each in edits]
     staged = {each.path: each.index for each in edits if each.staged}
@@ -143,8 +152,18 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
         # They would go into the next commit; git does not begin to pick then.
         picked = Picked(tip=ground.tip, commits=(), left=sitting.commits, blocked=tuple(sorted(staged)))
     else:
-        picked = pick(objects, ground.tip, sitting.commits, table.options, table.who, edited)
+        picked = pick(
+            objects,
+            ground.tip,
+            sitting.commits,
+            table.options,
+            table.who,
+            edited,
+            sitting.renew,
+            beside=table.beside(sitting),
+        )
     tree = objects.commit(picked.tip).tree
+    sitting = with_made(sitting, picked.commits)
     sitting = replace(sitting, tip=picked.tip, taken=None, blocked=picked.blocked, commits=picked.left)
     if picked.conflicted is not None:
         shown = show(objects, picked.conflicted, picked.tip, message_rules(table.repository))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from resync.commit_message import cleaned, message_rules, proposed
 from resync.errors import LargeBlob, Unfinished
 from resync.history import authorship, open_history
+from resync.merge import MergeOptions
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
-from resync.picking import made
-from resync.replay import verdict_on
+from resync.picking import known_as, made
+from resync.replay import as_renewed, verdict_on
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.sitting.table import Ground, Table
+from resync.worktree.index import Index
 from resync.worktree.snapshot import is_snapshot
 
 
@@ -32,20 +34,36 @@ def refuse_unresolved(table: Table, taken: Taken) -> None:
 
 
 def _marked(table: Table, taken: Taken) -> Iterator[TreePath]:
-    """The paths that conflicted and have lines that look like conflict markers, of the size that
-    ``.gitattributes`` give, and that neither side of the conflict has."""
-    objects, index = table.objects, table.checkout.index
+    index = table.checkout.index
     changed = {each.path: each.worktree for each in table.checkout.changes}
+
+    def now(path: TreePath) -> Iterable[TreeEntry | None]:
+        return (changed.get(path), staged_entry(index, path))
+
+    return marked(table.objects, taken, table.options, now)
+
+
+def staged_entry(index: Index, path: TreePath) -> TreeEntry | None:
+    """What the index has at a path that is merged."""
+    indexed = index.entries.get(path)
+    return TreeEntry(indexed.mode, indexed.oid) if indexed is not None else None
+
+
+def marked(
+    objects: Objects,
+    taken: Taken,
+    options: MergeOptions,
+    now: Callable[[TreePath], Iterable[TreeEntry | None]],
+) -> Iterator[TreePath]:
+    """The paths that conflicted and have lines that look like conflict markers, of the size that
+    ``.gitattributes`` give, and that neither side of the conflict has; ``now`` says what stands at a path."""
     sides = [objects.commit(oid).tree for oid in (taken.under, *filter(None, [taken.commit]))]
     for path in taken.conflicts:
-        indexed = index.entries.get(path)
-        now = [changed.get(path), TreeEntry(indexed.mode, indexed.oid) if indexed is not None else None]
-        size = table.options.attributes_of(path).marker_size
+        size = options.attributes_of(path).marker_size
         marker = re.compile(rb"([<|>])\1{%d}(?: .*)?\r?" % (size - 1))
         known = {line for tree in sides for line in _lines(objects, objects.entry(tree, path))}
-        if any(
-            marker.fullmatch(line) and line not in known for entry in now for line in _lines(objects, entry)
-        ):
+        lines = (line for entry in now(path) for line in _lines(objects, entry))
+        if any(marker.fullmatch(line) and line not in known for line in lines):
             yield path
 
 
@@ -68,21 +86,26 @@ def committed(table: Table, sitting: Sitting, taken: Taken) -> LocalCommit | Non
     history = open_history(table.repository)
     for oid in sorted(history.reachable([table.head.tip], [sitting.tip], ignore_cut=True)):
         if authorship(table.objects.commit(oid))[0] == author:
-            return replace(verdict_on(wanted, "reapplied", "you committed it"), new_oid=oid, by_hand=True)
+            mine = known_as(table.objects, verdict_on(wanted, "reapplied", "you committed it"), oid)
+            return replace(mine, by_hand=True)
     return None
 
 
-def resolved(table: Table, oid: Oid, conflicts: Sequence[TreePath]) -> LocalCommit:
+def resolved(table: Table, sitting: Sitting, oid: Oid, taken: Taken) -> tuple[LocalCommit, ...]:
     """Commit what the index holds. This is where a person's resolution of a commit is known.
 
-    Raises ``Unfinished("empty-message")``.
+    What a merge brings along comes before it. Raises ``Unfinished("empty-message")``.
     """
     commit = table.objects.commit(oid)
-    if table.index == table.tree:
-        return verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it")
-    message = _edited_message(table.repository, proposed(commit, conflicts, message_rules(table.repository)))
-    new = made(table.objects, commit, table.index, table.head.tip, table.who, message)
-    return replace(verdict_on(commit, "reapplied", "as you resolved it"), new_oid=new)
+    joined = table.beside(sitting)(commit, table.head.tip)
+    if table.index == table.tree and len(joined.parents) == 1:
+        return (verdict_on(commit, "became-empty", "nothing of it is left, as you resolved it"),)
+    fresh = as_renewed(commit, taken.change_id)
+    given = proposed(fresh, taken.conflicts, message_rules(table.repository))
+    message = _edited_message(table.repository, given)
+    new = made(table.objects, fresh, table.index, joined.parents, table.who, message)
+    verdict = verdict_on(commit, "reapplied", "as you resolved it")
+    return (*joined.commits, known_as(table.objects, verdict, new))
 
 
 def _edited_message(repository: Repository, given: bytes) -> bytes | None:

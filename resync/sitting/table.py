@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from resync.carry import trees
 from resync.checkout import Checkout, merge_options_at
+from resync.history import open_history
 from resync.model import MODE_TREE, Conflict, Head, LocalFile, Oid, Sitting, TreePath
 from resync.repository import Repository
 from resync.request import Caller
+from resync.sides import Sides
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
@@ -59,6 +61,17 @@ class Table:
         self.who = caller.signed(repository.identity())
         self.index, self.worktree = trees(self.objects, self.tree, checkout.changes)
         self.options = merge_options_at(repository, self.tree, settings)
+
+    def beside(self, sitting: Sitting) -> Sides:
+        """What makes the parents of merges in that sitting."""
+        return Sides(
+            self.objects,
+            open_history(self.repository),
+            sitting.sides,
+            self.options,
+            self.who,
+            sitting.renew,
+        )
 
     @property
     def ground(self) -> Ground:

@@ -19,6 +19,7 @@ from resync.worktree.files import Files
 
 # The system's own labels: it gives a new file its own, and nobody else may say what they are.
 _SYSTEMS_OWN = ("security.selinux", "security.ima", "security.evm")
+_ACCESS, _DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -53,8 +54,9 @@ def folders_of(
     return tuple(FolderAccess(path=path, access=access) for path, access in sorted(found.items()))
 
 
-def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
-    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any.
+def take_access(path: bytes, replaced: bytes, folder: bytes, executable: bool | None) -> bool:
+    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any,
+    else what a file that is made in ``folder`` gets (``inherit``).
 
     ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
     Returns whether everything came along that the system keeps with a file.
@@ -62,8 +64,9 @@ def take_access(path: bytes, replaced: bytes, executable: bool | None) -> bool:
     try:
         old = os.lstat(replaced)
     except OSError:
-        return True
-    if not stat.S_ISREG(old.st_mode):
+        old = None
+    if old is None or not stat.S_ISREG(old.st_mode):
+        inherit(path, folder)
         return True
     access = _access(old)
     if executable is not None:
@@ -80,6 +83,24 @@ def take_owner(path: bytes, folder: bytes) -> None:
     theirs = os.lstat(folder)
     if theirs.st_uid != 0:
         os.chown(path, theirs.st_uid, theirs.st_gid, follow_symlinks=False)
+
+
+def inherit(path: bytes, folder: bytes) -> None:
+    """Give a new file, link or folder what the system would have given it, had it been made in ``folder``.
+
+    That is the group of a folder that hands its group on (inode(7), the set-group-ID bit), and for a file
+    the folder's default access control list (acl(5)), which takes the place of the umask.
+    """
+    above, status = os.lstat(folder), os.lstat(path)
+    if above.st_mode & stat.S_ISGID and status.st_gid != above.st_gid and hasattr(os, "lchown"):
+        # The system lets nobody but root and the group's own members do afterwards what it does by itself.
+        with contextlib.suppress(PermissionError):
+            os.lchown(path, -1, above.st_gid)
+    if stat.S_ISREG(status.st_mode) and hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError):  # most folders have none, and some file systems no such thing
+            os.setxattr(path, _ACCESS, os.getxattr(folder, _DEFAULT))
+            executable = status.st_mode & stat.S_IXUSR
+            os.chmod(path, os.lstat(path).st_mode & (0o777 if executable else 0o666))
 
 
 def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:

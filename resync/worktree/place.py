@@ -8,7 +8,7 @@ import stat
 from resync.errors import Refused
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, TreeEntry, TreePath
 from resync.repository import Objects
-from resync.repository.durable import fsync
+from resync.repository.durable import fsync, fsync_directory, make_folders
 from resync.worktree.moves import link, look
 
 
@@ -16,7 +16,8 @@ def place(root: str, path: TreePath, entry: TreeEntry, objects: Objects) -> bool
     """Write a file or link as ``entry`` has it below ``root``, durably and never over another.
 
     Returns whether the file is there now: False where something else is in its place or in that of one
-    of its folders. Links in the place of folders are not followed.
+    of its folders. Links in the place of folders are not followed. Who is killed in between may leave a file
+    ``.resync-…`` beside it.
     """
     target = os.path.join(os.fsencode(root), path)
     try:
@@ -41,12 +42,13 @@ def place_bytes(path: str, data: bytes, objects: Objects) -> bool:
 
 
 def _make_folders(root: bytes, path: TreePath) -> None:
-    os.makedirs(root, exist_ok=True)
+    make_folders(os.fsdecode(root))
     folder = root
     for name in path.split(b"/")[:-1]:
         folder = os.path.join(folder, name)
         try:
             os.mkdir(folder)
+            fsync_directory(os.path.dirname(folder))
         except FileExistsError:
             if not stat.S_ISDIR(os.lstat(folder).st_mode):
                 raise
@@ -55,6 +57,7 @@ def _make_folders(root: bytes, path: TreePath) -> None:
 def _write(target: bytes, entry: TreeEntry, objects: Objects) -> None:
     if entry.mode == MODE_SYMLINK:
         os.symlink(objects.blob(entry.oid), target)
+        fsync_directory(os.path.dirname(target))
         return
     # Under another name first: who finds the file finds all of it, and may save over it at once.
     partial = os.path.join(os.path.dirname(target), b".resync-" + os.urandom(8).hex().encode())
@@ -69,6 +72,7 @@ def _write(target: bytes, entry: TreeEntry, objects: Objects) -> None:
         link(partial, target)
     finally:
         os.unlink(partial)
+    fsync_directory(os.path.dirname(target))
 
 
 def _holds(target: bytes, entry: TreeEntry, objects: Objects) -> bool:

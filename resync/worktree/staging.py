@@ -22,7 +22,7 @@ from resync.model import (
 )
 from resync.repository import Objects
 from resync.repository.durable import fsync_file
-from resync.worktree.access import give_access, take_access, take_owner
+from resync.worktree.access import give_access, inherit, take_access, take_owner
 from resync.worktree.moves import free, link, look, same
 from resync.worktree.settings import WorktreeSettings
 
@@ -123,13 +123,15 @@ class Staging:
             os.symlink(self._objects.blob(entry.oid), target)
         else:
             self._write_file(target, entry.oid, 0o777 if executable else 0o666)
+        parent = _existing_parent(replaced)
         if self._settings.follow_owner:
-            take_owner(target, _existing_parent(replaced))
+            take_owner(target, parent)
         if link or entry.mode == MODE_GITLINK:
+            inherit(target, parent)
             return True
         if access is not None:
             return give_access(target, access)
-        return take_access(target, replaced, executable if self._settings.file_mode else None)
+        return take_access(target, replaced, parent, executable if self._settings.file_mode else None)
 
     def bring_folder(self, target: bytes, access: Access) -> None:
         """Make a folder with this access, all at once: it may lie where others can put a link in its place.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -263,6 +264,46 @@ def test_the_options_are_those_of_the_command_line(module: ModuleType) -> None:
     where = {"repo", "path", "paths", "all", "registered", "jobs"}
     renamed = {"no_fetch": "fetch", "branches": "branch", "aim": "to"}
     assert {renamed.get(each, each) for each in dests - terminal - where} <= ours
+
+
+def test_the_options_of_the_role(module: ModuleType) -> None:
+    """They are those of the module, with its types and choices, and the role's own; each has the default that
+    it gets, and none is promised that the role does not pass on."""
+    role = MODULE.parents[2] / "roles" / "checkout"
+    told: dict[str, dict[str, str]] = {}
+    for line in (role / "meta" / "argument_specs.yml").read_text().splitlines():
+        if option := re.fullmatch(r" {6}checkout_(\w+):", line):
+            told[option[1]] = {}
+        elif told and (given := re.fullmatch(r" {8}(type|elements|required|default|choices): (.+)", line)):
+            told[option_of(told)][given[1]] = given[2]
+    defaults = dict(re.findall(r"(?m)^checkout_(\w+): (.+)$", (role / "defaults" / "main.yml").read_text()))
+    expected = {
+        name: {key: written(value) for key, value in spec.items()} for name, spec in module.OPTIONS.items()
+    }
+    kinds = {
+        "copy_zipapp": "bool",
+        "zipapp": "str",
+        "retries": "int",
+        "delay": "int",
+        "halt_on_waiting": "bool",
+    }
+    for name, value in defaults.items():
+        expected.setdefault(name, {"type": kinds.get(name, "")})["default"] = value
+    assert told == expected
+    passed = re.findall(r"(?m)^ {8}(\w+): \"\{\{ .*checkout_(\w+)", (role / "tasks" / "main.yml").read_text())
+    assert {name for name, variable in passed if name == variable} == set(module.OPTIONS)
+
+
+def option_of(told: Mapping[str, object]) -> str:
+    """The last that was begun."""
+    return list(told)[-1]
+
+
+def written(value: object) -> str:
+    """A value as YAML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_no_word_and_no_program(module: ModuleType, tmp_path: Path) -> None:

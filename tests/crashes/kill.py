@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
+from tests.crashes.asked import ask
 from tests.crashes.oracle import Lost, check_kept, check_whole, difference, state, without
 from tests.crashes.sample import Sample, Swept
-from tests.crashes.stage import Prepared, Stage, at, carried_out, sitting, switching
+from tests.crashes.stage import ABOUT_RESCUE, Prepared, Stage, at, carried_out, sitting, switching
 from tests.crashes.starter import KILLED
 from tests.crashes.trace import Call
 
@@ -47,6 +50,9 @@ def kill(stage: Stage, prepared: Prepared, call: Call) -> None:
 
 def recover(stage: Stage, prepared: Prepared) -> None:
     """Finish what ``killed`` holds, and take it back in another copy of it."""
+    if prepared.scenario.command[0] == ABOUT_RESCUE:
+        _ask_again(stage, prepared)
+        return
     half_way = switching(stage.now)
     _finish(stage, prepared, half_way)
     stage.restore("killed")
@@ -89,6 +95,7 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     if found != prepared.after and (half_way or found != prepared.before):
         raise Lost(f"continue: {difference(prepared.after, found)}")
     if not given_up:  # else it is as it was left, locks and all
+        check_gone(prepared)
         check_whole(prepared.place)
 
 
@@ -106,6 +113,54 @@ def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     if found != before and (half_way or found != after):
         raise Lost(f"abort: {difference(before, found)}")
     check_whole(prepared.place)
+
+
+def _ask_again(stage: Stage, prepared: Prepared) -> None:
+    """What is no run leaves nothing to finish: it goes through when it is asked for again, or it was done."""
+    scenario, number = prepared.scenario, len(prepared.scenario.first) + 1
+    for command in _LOOKING:
+        done = stage.run(scenario, *command, number=number)
+        if done.code not in (0, 3):
+            raise Lost(f"afterwards: {command}: {done}")
+    done = stage.run(scenario, *scenario.command, "--json", number=number)
+    if done.code and (not scenario.goes or done.json["error"]["kind"] not in _IT_IS_GONE):
+        raise Lost(f"once more: {done}")
+    for half in prepared.place.clone.rglob(".resync-*"):
+        half.unlink()  # the file that was being written then, which had not got its name yet
+    _check_done(prepared)
+    if scenario.goes:
+        # What the run left is not there any more to be taken back; that is said, or done as far as it goes.
+        stage.restore("killed")
+        done = stage.run(scenario, "undo", "--yes", number=number)
+        if done.code not in (0, 1, 3):
+            raise Lost(f"undo: {done}")
+        if done.code == 1 and (words := difference(prepared.before, state(prepared.place))):
+            raise Lost(f"undo is refused, and yet: {words}")
+        check_seeds(prepared)
+        check_whole(prepared.place)
+
+
+_LOOKING = (("status",), ("log",), ("rescue",))
+_IT_IS_GONE = ("no-rescue", "unknown-rescue")
+
+
+def _check_done(prepared: Prepared) -> None:
+    """Raise ``Lost`` where a command that changes nothing of the user's has changed or left anything."""
+    check_seeds(prepared)
+    if words := difference(prepared.goal, state(prepared.place)):
+        raise Lost(words)
+    check_gone(prepared)
+    check_whole(prepared.place)
+
+
+def check_gone(prepared: Prepared) -> None:
+    """Raise ``Lost`` where something stays for good that the command is there to remove."""
+    git = prepared.place.git_dir
+    goes = [os.fsencode(each) for each in prepared.scenario.goes]
+    refs = [ref for ref in ask(prepared.place).refs if any(fnmatchcase(ref, each) for each in goes)]
+    files = [str(path) for each in prepared.scenario.gone for path in git.glob(each)]
+    if refs or files:
+        raise Lost(f"not gone: {refs} {files}")
 
 
 def check_seeds(prepared: Prepared, but: Collection[str] = ()) -> None:

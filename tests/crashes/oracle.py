@@ -16,6 +16,7 @@ from tests.crashes.asked import Lost, Place, ask, listed
 
 _FLAGS = 0x8000 | 0x20000000 | 0x40000000  # assume-unchanged, intent-to-add, skip-worktree
 _ENTRY = re.compile(rb"^(\d{6} [0-9a-f]{40} \d\t.*)\n(?:  .*\n)*?  size: \d+\tflags: ([0-9a-f]+)$", re.M)
+_RECORDS = b"refs/resync/upstream/"
 _OURS = (b"refs/heads/rescue/", b"refs/resync/")
 
 
@@ -31,9 +32,14 @@ class Seeds:
     files: Mapping[str, bytes]
 
 
-def seeds(place: Place) -> Seeds:
-    """Everything that somebody could miss, before the run."""
-    commits = place.git("rev-list", "--all", "HEAD").split()
+def seeds(place: Place, goes: Sequence[str] = ()) -> Seeds:
+    """Everything that somebody could miss, before the run, but what only the refs reach that are to go.
+
+    What upstream was is recorded by a commit that another one follows: its parents are what counts.
+    """
+    records = [os.fsdecode(ref) + "^@" for ref in ask(place).refs if ref.startswith(_RECORDS)]
+    but = [f"--exclude={each}" for each in (*goes, os.fsdecode(_RECORDS) + "*")]
+    commits = place.git("rev-list", *but, "--all", "HEAD", *records).split()
     rows = (row for each in place.checkouts for row, _ in _entries(listed(place, each)))
     staged = {row.split()[1] for row in rows if not row.startswith(b"160000")}
     found = ask(place).contents(staged)
@@ -84,7 +90,7 @@ def _files(place: Place) -> Iterable[tuple[Path, bytes]]:
 
 
 def _quarantined(place: Place) -> Iterable[bytes]:
-    for path in place.git_dir.glob("resync/runs/*/quarantine/**/*"):
+    for path in place.git_dir.glob("resync/runs/**/quarantine/**/*"):
         if path.is_symlink():
             yield os.fsencode(os.readlink(path))
         elif path.is_file():

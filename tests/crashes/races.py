@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from tests.conftest import Done
 from tests.crashes.kill import check_seeds, kill
@@ -30,7 +29,9 @@ def many(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
     """Two to eight runs at once: one carries it out, the others wait, are refused, or find nothing to do."""
     stage.restore("start")
     count = chance.randint(2, 8)
-    done = [_ended(each) for each in [_started(stage, prepared, *RUN) for _ in range(count)]]
+    most = chance.choice((0.0, 0.005, 0.05))
+    pauses = [chance.uniform(0, most) for _ in range(count)]
+    done = stage.run_together(prepared.scenario, *RUN, pauses=pauses)
     _check_honest(done)
     check_seeds(prepared)
     if not any(each.code in _CARRIED_OUT for each in done):
@@ -56,7 +57,7 @@ def with_git(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
         stderr=subprocess.DEVNULL,
     )
     try:
-        done = _ended(_started(stage, prepared, *RUN))
+        done = stage.run(prepared.scenario, *RUN, number=0)
     finally:
         stop.touch()
         others.wait()
@@ -82,13 +83,15 @@ def with_editor(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
     path = chance.choice(["etc/tool.conf", "notes.txt", "numbers.txt"])
     full = prepared.place.clone / path
     editor = subprocess.Popen(
-        [sys.executable, "-c", _EDITOR, str(full), f"{chance.uniform(0.05, 0.6):.4f}"],
+        [sys.executable, "-I", "-S", "-c", _EDITOR, str(full), f"{10 ** chance.uniform(-3, -1):.4f}"],
         stdout=subprocess.PIPE,
         stdin=subprocess.PIPE,
         text=True,
     )
+    assert editor.stdout is not None
+    assert editor.stdout.readline() == "it is at work\n"
     try:
-        done = _ended(_started(stage, prepared, *RUN))
+        done = stage.run(prepared.scenario, *RUN, number=0)
     finally:
         last = editor.communicate("stop\n")[0].strip()
     _settle(stage, prepared, done, saved={str(full)})
@@ -100,6 +103,7 @@ def with_editor(stage: Stage, prepared: Prepared, chance: random.Random) -> str:
 _EDITOR = """
 import os, select, sys
 path, pause, number = sys.argv[1], float(sys.argv[2]), 0
+print("it is at work", flush=True)
 while not select.select([sys.stdin], [], [], pause)[0]:
     number += 1
     with open(path + "~", "w") as file:
@@ -145,15 +149,16 @@ def _committed_tree(stage: Stage, prepared: Prepared, name: str) -> tuple[bytes,
     stage.restore("start")
     if name == "done":
         stage.run(prepared.scenario, *prepared.scenario.command, number=len(prepared.scenario.first))
-    _commit(prepared.place)
+    if why := _commit(prepared.place):
+        raise Lost(f"git can commit nothing: {why}")
     return _parent_and_tree(prepared.place)
 
 
 def _commit_at(stage: Stage, prepared: Prepared, call: Call, trees: set[tuple[bytes, bytes]]) -> str:
     place = prepared.place
     kill(stage, prepared, call)
-    if _commit(place):
-        return "git waits for the run"
+    if why := _commit(place):
+        return why
     found = _parent_and_tree(place)
     if found not in trees:
         raise Lost(f"a commit of what is neither before nor after: {place.git('show', '--stat').decode()}")
@@ -166,9 +171,12 @@ def _commit_at(stage: Stage, prepared: Prepared, call: Call, trees: set[tuple[by
     return "committed, before or after"
 
 
-def _commit(place: Place) -> int:
+def _commit(place: Place) -> str:
+    """Commit as git does; why it does not, in words."""
     done = subprocess.run(_COMMITTER, cwd=place.clone, env=place.env, capture_output=True, check=False)
-    return done.returncode
+    if done.returncode and not any(each in done.stderr for each in (b".lock", b"cannot lock ref")):
+        raise Lost(f"git commit fails: {(done.stdout + done.stderr).decode(errors='replace')}")
+    return "git waits for the run" if done.returncode else ""
 
 
 def _parent_and_tree(place: Place) -> tuple[bytes, bytes]:
@@ -187,7 +195,7 @@ RACES: dict[str, Callable[[Stage, Prepared, random.Random], str]] = {
 
 def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
     """Race 200 times, or as often as the sample has it."""
-    prepared = stage.prepare(named("conflicts"))
+    prepared = stage.prepare(named("conflicts"), traced=False)
     swept = Swept(name=what, meant=ROUNDS)
     for number in sample.of(ROUNDS):
         swept.ended += 1
@@ -196,22 +204,6 @@ def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
         except Lost as lost:
             swept.failures.append(f"round {number}: {lost}")
     return swept
-
-
-def _started(stage: Stage, prepared: Prepared, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "resync", *arguments],
-        cwd=prepared.place.clone,
-        env={**later(world_at(stage.now), 0), "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def _ended(process: subprocess.Popen[bytes]) -> Done:
-    out, err = process.communicate()
-    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
 
 
 def _check_honest(done: Sequence[Done]) -> None:

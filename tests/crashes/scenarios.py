@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import CLOCK, World, environment
+from tests.conftest import CLOCK, STAMP, World, environment
 from tests.crashes.oracle import Place
 from tests.rewritten import CONFIG, LINES, edits, local_commits, publish, rewrite, start, work
 
@@ -20,6 +20,8 @@ class Scenario:
 
     ``interrupt`` says of those, which share of the calls of the last one after its switch began is carried
     out before that one is killed: None, all of it. ``sample`` bounds how many calls are swept.
+    ``goes`` are the refs that the command is there to remove, as patterns, and ``gone`` what else is not to
+    be there in the end, as patterns from the git directory on.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Scenario:
     interrupt: float | None = None
     then: Callable[[World], None] | None = None
     sample: int | None = None
+    goes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 def empty_world(base: Path) -> World:
@@ -196,6 +200,17 @@ def _linked(world: World) -> None:
     rewrite(world)
 
 
+def _along(world: World) -> None:
+    """Two branches, one in a second working tree that is clean; in the main one something is edited."""
+    start(world)
+    world.git("worktree", "add", "-q", "-b", "topic", str(world.base / "linked"), "main")
+    at = world.base / "linked"
+    world.commit("In the linked one", {"plugin.txt": "my plugin\n"}, at=at)
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    world.write("etc/tool.conf", CONFIG.replace("setting_9 = 9", "setting_9 = 99"))
+    rewrite(world)
+
+
 def _submodule(world: World) -> None:
     """A submodule that upstream takes away, and one that it brings."""
     module = world.base / "module"
@@ -273,6 +288,27 @@ def _advanced(world: World) -> None:
     publish(world)
 
 
+_EVERY = (*RUN, "--all-branches")
+
+
+def _old_runs(world: World) -> None:
+    """Three old runs, of which the next one forgets the second: the first has the last ref to a commit, and
+    the third is the newest."""
+    start(world)
+    world.git("config", "resync.keepRuns", "1")
+    world.git("config", "resync.keepDays", "0")
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    for hours in (3, 2, 1, 0):
+        world.commit(f"On {hours}", {f"on-{hours}.txt": "on\n"}, at=work(world))
+        publish(world)
+        if hours:
+            date = {"GIT_COMMITTER_DATE": f"{CLOCK - 3600 * hours} +0000"}
+            assert world.resync(*_ON, env=date).code == 0
+            world.git("reset", "-q", "--hard", "origin/main")
+    edits(world)
+
+
+_ON = (*RUN, "--advance")
 _ALL = (*RUN, "--all-branches", "--on-conflict", "park")
 HALF_WAY = (0.1, 0.35, 0.6, 0.85)
 
@@ -287,9 +323,25 @@ SCENARIOS = (
     Scenario(name="undo of branches", make=_branches, first=(_ALL,), command=("undo", "--yes")),
     Scenario(name="detached", make=_detached, command=(*RUN, "--upstream", "origin/main")),
     Scenario(name="linked", make=_linked, at="linked", linked=("linked",)),
+    Scenario(name="two trees", make=_along, linked=("linked",), command=_EVERY),
+    Scenario(
+        name="undo of two trees", make=_along, linked=("linked",), first=(_EVERY,), command=("undo", "--yes")
+    ),
+    *(
+        Scenario(
+            name=f"{command} of two trees at {share:.0%}",
+            make=_along,
+            linked=("linked",),
+            first=(_EVERY,),
+            interrupt=share,
+            command=(command,),
+        )
+        for command in ("continue", "abort")
+        for share in (0.4, 0.95)
+    ),
     Scenario(name="submodules", make=_submodule),
     Scenario(name="filtered", make=_filtered),
-    Scenario(name="advanced", make=_advanced, command=(*RUN, "--advance")),
+    Scenario(name="advanced", make=_advanced, command=_ON),
     Scenario(name="undo", make=_everything, first=(RUN,), command=("undo", "--yes")),
     Scenario(
         name="undo of undo", make=_in_the_way, first=(RUN, ("undo", "--yes")), command=("undo", "--yes")
@@ -308,6 +360,27 @@ SCENARIOS = (
         first=(RUN, ("continue",)),
         then=_give_up,
         command=("abort",),
+    ),
+    Scenario(
+        name="an old run is forgotten",
+        make=_old_runs,
+        command=_ON,
+        goes=("refs/resync/20160419T170232Z-*",),
+        gone=("resync/runs/20160419T170232Z-*",),
+    ),
+    Scenario(
+        name="a rescue branch is dropped",
+        make=_conflicts,
+        first=(RUN,),
+        command=("rescue", "drop", f"rescue/main-{STAMP}", "--yes"),
+        goes=(f"refs/heads/rescue/main-{STAMP}", f"refs/resync/{STAMP}-*"),
+        gone=(f"resync/runs/{STAMP}-*/quarantine",),
+    ),
+    Scenario(
+        name="a file is restored",
+        make=_conflicts,
+        first=(RUN,),
+        command=("rescue", "restore", "etc/tool.conf", "--to", "restored"),
     ),
     Scenario(name="large", make=_large, sample=150),
     Scenario(name="demo", make=_demo),

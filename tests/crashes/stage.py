@@ -40,6 +40,10 @@ class Prepared:
     calls: Sequence[Call]
 
 
+ABOUT_RESCUE = "rescue"
+"""The command that is no run: there is nothing to finish or to take back."""
+
+
 class Stage:
     """A folder ``now`` in which one scenario stands, and saved states of it beside that."""
 
@@ -73,6 +77,11 @@ class Stage:
         at, env = self.now / scenario.at, later(world_at(self.now), number)
         return self._starter.run(arguments, at=at, env=env, attach=attach, end=end, audit=audit)
 
+    def run_together(self, scenario: Scenario, *arguments: str, pauses: Sequence[float]) -> list[Done]:
+        """Run resync as often as there are pauses, each so many seconds after the one before it."""
+        at, env = self.now / scenario.at, later(world_at(self.now), 0)
+        return self._starter.run_together(arguments, at=at, env=env, pauses=pauses)
+
     def prepare(self, scenario: Scenario, *, traced: bool = True) -> Prepared:
         """Build the scenario, save it as ``start``, and learn how it ends undisturbed.
 
@@ -93,8 +102,8 @@ class Stage:
             self._succeed(scenario, arguments, number)
         if scenario.then is not None:
             scenario.then(world)
-        before, last_before = state(place), seeds(place)
-        kept = [first] if first == last_before else [first, last_before]
+        before, last_before = state(place), seeds(place, scenario.goes)
+        kept = [last_before] if scenario.goes or first == last_before else [first, last_before]
         finished = None
         if scenario.interrupt is not None:
             finished = self._interrupt(scenario, last, len(done))
@@ -178,12 +187,23 @@ def carried_out(done: Done, arguments: Sequence[str]) -> bool:
 
 def sitting(base: Path) -> bool:
     """Whether somebody is resolving conflicts, by the last finished run's record."""
-    states = (json.loads(each.read_text()) for each in base.glob("clone/.git/resync/runs/*/state.json"))
-    done = [each for each in states if each["state"] == "done"]
+    done = [each for each in _states(base) if each["state"] == "done"]
     return bool(done) and bool(max(done, key=lambda each: each["number"])["sits"])
 
 
 def switching(base: Path) -> bool:
     """Whether a run stands half-way, by its record."""
-    states = base.glob("clone/.git/resync/runs/*/state.json")
-    return any(json.loads(each.read_text())["state"] == "switching" for each in states)
+    return any(each["state"] == "switching" for each in _states(base))
+
+
+def _states(base: Path) -> list[dict[str, Any]]:
+    return [record(each) for each in base.glob("clone/.git/resync/runs/*/state.json")]
+
+
+def record(path: Path) -> dict[str, Any]:
+    """What a file of a run's record says. Raises ``Lost`` where it says nothing."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise Lost(f"{path} cannot be read ({error})") from None
+    return found

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -31,7 +32,7 @@ _TOP = Path(__file__).resolve().parents[2]
 
 
 class Starter:
-    """A process that everything is loaded in, and the runs that are forked from it, one at a time."""
+    """A process that everything is loaded in, and the runs that are forked from it."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         """``env`` is the environment of the process; each run gets one of its own."""
@@ -77,17 +78,39 @@ class Starter:
         at which call, ``audit`` what it does to itself (see ``tests.crashes.audit``). The status is negative
         for a signal.
         """
-        out, err = (os.path.join(self._folder.name, name) for name in ("out", "err"))
-        wanted = {"arguments": [*arguments], "at": str(at), "env": {**env}, "out": out, "err": err}
-        self._say({**wanted, "end": asdict(end) if end is not None else None, "audit": audit})
-        pid = self._hear()["pid"]
+        self._ask(1, arguments, at, env, end=asdict(end) if end is not None else None, audit=audit)
+        pid = self._hear()[0]
         tracer = attach(pid) if attach is not None else None
         os.write(self._go, b"!")
-        code = self._hear()["code"]
+        code = self._hear()[0]
         if tracer is not None:
             tracer.wait()
-        texts = [Path(name).read_bytes().decode("utf-8", "surrogateescape") for name in (out, err)]
-        return Done(code=code, out=texts[0], err=texts[1])
+        return self._done(0, code)
+
+    def run_together(
+        self, arguments: Sequence[str], *, at: Path, env: Mapping[str, str], pauses: Sequence[float]
+    ) -> list[Done]:
+        """Run resync as often as there are pauses, all of them beside each other: each begins so many seconds
+        after the one before it."""
+        self._ask(len(pauses), arguments, at, env, end=None, audit=None)
+        self._hear()
+        for pause in pauses:
+            time.sleep(pause)
+            os.write(self._go, b"!")
+        return [self._done(number, code) for number, code in enumerate(self._hear())]
+
+    def _ask(
+        self, count: int, arguments: Sequence[str], at: Path, env: Mapping[str, str], **besides: object
+    ) -> None:
+        wanted = {"arguments": [*arguments], "at": str(at), "env": {**env}, "count": count, **besides}
+        self._say({**wanted, "texts": self._folder.name})
+
+    def _done(self, number: int, code: int) -> Done:
+        out, err = (
+            Path(name).read_bytes().decode("utf-8", "surrogateescape")
+            for name in _texts(self._folder.name, number)
+        )
+        return Done(code=code, out=out, err=err)
 
     def _say(self, words: object) -> None:
         assert self._process.stdin is not None
@@ -108,20 +131,30 @@ def _serve(go: int) -> None:
         wanted = json.loads(line)
         end = End(**wanted["end"]) if wanted["end"] is not None else None
         here, there = socket.socketpair() if end is not None else (None, None)
-        pid = os.fork()
-        if pid == 0:
-            _become(wanted, go, end, there)
-        print(json.dumps({"pid": pid}), flush=True)
+        pids = []
+        for number in range(wanted["count"]):
+            pid = os.fork()
+            if pid == 0:
+                _become(wanted, number, go, end, there)
+            pids.append(pid)
+        print(json.dumps(pids), flush=True)
         if end is not None and here is not None and there is not None:
             there.close()
-            code = answer(here, pid, end)
+            codes = [answer(here, pids[0], end)]
         else:
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        print(json.dumps({"code": code}), flush=True)
+            codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        print(json.dumps(codes), flush=True)
 
 
-def _become(wanted: dict[str, Any], go: int, end: End | None, calls: socket.socket | None) -> None:
-    """Turn this process into the run that is wanted."""
+def _texts(folder: str, number: int) -> list[str]:
+    """The files that a run's output and errors go to."""
+    return [os.path.join(folder, f"{name}-{number}") for name in ("out", "err")]
+
+
+def _become(
+    wanted: dict[str, Any], number: int, go: int, end: End | None, calls: socket.socket | None
+) -> None:
+    """Turn this process into the run that is wanted, or that with this number of several."""
     from resync.__main__ import main
 
     code = 70
@@ -131,10 +164,11 @@ def _become(wanted: dict[str, Any], go: int, end: End | None, calls: socket.sock
         os.environ.update(wanted["env"])
         files = [os.open(os.devnull, os.O_RDONLY)]
         files += [
-            os.open(wanted[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666) for name in ("out", "err")
+            os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            for name in _texts(wanted["texts"], number)
         ]
-        for number, descriptor in enumerate(files):
-            os.dup2(descriptor, number)
+        for place, descriptor in enumerate(files):
+            os.dup2(descriptor, place)
             os.close(descriptor)
         sys.argv = ["resync", *wanted["arguments"]]
         os.read(go, 1)

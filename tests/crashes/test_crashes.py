@@ -45,11 +45,15 @@ def check(swept: Swept, ends: int) -> None:
     [
         ("conflicts", 6),
         ("undo of branches", 3),
+        ("two trees", 4),
         ("continue at 60%", 3),
         ("abort at 60%", 3),
         ("begin to resolve", 2),
         ("resolved", 3),
         ("given up", 2),
+        ("an old run is forgotten", 2),
+        ("a rescue branch is dropped", 3),
+        ("a file is restored", 2),
     ],
 )
 def test_killed(stage: Stage, name: str, ends: int) -> None:
@@ -79,7 +83,9 @@ def test_failed_by_the_system(stage: Stage) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize(("name", "ends"), [("conflicts", 3), ("continue at 35%", 6)])
+@pytest.mark.parametrize(
+    ("name", "ends"), [("conflicts", 3), ("continue at 35%", 6), ("a rescue branch is dropped", 2)]
+)
 def test_without_power(stage: Stage, name: str, ends: int) -> None:
     check(power.sweep(stage, stage.prepare(named(name)), Sample(at_most=ends)), 3 * ends)
 
@@ -116,6 +122,8 @@ def test_raced(stage: Stage, what: str) -> None:
 @needs_linux
 @pytest.mark.parametrize("what", sorted(damage.KINDS))
 def test_damaged(stage: Stage, what: str) -> None:
+    if _LACKING and named(damage.KINDS[what].scenario).interrupt is not None:
+        pytest.skip(f"not swept: {_LACKING}")
     check(damage.play(stage, what, Sample(at_most=3), seed=1), 3)
 
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import socket
-import subprocess
-import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +15,7 @@ from resync.remote import http
 from resync.remote.settings import HttpSettings
 from tests.conftest import World, needs_git
 from tests.servers import Manners, ask, over_tls, packs, serving
+from tests.typed import typed
 
 pytestmark = needs_git
 
@@ -142,6 +138,56 @@ def test_where_nobody_knows_a_password(rewritten_world: World) -> None:
         assert (world.base / "asked").exists()
 
 
+@pytest.mark.parametrize(
+    ("ways", "named"),
+    [
+        (("Negotiate",), "negotiate"),
+        (("NTLM", 'Bearer realm="Basic, a", error="x"'), "ntlm, bearer"),
+        (('Digest realm="a", qop = "auth", Negotiate',), "digest, negotiate"),
+        (('Negotiate, Basic realm="a, b", charset="UTF-8"',), None),
+        (('NTLM, basic realm = "x"',), None),
+        (("Negotiate", 'Basic realm="x"'), None),
+    ],
+)
+@pytest.mark.parametrize("place", ["server", "proxy"])
+def test_other_ways_to_log_in(
+    rewritten_world: World, ways: tuple[str, ...], named: str | None, place: str
+) -> None:
+    """They are refused by name, with what helps; where a password would do as well, it is used."""
+    world, login, env = rewritten_world, ("me", "right"), {}
+    manners = Manners(ways=ways, **{"login" if place == "server" else "proxy_login": login})  # type: ignore[arg-type]
+    with serving(world, manners) as here:
+        store = Path(world.env["HOME"]) / ".git-credentials"
+        store.write_text(here.replace("://", "://me:right@") + "\n")
+        world.git("config", "credential.helper", "store")
+        reach(world, f"{here}/up.git")
+        if place == "proxy":
+            env = {"http_proxy": here}
+            reach(world, "http://far.example/up.git")
+        if named is None:
+            ask(world, env)
+            return
+        error = refused(world, env)
+    assert (error.kind, error.exit_code) == ("authentication-failed", 1)
+    assert error.message.startswith(f"{here}{'/up.git' if place == 'server' else ''}")
+    assert f"asks for a login by {named}, and resync knows only names and passwords" in error.message
+    assert "git fetch, then resync --no-fetch" in error.hint
+    assert not any("right" in json.dumps(headers) for _, headers in manners.heard)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks5h://me:secret@127.0.0.1:1"])
+def test_a_proxy_of_another_kind(rewritten_world: World, proxy: str) -> None:
+    world = rewritten_world
+    reach(world, "https://far.example/up.git")
+    for env in ({"ALL_PROXY": proxy}, {}):
+        error = refused(world, env)
+        assert (error.kind, error.exit_code) == ("unsupported-proxy", 2)
+        assert "resync cannot use the proxy socks5" in error.message
+        assert "secret" not in error.message
+        assert "git fetch, then resync --no-fetch" in error.hint
+        world.git("config", "http.proxy", proxy)
+
+
 def test_a_person_at_a_terminal(rewritten_world: World) -> None:
     """Who types the password is not asked twice by one command, and what was typed is not shown."""
     world, manners = rewritten_world, Manners(login=("me", "right"))
@@ -153,30 +199,6 @@ def test_a_person_at_a_terminal(rewritten_world: World) -> None:
     assert printed.count("Password") == 1
     assert "right" not in printed
     assert code == 5, printed
-
-
-def typed(world: World, answers: dict[str, str]) -> tuple[int, str]:
-    """Run a check on a terminal and type each answer once its question stands there; status and screen."""
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "resync", "check"],
-        cwd=world.clone,
-        env={**world.env, "TERM": "xterm"},
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        start_new_session=True,
-    )
-    os.close(its)
-    printed = b""
-    with suppress(OSError):
-        while select.select([ours], [], [], 30)[0] and (chunk := os.read(ours, 65536)):
-            printed += chunk
-            for question in [each for each in answers if each.encode() in printed]:
-                os.write(ours, answers.pop(question).encode() + b"\n")
-    process.kill() if answers else None
-    os.close(ours)
-    return process.wait(30), printed.decode()
 
 
 @pytest.mark.state(75)
@@ -219,6 +241,27 @@ def test_a_trickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         hasty.readinto(bytearray(100))
 
 
+def test_a_slow_server_is_waited_for(rewritten_world: World) -> None:
+    """All in all it takes longer than a remote may keep silent, and never keeps silent for as long."""
+    world = rewritten_world
+    world.git("config", "resync.networkTimeout", "2")
+    with serving(world, Manners(trickles=(5, 0.5))) as here:
+        reach(world, f"{here}/up.git")
+        assert ask(world).tip == world.git("rev-parse", "main", at=world.upstream).encode()
+        assert packs(world) == 1
+
+
+def test_one_that_is_slower_than_is_allowed_is_cut_off(rewritten_world: World) -> None:
+    """It never keeps silent, and would go on for an hour."""
+    world = rewritten_world
+    world.git("config", "http.lowSpeedLimit", "1000")
+    world.git("config", "http.lowSpeedTime", "1")
+    manners = Manners(trickles=(1 << 20, 0.1))
+    with serving(world, manners) as here:
+        reach(world, f"{here}/up.git")
+        assert "fewer than 1000 bytes in 1 seconds" in refused(world).message
+
+
 @pytest.mark.state(75)
 @pytest.mark.parametrize("scheme", ["http", "git"])
 def test_a_server_that_never_says_a_word(rewritten_world: World, scheme: str) -> None:
@@ -242,8 +285,6 @@ def test_a_proxy(rewritten_world: World) -> None:
         world.git("config", "remote.origin.proxy", proxy)
         ask(world)
         assert manners.heard[-1][0].startswith("http://far.example/up.git")
-        world.git("config", "remote.origin.proxy", "socks5://127.0.0.1:1")
-        assert refused(world).kind == "unsupported-proxy"
 
 
 def test_tls(rewritten_world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from dulwich.config import ConfigFile, StackedConfig
 
 from resync.errors import UsageError
 from resync.remote.address import parse_address
+from resync.remote.http import _tls
 from resync.remote.matching import value_for, values_for
-from resync.remote.settings import read_http, read_patience
+from resync.remote.settings import HttpSettings, read_http, read_patience
 from tests.conftest import needs_git
 
 PATTERNS = [
@@ -148,6 +150,10 @@ def test_all_settings(tmp_path: Path) -> None:
         9,
     )
     assert not read_http(config, {"GIT_SSL_NO_VERIFY": ""}, parse_address("https://a/x"), "origin").verify
+    assert not found.tls13
+    assert read_http(config, {"GIT_SSL_VERSION": "tlsv1.3"}, parse_address("https://a/x"), "origin").tls13
+    assert _tls(HttpSettings(tls13=True)).minimum_version == ssl.TLSVersion.TLSv1_3
+    assert _tls(HttpSettings()).minimum_version == ssl.TLSVersion.TLSv1_2
     assert (read_patience(config).connect, read_patience(config).idle) == (12, 12)
 
 
@@ -159,3 +165,13 @@ def test_what_git_cannot_read_either(tmp_path: Path, line: str) -> None:
     with pytest.raises(UsageError) as refused:
         read_http(config, {}, parse_address("https://a/x"), "origin")
     assert refused.value.kind == "bad-config"
+
+
+def test_a_demand_that_cannot_be_met(tmp_path: Path) -> None:
+    """A key that is to be checked is not passed over."""
+    config = read(tmp_path / "config", '[http "https://a"]\n\tpinnedPubkey = sha256//x\n')
+    with pytest.raises(UsageError) as refused:
+        read_http(config, {}, parse_address("https://a/x"), "origin")
+    assert refused.value.kind == "unsupported-setting"
+    for elsewhere in ("http://a/x", "https://b/x"):
+        read_http(config, {}, parse_address(elsewhere), "origin")

@@ -12,6 +12,7 @@ import pytest
 from resync.errors import Busy, ResyncError, UsageError
 from tests.conftest import World, needs_git
 from tests.servers import ask
+from tests.typed import typed
 
 pytestmark = needs_git
 
@@ -64,6 +65,46 @@ def test_how_it_is_called(
     assert "no route to that host" in error.value.message
     protocol = "version=2" if "BatchMode=yes" in arguments else None
     assert started(world) == [([*arguments, "me@example.com", COMMAND], protocol, False)]
+
+
+# As ssh does it: a question goes to the terminal, whatever standard input is, and where there is none, nobody
+# is asked.
+ASKS = """\
+#!/bin/sh
+echo "$SSH_ASKPASS $*" >> {log}
+case "$*" in *BatchMode=yes*) echo not asked >&2; exit 255;; esac
+(exec < /dev/tty) 2> /dev/null || { echo no terminal >&2; exit 255; }
+printf "password of me: " > /dev/tty
+read -r word < /dev/tty
+test "$word" = secret || exit 255
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
+def test_a_person_at_a_terminal_is_asked_by_ssh(rewritten_world: World) -> None:
+    """By ssh itself, on the terminal or by the program for that; with --yes nobody is."""
+    world, log = rewritten_world, rewritten_world.base / "log"
+    asks = world.base / "ssh"
+    asks.write_text(ASKS.replace("{log}", str(log)))
+    asks.chmod(0o755)
+    world.git("config", "core.sshCommand", str(asks))
+    world.git("config", "remote.origin.url", f"ssh://me@example.com{world.upstream}")
+    env = {"SSH_ASKPASS": "/its/own"}
+    code, printed = typed(world, {"password of me: ": "secret"}, env=env)
+    assert code == 5, printed
+    start = f"-o SendEnv=GIT_PROTOCOL me@example.com git-upload-pack '{world.upstream}'"
+    assert log.read_text() == f"/its/own {start}\n"
+
+    log.unlink()
+    code, printed = typed(world, {}, "run", "--yes", env=env)
+    assert (code, "not asked" in printed, "password" in printed) == (75, True, False), printed
+    assert log.read_text().startswith(" -o SendEnv=GIT_PROTOCOL -o BatchMode=yes me@example.com")
+
+    # One that does not heed the option has no terminal to ask on.
+    asks.write_text(ASKS.replace("{log}", str(log)).replace("BatchMode=yes", "never"))
+    code, printed = typed(world, {}, "run", "--yes", env=env)
+    assert (code, "no terminal" in printed) == (75, True), printed
 
 
 def test_an_ssh_of_another_name(rewritten_world: World) -> None:

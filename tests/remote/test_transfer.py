@@ -10,7 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +24,18 @@ from resync.remote.haves import Haves
 from resync.repository import Repository
 from tests import rewritten
 from tests.conftest import World, needs_git
-from tests.servers import Count, ask, counted, over_file, over_git, over_http, packs
+from tests.servers import (
+    Count,
+    ask,
+    counted,
+    over_dulwich,
+    over_file,
+    over_git,
+    over_http,
+    over_http_with_a_password,
+    over_ssh,
+    packs,
+)
 
 pytestmark = needs_git
 
@@ -50,24 +64,41 @@ def add(world: World, on: str = "main", name: str = "new") -> str:
 
 
 def test_a_small_update_is_a_small_transfer(world: World) -> None:
-    """Bytes both ways beside git's: one commit more; and a rewrite of a branch on which much stands."""
+    """Bytes both ways beside git's, over every server: one commit more, and a rewrite of a branch on which
+    much stands."""
     grow(world, 600)
-    twin = world.base / "twin"
-    shutil.copytree(world.clone, twin)
-    with over_git(world) as url:
-        port = int(url.split(":")[2].split("/")[0])
-        for step in ("advance", "rewrite"):
-            add(world, "main" if step == "advance" else "main~20", step)
-            moved = {}
-            for name, at in (("git", twin), ("resync", world.clone)):
-                with counted(port) as count:
-                    world.git("config", "remote.origin.url", f"git://127.0.0.1:{count.port}/up.git", at=at)
-                    if name == "git":
-                        world.git("fetch", "-q", "origin", "main", at=at)
-                    else:
-                        ask(world)
-                    moved[name] = settled(count)
-            assert moved["resync"] <= 2 * moved["git"], (step, moved)
+    clones = world.base / "git", world.base / "resync"
+    ways = [over_git, over_http, over_http_with_a_password, over_dulwich, over_ssh]
+    for way in ways:
+        for clone in clones:
+            shutil.rmtree(clone, ignore_errors=True)
+            shutil.copytree(world.clone, clone)
+        with way(world) as url:
+            for step in ("advance", "rewrite"):
+                add(world, "main" if step == "advance" else "main~20", f"{way.__name__} {step}")
+                its, ours = (moved(world, url, clone) for clone in clones)
+                assert 0 < ours <= 2 * its, (way.__name__, step, ours, its)
+        world.git("update-ref", "refs/heads/main", "refs/heads/main~2", at=world.upstream)
+
+
+def moved(world: World, url: str, clone: Path) -> int:
+    """The bytes that a fetch moves, by git or by resync, as the clone is called; the new tip is here then."""
+    place = urlsplit(url)
+    assert place.port is not None
+    with counted(place.port) as count:
+        user = (
+            "me:sec%3aret%2f%40@"
+            if place.scheme == "http"
+            else f"{place.username}@" * (place.scheme == "ssh")
+        )
+        near = f"{place.scheme}://{user}127.0.0.1:{count.port}{place.path}"
+        world.git("config", "remote.origin.url", near, at=clone)
+        if clone.name == "git":
+            world.git("fetch", "-q", "origin", "main", at=clone)
+        else:
+            ask(replace(world, clone=clone))
+        world.git("rev-list", "--objects", world.git("rev-parse", "main", at=world.upstream), at=clone)
+        return settled(count)
 
 
 def settled(count: Count) -> int:

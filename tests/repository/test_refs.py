@@ -60,6 +60,19 @@ def test_a_branch_moves_with_its_reflog_and_heads(rewritten_world: World, reposi
     assert locks(world) == []
 
 
+def test_names_in_the_way_are_looked_for_once(
+    rewritten_world: World, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many refs are made: there may be thousands here."""
+    new, listed = oid(rewritten_world, "main"), []
+    monkeypatch.setattr(repository, "ref_names", lambda: listed.append(1) or {MAIN})
+    write_now(repository, [update(b"refs/heads/new-%d" % number, None, new) for number in range(5)], WHO)
+    assert len(listed) == 1
+    with pytest.raises(Refused) as refused:
+        write_now(repository, [update(b"refs/heads/main/below", None, new)], WHO)
+    assert refused.value.kind == "ref-name-taken"
+
+
 def test_another_branch_leaves_the_reflog_of_head_alone(
     rewritten_world: World, repository: Repository
 ) -> None:

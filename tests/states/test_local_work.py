@@ -10,11 +10,12 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
 from tests.conftest import World, needs_git
-from tests.rewritten import CONFIG, work
+from tests.rewritten import CONFIG, publish, work
 from tests.states.play import (
     LATER,
     RUN,
@@ -355,6 +356,44 @@ def test_permissions_and_owner(clone: World, upstream: str) -> None:
         assert path.stat().st_mode & 0o7777 == 0o2640
         assert path.stat().st_gid == before["files"][os.fsencode(name)][2]
     undone(clone, before)
+
+
+@pytest.mark.state(23)
+def test_a_folder_that_hands_on_its_group_and_its_list(clone: World) -> None:
+    """A new file is what git, which makes it in the folder itself, would have made of it."""
+    others = [1234] if os.geteuid() == 0 else [each for each in os.getgroups() if each != os.getegid()]
+    if not others:
+        pytest.skip("this user is in one group only, so no folder can hand on another one")
+    for folder in (clone.clone, clone.clone / "etc"):
+        os.chown(folder, -1, others[0])
+        folder.chmod(0o2775)
+    if hasattr(os, "setxattr"):
+        with suppress(OSError):  # this file system has no lists
+            os.setxattr(clone.clone / "etc", "system.posix_acl_default", ACL)
+    rewrite(clone, {"top.txt": "new\n", "etc/sub/new": "new\n", "etc/new": "new\n"})
+    at = work(clone)
+    (at / "link").symlink_to("top.txt")
+    (at / "etc/tool.sh").write_text("new\n")
+    (at / "etc/tool.sh").chmod(0o755)
+    clone.git("add", "-A", at=at)
+    clone.git("commit", "-q", "--amend", "--no-edit", at=at)
+    tip = publish(clone)
+    new = ("top.txt", "link", "etc/new", "etc/tool.sh", "etc/sub", "etc/sub/new")
+
+    def access() -> list[tuple[int, int, list[tuple[str, bytes]]]]:
+        found = []
+        for path in (clone.clone / name for name in new):
+            names = os.listxattr(path, follow_symlinks=False) if hasattr(os, "listxattr") else []
+            lists = [(name, os.getxattr(path, name)) for name in names if "acl" in name]
+            found.append((path.lstat().st_mode, path.lstat().st_gid, lists))
+        return found
+
+    run(clone)
+    ours = access()
+    assert {group for _, group, _ in ours} == {others[0]}
+    clone.git("reset", "-q", "--hard", "main@{1}")
+    clone.git("reset", "-q", "--hard", tip)
+    assert ours == access()
 
 
 @pytest.mark.state(22)

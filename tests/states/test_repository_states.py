@@ -234,6 +234,22 @@ def test_the_environment_says_where(clone: World, named: str) -> None:
         assert (git_dir / "index").read_bytes() == untouched
 
 
+@pytest.mark.state(59)
+@pytest.mark.parametrize(
+    "named", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR"]
+)
+def test_the_environment_says_that_something_is_elsewhere(clone: World, named: str) -> None:
+    """What a run wrote would be where git does not look, and refs would name it."""
+    rewrite(clone)
+    here = clone.clone / ".git" / ("" if named == "GIT_COMMON_DIR" else "objects")
+    elsewhere = shutil.copytree(here, clone.base / "elsewhere")
+    before = clone.state()
+    done = clone.resync(*RUN, env={named: str(elsewhere)})
+    assert (done.code, done.json["error"]["kind"]) == (2, "unsupported-environment"), done
+    assert clone.state() == before
+    assert clone.resync(*RUN, env={named: str(here)}).code == 0
+
+
 @pytest.mark.state(97)
 def test_the_umask_is_respected(clone: World) -> None:
     rewrite(clone, {"new/file.txt": "new\n"})
