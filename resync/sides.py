@@ -7,7 +7,7 @@ made anew in memory. Nothing here moves a ref or touches the disk.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -99,8 +99,9 @@ def without_sides(commits: Sequence[Oid], found: Sequence[Side]) -> tuple[Oid, .
     return tuple(oid for oid in commits if oid not in apart)
 
 
-def moved_on(found: Sequence[Side], made: Mapping[Oid, Oid]) -> tuple[Side, ...]:
-    """The sides, where commits that they stand on have been ``made`` anew."""
+def moved_on(found: Sequence[Side], commits: Iterable[LocalCommit]) -> tuple[Side, ...]:
+    """The sides, on what has been made of the commits that they stand on."""
+    made = {each.oid: each.new_oid for each in commits if each.new_oid is not None}
     return tuple(
         replace(side, stands=tuple((old, made.get(old, new)) for old, new in side.stands)) for side in found
     )
@@ -130,8 +131,7 @@ class Sides:
         side = self._found.get(commit.oid)
         if side is None:
             return Beside(parents=(tip,))
-        new = {each.oid: each.new_oid for each in made if each.new_oid is not None}
-        (side,) = moved_on([side], new)
+        (side,) = moved_on([side], made)
         return beside(
             self._objects,
             self._history,

@@ -17,7 +17,7 @@ from resync.picking import halt, pick, show
 from resync.replay import Replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
-from resync.sides import Known, Sides, sides, without_sides
+from resync.sides import Known, Sides, moved_on, sides, without_sides
 from resync.worktree.snapshot import stash
 
 
@@ -93,7 +93,7 @@ def stop_at(
             aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
             renew=renewed,
-            sides=found,
+            sides=moved_on(found, picked.commits),
         ),
         pick=move_pick(repository, shown.taken.commit),
         messages=set_message(repository, shown.message),

@@ -43,8 +43,7 @@ def side_of(sitting: Sitting, oid: Oid | None) -> tuple[Oid, ...]:
 
 def with_made(sitting: Sitting, commits: Sequence[LocalCommit]) -> Sitting:
     """The sitting, its sides standing on what was made of commits."""
-    new = {each.oid: each.new_oid for each in commits if each.new_oid is not None}
-    return replace(sitting, sides=moved_on(sitting.sides, new))
+    return replace(sitting, sides=moved_on(sitting.sides, commits))
 
 
 def as_merge(table: Table, sitting: Sitting, mine: LocalCommit) -> tuple[LocalCommit, ...] | None:
