@@ -67,8 +67,8 @@ def with_backup(
         "work": saved.rescue,
         "private": saved.private,
         "raw": saved.raw,
-        "files": _files_and_index(repository.objects, plan),
-        "index": next((step.index_file for step in plan.steps if isinstance(step, Switch)), None),
+        "files": _files_and_index(repository.objects, plan.switches, _messages(plan)),
+        "index": next((step.index_file for step in plan.switches), None),
         "upstream": _old_tracked(plan),
         "new": plan.new_tip,
         "aside": sitting.aside if sitting is not None else None,
@@ -80,18 +80,20 @@ def with_backup(
     for each in branches:
         if each.moves:
             pins += [(b"old/" + each.short_name, each.old_tip), (b"moved/" + each.short_name, each.new_tip)]
-    refs = [
-        RefUpdate(
-            name=RefName(b"%s%s/%s" % (RUN_REFS, plan.id.encode(), name)),
-            old=None,
-            new=oid,
-            message="resync: backup",
-        )
-        for name, oid in pins
-    ]
+    named = [(pins_of(plan.id) + name, oid) for name, oid in pins]
+    for number, (switch, _) in enumerate(plan.others, start=1):
+        sides = (b"files", _files_and_index(repository.objects, [switch], ())), (b"index", switch.index_file)
+        named += [(pins_of(plan.id, number) + name, oid) for name, oid in sides if oid is not None]
+    refs = [RefUpdate(name=RefName(name), old=None, new=oid, message="resync: backup") for name, oid in named]
     rescues = [each for each in (rescue, *(branch.rescue for branch in branches)) if each is not None]
     backup = Backup(refs=(*rescues, *refs))
     return replace(plan, rescue=rescue, branches=branches, steps=(backup, *plan.steps))
+
+
+def pins_of(run: str, tree: int | None = None) -> bytes:
+    """What the names of a run's refs begin with; with ``tree`` those of another working tree, by number."""
+    prefix = b"%s%s/" % (RUN_REFS, run.encode())
+    return prefix if tree is None else b"%strees/%d/" % (prefix, tree)
 
 
 def _with_rescue(repository: Repository, plan: Plan, branch: BranchMove) -> BranchMove:
@@ -161,13 +163,14 @@ def _shortened(name: bytes) -> bytes:
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME].decode("utf-8", "ignore").encode()
 
 
-def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
+def _files_and_index(
+    objects: Objects, switches: Sequence[Switch], messages: Iterable[tuple[TreePath, TreeEntry | None]]
+) -> Oid | None:
     """A tree of every file that changes, as it is on disk before and after and as it will be staged.
 
     Most of these bytes are in some commit as well. Those of ignored files, of files whose line ends are
     converted, and of a staged edit below an unstaged one are not, and an interrupted run needs them all.
     """
-    switches = [step for step in plan.steps if isinstance(step, Switch)]
     sides: dict[bytes, Iterable[tuple[TreePath, TreeEntry | IndexRecord | None]]] = {
         b"before": ((change.path, change.before) for step in switches for change in step.files),
         b"after": ((change.path, change.after) for step in switches for change in step.files),
@@ -177,7 +180,7 @@ def _files_and_index(objects: Objects, plan: Plan) -> Oid | None:
             for change in step.index
             if not change.stage and not (change.after is not None and change.after.intent_to_add)
         ),
-        b"message": _messages(plan),
+        b"message": messages,
     }
     for stage in (1, 2, 3):
         # Sides of a conflict: what a person put there, and what a merge made, are nowhere else.

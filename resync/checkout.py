@@ -12,6 +12,7 @@ from resync.model import Head, Oid, PathState, Sitting, TreePath
 from resync.programs import Programs
 from resync.repository import Repository
 from resync.repository.durable import fsync
+from resync.repository.trees import other_checkout
 from resync.resolutions import Resolutions
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
@@ -62,7 +63,7 @@ def read_checkout(
     and what index and status refuse.
     """
     repository.refuse_operation(but="cherry-pick" if sitting is not None else None)
-    elsewhere = repository.other_checkout(head.branch) if head.branch is not None else None
+    elsewhere = other_checkout(repository, head.branch) if head.branch is not None else None
     if elsewhere is not None:
         raise Refused(
             "checked-out-elsewhere",

@@ -2,12 +2,12 @@
 
 By default the branches that point inside the current branch's range move along with it, as with git's
 ``--update-refs``; the others are rehearsed and named, and move where they are asked for. A branch that is not
-checked out moves only as a whole: nobody is there to see what would be missing.
+checked out here moves only as a whole: nobody is there to see what would be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -18,6 +18,7 @@ from resync.observe import Observation
 from resync.replay import Replay, Series
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
+from resync.repository.trees import other_checkout
 from resync.request import Request
 from resync.upstream.dropped import yours
 from resync.upstream.find import UpstreamBranch, configured
@@ -132,7 +133,7 @@ def _topic(
         dropped=dropped,
         inside=tip in inside,
         tracks=tracks,
-        checkout=repository.other_checkout(name),
+        checkout=other_checkout(repository, name),
     )
 
 
@@ -152,16 +153,25 @@ def _matches(short: bytes, pattern: str) -> bool:
 
 
 def branch_moves(
-    found: Sequence[Topic], replayed: Sequence[Replay], request: Request, known: Sequence[LocalCommit]
+    found: Sequence[Topic],
+    replayed: Sequence[Replay],
+    request: Request,
+    known: Sequence[LocalCommit],
+    along: Callable[[RefName, Oid, Oid], str],
 ) -> Iterator[BranchMove]:
     """What becomes of each branch, ``replayed`` being what was rehearsed of it.
 
     ``known`` are the commits of the current branch: what a branch shares with it, or with one that comes
-    before, is listed there.
+    before, is listed there, unless it is parked there with the merge that brought it in, and not here.
+    ``along`` has the working tree that has a branch checked out move along from one commit to another, or
+    says why it does not.
     """
-    listed = {commit.oid for commit in known}
+    listed = {(commit.oid, commit.verdict) for commit in known}
     for topic, done in zip(found, replayed, strict=True):
         moves, reason = _decide(topic, done, request)
+        if moves and topic.checkout is not None and done.tip != topic.series.tip:
+            stays = along(topic.name, topic.series.tip, done.tip)
+            moves, reason = not stays, stays or reason
         yield BranchMove(
             name=topic.name,
             old_tip=topic.series.tip,
@@ -169,16 +179,15 @@ def branch_moves(
             moves=moves and done.tip != topic.series.tip,
             reason=reason,
             waits=(bool(done.commits) and not moves) or (moves and not _whole(done)),
-            commits=tuple(each for each in done.commits if each.oid not in listed),
+            commits=tuple(each for each in done.commits if (each.oid, each.verdict) not in listed),
+            worktree=topic.checkout,
         )
-        listed.update(each.oid for each in done.commits)
+        listed.update((each.oid, each.verdict) for each in done.commits)
 
 
 def _decide(topic: Topic, done: Replay, request: Request) -> tuple[bool, str]:
     """Whether a branch moves, and why (or why not) in words."""
     named = _named(topic.short_name, request)
-    if topic.checkout is not None:
-        return False, f"it is checked out in {topic.checkout}; run resync there"
     if not done.commits and not (named or (topic.tracks and request.all_branches)):
         return False, "it has no commits of yours"
     if named or topic.inside:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from resync.backup import RUN_REFS
 from resync.history import History, open_history, tree_changes
-from resync.journal import Journal
+from resync.journal import TREES, Journal
 from resync.model import MODE_GITLINK, MODE_TREE, NO_CONTENT, Oid, RefName, TreePath
 from resync.repository import Objects, Repository
 from resync.repository.objects import BLOB, COMMIT, TREE
@@ -178,8 +178,9 @@ def _files(
 
 
 def _pin(name: RefName) -> bytes:
-    """The name of a pin within its run."""
-    return name.removeprefix(RUN_REFS).partition(b"/")[2]
+    """The name of a pin within its run, or within what that keeps of another working tree."""
+    pin = name.removeprefix(RUN_REFS).partition(b"/")[2]
+    return pin.rpartition(b"/")[2] if pin.startswith(TREES.encode() + b"/") else pin
 
 
 def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oid, None]]:
@@ -194,9 +195,16 @@ def _uncommitted(objects: Objects, snapshot: Oid) -> Iterator[tuple[TreePath, Oi
 
 def _moved_away(objects: Objects, journal: Journal) -> Iterator[tuple[TreePath, Oid, int | None]]:
     """The files in a run's folder: in quarantine, or new ones that were taken back."""
-    paths = [change.path for change in journal.plan.file_changes]
+    yield from _in_folder(objects, journal.folder, [change.path for change in journal.plan.file_changes])
+    for number, (switch, _) in enumerate(journal.plan.others, start=1):
+        yield from _in_folder(objects, journal.tree_folder(number), [change.path for change in switch.files])
+
+
+def _in_folder(
+    objects: Objects, run_folder: str, paths: Sequence[TreePath]
+) -> Iterator[tuple[TreePath, Oid, int | None]]:
     for part in (b"quarantine", b"staging"):
-        folder = os.path.join(os.fsencode(journal.folder), part)
+        folder = os.path.join(os.fsencode(run_folder), part)
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             full = os.path.join(folder, name)
             number = name.partition(b".")[0]

@@ -20,11 +20,12 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
-from resync.model import Backup, MoveRefs, Plan, SetMessage, Switch, TreePath
+from resync.model import Backup, MoveRefs, PathIn, Plan, SetMessage, Switch, TreePath
 from resync.repository import Repository
 from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
 
 VERSION = 1
+TREES = "trees"
 _REMOVED = "removed-"
 _OTHER_VERSION = "another version of resync wrote it"
 _CHECKSUM = "sha256"
@@ -43,8 +44,9 @@ class Entry:
     Runs are ordered by ``number``: a clock may stand or go back. ``when`` is in seconds since 1970.
     ``worktree`` is the working tree that it was made in (its git directory, from the common one), ``undoes``
     the run that it took back, ``waits`` whether it parked anything or left anything alone. ``left`` are the
-    paths that somebody else changed while it was at work. ``sitting`` is that which it is a part of, by its
-    first run, and ``sits`` says that the sitting went on after it.
+    paths that somebody else changed while it was at work, ``left_in`` those in other working trees.
+    ``trees`` are the other working trees that move along in it. ``sitting`` is that which it is a part of, by
+    its first run, and ``sits`` says that the sitting went on after it.
     """
 
     version: int = VERSION
@@ -56,8 +58,15 @@ class Entry:
     undoes: str | None
     waits: bool
     left: tuple[TreePath, ...] = ()
+    left_in: tuple[PathIn, ...] = ()
+    trees: tuple[str, ...] = ()
     sitting: str | None = None
     sits: bool = False
+
+    @property
+    def all_left(self) -> tuple[PathIn, ...]:
+        """What was left alone, in whichever working tree."""
+        return (*map(PathIn, self.left), *self.left_in)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +81,10 @@ class Journal:
     def proof(self) -> str:
         """The file that proves which locks are the run's."""
         return _proof(self.folder)
+
+    def tree_folder(self, number: int) -> str:
+        """The folder for the files of another working tree that moves along, by the number in its plan."""
+        return os.path.join(self.folder, TREES, str(number))
 
 
 class Journals:
@@ -105,6 +118,7 @@ class Journals:
             worktree=self._worktree,
             undoes=plan.undoes,
             waits=plan.waiting,
+            trees=tuple(tree.git_dir for _, tree in plan.others),
             sitting=plan.sitting.id if plan.sitting is not None else None,
             sits=plan.sitting is not None and plan.sitting.open,
         )
@@ -113,12 +127,18 @@ class Journals:
         fsync_directory(self._runs)
         return Journal(plan=plan, folder=folder, state=entry.state)
 
-    def advance(self, run: str, state: str, left: tuple[TreePath, ...] = ()) -> None:
+    def advance(self, run: str, state: str, left: tuple[PathIn, ...] = ()) -> None:
         """Record durably how far a run came: one of ``STATES``; and what it left alone."""
         assert state in STATES
         folder = self.run_folder(run)
         before = _read_entry(folder)
-        entry = replace(before, state=state, left=left, waits=before.waits or bool(left))
+        entry = replace(
+            before,
+            state=state,
+            left=tuple(each.path for each in left if each.root is None),
+            left_in=tuple(each for each in left if each.root is not None),
+            waits=before.waits or bool(left),
+        )
         _write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
 
@@ -132,7 +152,7 @@ class Journals:
 
     def empty(self, run: str) -> None:
         """Remove the files that a run keeps, and leave its record."""
-        for part in ("quarantine", "staging"):
+        for part in ("quarantine", "staging", TREES):
             self._remove(os.path.join(self.run_folder(run), part))
 
     def clear_removed(self) -> None:
@@ -220,6 +240,14 @@ class Journals:
     def stands(self, entry: Entry) -> bool:
         """Whether the working tree is still there in which a run was made (git worktree remove, prune)."""
         return os.path.isdir(os.path.join(os.path.dirname(self.folder), entry.worktree))
+
+    def moved_from_elsewhere(self, everywhere: Iterable[Entry] | None = None) -> Journal | None:
+        """The run of another working tree that stands half-way and has this one move along, without its
+        steps; ``everywhere`` are all runs, where these are read."""
+        found = self.everywhere() if everywhere is None else everywhere
+        half_way = [entry for entry in found if entry.state == "switching" and self.stands(entry)]
+        names = [entry.run for entry in half_way if self._worktree in entry.trees]
+        return self.load(names[-1], steps=False) if names else None
 
     def unfinished_elsewhere(self) -> list[Journal]:
         """The runs that stand half-way in other working trees than this one, without their steps."""

@@ -18,6 +18,7 @@ from resync.model import Oid, RefName, RefUpdate
 from resync.repository import Repository
 from resync.repository.config import integer
 from resync.repository.refs import write_now
+from resync.repository.trees import other_checkout
 from resync.request import Caller
 from resync.rescue import RescueBranch
 
@@ -122,7 +123,7 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
     """
     name = rescue.short_name.decode("utf-8", "backslashreplace")
     here = repository.checked_out() == rescue.name
-    where = repository.root if here else repository.other_checkout(rescue.name)
+    where = repository.root if here else other_checkout(repository, rescue.name)
     if where is not None:
         raise Refused(
             "checked-out",

@@ -14,8 +14,9 @@ from resync.carry import carry
 from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.errors import Refused
 from resync.forest import Topic, branch_moves, topics
+from resync.holds import holding
 from resync.journal import Journals
-from resync.jump import jump
+from resync.jump import Along, jump
 from resync.merge import MergeOptions
 from resync.model import (
     BranchMove,
@@ -37,7 +38,6 @@ from resync.repository import Repository
 from resync.request import Caller, Progress, Request
 from resync.signing import promised
 from resync.stopping import stop_at
-from resync.undo import holding
 from resync.upstream.dropped import Dropped, yours
 from resync.upstream.fetch import TAGS
 from resync.upstream.gitreview import gitreview_notes
@@ -212,10 +212,11 @@ def _plan_of_refs(
 ) -> Plan:
     """What is checked out stays; other branches may move, and what a fetch moves."""
     branches: tuple[BranchMove, ...] = ()
+    along = Along(repository, settings)
     if others:
         options = _options(repository, seen, settings)
         replayed = _replay(repository, seen, request, caller, options, [], others)
-        branches = tuple(branch_moves(others, replayed, request, ()))
+        branches = tuple(branch_moves(others, replayed, request, (), along.take))
     updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
     plan = Plan(
         id=caller.run,
@@ -226,7 +227,7 @@ def _plan_of_refs(
         commits=(),
         files=(),
         rescue=None,
-        steps=(MoveRefs(updates=updates),) if updates else (),
+        steps=(*along.switches, MoveRefs(updates=updates)) if updates else (),
         branches=branches,
     )
     if not any(each.moves for each in branches):
@@ -296,7 +297,8 @@ def _plan_of_move(
     options = _options(repository, seen, settings)
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
-    branches = tuple(branch_moves(others, elsewhere, request, replayed.commits))
+    along = Along(repository, settings)
+    branches = tuple(branch_moves(others, elsewhere, request, replayed.commits, along.take))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
     stop = stop_at(repository, seen, request, checkout, replayed, branches, options, caller)
     if stop is not None:
@@ -327,6 +329,7 @@ def _plan_of_move(
         rescue=None,
         steps=(
             landing.switch,
+            *along.switches,
             MoveRefs(
                 updates=(*_updates(repository, seen, replayed.tip, branches), *(stop.pick if stop else ()))
             ),

@@ -5,18 +5,19 @@ What has changed since is found and saved first; then branch, index and files go
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from resync import plan as planning
 from resync.backup import CHERRY_PICK_HEAD, ORIG_HEAD, RUN_REFS, move_head, with_backup
 from resync.checkout import Checkout, programs_for, read_checkout
 from resync.errors import Refused
 from resync.history import open_history, tree_changes
+from resync.holds import done_on, turned_away
 from resync.journal import Journal, Journals
+from resync.jump import Along
 from resync.model import (
     MODE_GITLINK,
+    BranchMove,
     FileChange,
     Head,
     IndexChange,
@@ -38,6 +39,7 @@ from resync.model import (
 from resync.repository import Repository
 from resync.repository.merge_message import read_message
 from resync.repository.repo import BRANCHES
+from resync.repository.trees import other_checkout
 from resync.request import Caller, Progress
 from resync.rescue import read
 from resync.whole import whole
@@ -78,43 +80,6 @@ def choose(journals: Journals, run: str | None) -> Journal:
                 f"to take that back: resync undo {later.run}",
             )
     return journal
-
-
-def holding(journals: Journals, branch: RefName | None) -> Plan | None:
-    """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``). What
-    only took up parked work does not count."""
-    runs = (plan for plan in _done_on(journals, branch) if not _beside(journals, plan))
-    last = next(runs, None)
-    return last if last is not None and last.holds is not None else None
-
-
-def _beside(journals: Journals, plan: Plan) -> bool:
-    """Whether a run is a part of a sitting that does not follow upstream, or took one back."""
-    if plan.undoes is not None:
-        with suppress(Refused):  # its record may be gone
-            return _beside(journals, journals.load(plan.undoes, steps=False).plan)
-    return plan.sitting is not None and plan.upstream is None
-
-
-def _done_on(journals: Journals, branch: RefName | None) -> Iterator[Plan]:
-    """The finished runs of a branch (None: with HEAD detached), the newest first, without their steps."""
-    for entry, _ in journals.finished():
-        plan = journals.load(entry.run, steps=False).plan
-        if plan.head.branch == branch:
-            yield plan
-
-
-def _hold(journals: Journals, undone: Plan) -> Oid | None:
-    """What the undo of a run turns away from: where upstream was when the branch last followed it.
-
-    The undo of an undo brings back what was held before that.
-    """
-    runs = _done_on(journals, undone.head.branch)
-    if undone.undoes is None:
-        followed = (plan.upstream.new_tip for plan in runs if plan.upstream is not None)
-        return next(followed, None)
-    before = itertools.dropwhile(lambda plan: plan.id != undone.id, runs)
-    return next((plan.holds for plan in itertools.islice(before, 1, None)), None)
 
 
 def rehearse_undo(
@@ -172,10 +137,11 @@ def _plan_back(
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings, filters)
     changes = list(undone.file_changes)
-    records = [change for step in undone.steps if isinstance(step, Switch) for change in step.index]
+    records = [change for step in undone.switches for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
-    elsewhere = _checked_out_elsewhere(repository, updates)
-    updates = [update for update in updates if update.name not in elsewhere]
+    along = Along(repository, settings)
+    staying = _staying(repository, undone, updates, along)
+    updates = [update for update in updates if update.name not in staying]
     files, entries = back.newer(undone, changes, records)
     changes += files
     records += entries
@@ -198,13 +164,15 @@ def _plan_back(
         rescue=None,
         steps=(
             switch,
+            *along.switches,
             MoveRefs(updates=tuple(back.refs(updates, undone))),
             *_message_back(repository, undone),
         ),
         undoes=undone.id,
         # Who gives up in the middle has not turned away from where upstream is.
-        holds=None if halted else _hold(Journals(repository), undone),
-        notes=(*filters.notes, *(_stays(name, where) for name, where in elsewhere.items())),
+        holds=None if halted else turned_away(Journals(repository), undone),
+        notes=(*filters.notes, *(_stays(name, why) for name, why in staying.items())),
+        branches=tuple(_gone_back(updates, along)),
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
@@ -219,20 +187,49 @@ def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
             yield SetMessage(before=now, after=step.before)
 
 
-def _checked_out_elsewhere(repository: Repository, updates: Sequence[RefUpdate]) -> dict[RefName, str]:
-    """The branches that would move back and that another working tree has checked out since, and which: its
-    files would all look edited there, and the next commit would undo what upstream did."""
-    found = {}
+def _staying(
+    repository: Repository, undone: Plan, updates: Sequence[RefUpdate], along: Along
+) -> dict[RefName, str]:
+    """The branches that would move back and that another working tree has checked out, and why they stay:
+    moved under it, its files would all look edited there, and the next commit would undo what upstream did.
+
+    A tree that moved along in the run goes back ``along`` with its branch, if it is as the run has left it.
+    """
+    moved = {tree.branch: (switch, tree) for switch, tree in undone.others}
+    staying = {}
     for update in updates:
-        where = repository.other_checkout(update.name)
-        if where is not None and repository.ref(update.name) == update.new:
-            found[update.name] = where
-    return found
+        if not update.name.startswith(BRANCHES) or repository.ref(update.name) != update.new:
+            continue
+        reason = ""
+        if update.name in moved and update.new is not None and update.old is not None:
+            reason = along.take_back(*moved[update.name], update.new, update.old)
+        elif where := other_checkout(repository, update.name):
+            reason = f"it is checked out in {where}"
+        if reason:
+            staying[update.name] = reason
+    return staying
 
 
-def _stays(name: RefName, where: str) -> Note:
+def _stays(name: RefName, reason: str) -> Note:
     branch = name.removeprefix(BRANCHES).decode("utf-8", "backslashreplace")
-    return Note(None, f"branch {branch} stays where it is, because it is checked out in {where}")
+    return Note(None, f"branch {branch} stays where it is, because {reason}")
+
+
+def _gone_back(updates: Sequence[RefUpdate], along: Along) -> Iterator[BranchMove]:
+    """The branches that go back with another working tree."""
+    trees = {step.tree.branch: step.tree for step in along.switches if step.tree is not None}
+    for update in updates:
+        if update.name in trees and update.old is not None and update.new is not None:
+            yield BranchMove(
+                name=update.name,
+                old_tip=update.new,
+                new_tip=update.old,
+                moves=True,
+                reason="",
+                waits=False,
+                commits=(),
+                worktree=trees[update.name].root,
+            )
 
 
 def _work(run: Plan) -> RefName:
@@ -263,7 +260,7 @@ class _Since:
         self.somebody_moved = False
         if head.tip == undone.new_tip:
             return
-        runs = list(_done_on(journals, head.branch))
+        runs = list(done_on(journals, head.branch))
         self.commits = tuple(self._newer(repository, runs, undone.new_tip))
         left_by_runs = {tip for plan in runs for tip in (plan.head.tip, plan.new_tip)}
         self.somebody_moved = bool(self.commits) or head.tip not in left_by_runs

@@ -10,13 +10,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resync import rescue as rescues
 from resync.history import authorship, open_history
 from resync.journal import Entry, Journal, Journals
-from resync.model import BranchMove, Head, LocalCommit, LocalFile, Oid, ParkedEdits, Plan, RefName, TreePath
+from resync.model import (
+    BranchMove,
+    Head,
+    LocalCommit,
+    LocalFile,
+    Oid,
+    ParkedEdits,
+    PathIn,
+    Plan,
+    RefName,
+    TreePath,
+)
 from resync.repository import Repository
+from resync.repository.trees import is_gone, opened, other_checkout
 from resync.rescue import RescueBranch
 from resync.worktree.files import Files, git_mode
 from resync.worktree.moves import look
@@ -28,8 +40,8 @@ class Waiting:
     """The parked work of one run that still waits, and the rescue branch that keeps it.
 
     ``commits`` belong on the ``branch`` of the run (None: it was made with HEAD detached), ``others`` each on
-    another one, which is named. ``branches``
-    are others that were left where they stood. ``left`` are paths that somebody changed during
+    another one, which stands beside it. ``branches`` are others that were left where they stood; the working
+    tree of each is that which has it checked out now. ``left`` are paths that somebody changed during
     the run and that are not committed as they are now; ``aside`` are FIFOs, sockets and devices, and where
     the run moved them; ``edits`` says that uncommitted edits were put back, which git may want away.
     ``plan`` is the run's.
@@ -39,10 +51,10 @@ class Waiting:
     branch: RefName | None
     rescue: RescueBranch
     commits: tuple[LocalCommit, ...]
-    others: tuple[tuple[bytes, LocalCommit], ...]
+    others: tuple[tuple[BranchMove, LocalCommit], ...]
     files: tuple[LocalFile, ...]
     branches: tuple[BranchMove, ...]
-    left: tuple[TreePath, ...]
+    left: tuple[PathIn, ...]
     aside: tuple[tuple[TreePath, str], ...]
     edits: bool
     plan: Plan
@@ -83,22 +95,23 @@ def waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
         head = plan.head.branch or RefName(b"HEAD")
         missing = _missing(repository, head, upstream or plan.new_tip, plan.commits)
         commits = tuple(each for each in missing if not settled.has(each, entry))
+        elsewhere = [replace(each, worktree=other_checkout(repository, each.name)) for each in plan.branches]
         others = tuple(
-            (each.short_name, commit)
-            for each in plan.branches
+            (each, commit)
+            for each in elsewhere
             if each.moves
             for commit in _missing(repository, each.name, upstream or each.new_tip, each.commits)
             if not settled.has(commit, entry)
         )
         branches = tuple(
             each
-            for each in plan.branches
+            for each in elsewhere
             if each.waits and not each.moves and repository.ref(each.name) == each.old_tip
         )
         files = tuple(
             each for each in _files(repository, journal, rescue) if (first.id, each.path) not in settled.edits
         )
-        left = tuple(path for path in entry.left if not _as_in_head(repository, path))
+        left = tuple(_still_left(repository, entry, journals))
         aside = tuple(_aside(journals, journal))
         if commits or others or files or branches or left or aside:
             edits = any(each.verdict in ("restored", "kept") for each in journal.plan.files)
@@ -133,7 +146,7 @@ def parked_on(repository: Repository, journals: Journals, head: Head) -> Parked:
             known = [file.path for file in each.files if file.state in ("staged", "unstaged")]
             if known:
                 edits.append(ParkedEdits(run=each.rescue.run or each.run, paths=tuple(dict.fromkeys(known))))
-        here += (commit for name, commit in each.others if name == head.name and head.branch)
+        here += (commit for other, commit in each.others if other.name == head.branch)
         commits.update((commit.oid, commit) for commit in here)
         if here:
             plans.append(each.plan)
@@ -212,6 +225,18 @@ def _aside(journals: Journals, journal: Journal) -> Iterator[tuple[TreePath, str
     for path in special:
         if path in places and os.path.lexists(places[path]):
             yield path, os.fsdecode(places[path])
+
+
+def _still_left(repository: Repository, entry: Entry, journals: Journals) -> Iterator[PathIn]:
+    """What people had changed during the run and is not committed as it is now."""
+    yield from (PathIn(path) for path in entry.left if not _as_in_head(repository, path))
+    if not entry.left_in:
+        return
+    for _, tree in journals.load(entry.run).plan.others:
+        if not is_gone(repository, tree):
+            there = opened(repository, tree)
+            paths = [each for each in entry.left_in if each.root in (tree.root, there.root)]
+            yield from (PathIn(each.path, there.root) for each in paths if not _as_in_head(there, each.path))
 
 
 def _as_in_head(repository: Repository, path: TreePath) -> bool:

@@ -42,11 +42,14 @@ def _together(plans: Sequence[Plan]) -> Iterator[Step]:
     """One step for each kind of them: what was before the first and after the last, for each path and ref."""
     files: dict[TreePath, FileChange] = {}
     index: dict[tuple[TreePath, int], IndexChange] = {}
+    others: list[Switch] = []
     folders: dict[TreePath, FolderAccess] = {}
     refs: dict[RefName, RefUpdate] = {}
     message: SetMessage | None = None
     for step in (step for plan in plans for step in plan.steps):
-        if isinstance(step, Switch):
+        if isinstance(step, Switch) and step.tree is not None:
+            others.append(step)  # only the first run of a sitting has to do with other branches
+        elif isinstance(step, Switch):
             for change in step.files:
                 known = files.get(change.path, change)
                 files[change.path] = replace(change, before=known.before, access_before=known.access_before)
@@ -66,6 +69,7 @@ def _together(plans: Sequence[Plan]) -> Iterator[Step]:
         index_file=None,
         folders=tuple(folders.values()),
     )
+    yield from others
     yield MoveRefs(updates=tuple(refs.values()))
     if message is not None:
         yield message

@@ -162,12 +162,19 @@ def test_a_branch_with_a_conflict_moves_only_if_parking_is_asked_for(world: Worl
     assert world.resync("status").code == 0
 
 
-def test_a_branch_of_another_working_tree_is_left_and_named(world: World, forest: Forest) -> None:
-    linked = world.base / "linked"
+def test_a_branch_of_another_working_tree_moves_with_it_or_is_left_and_named(
+    world: World, forest: Forest
+) -> None:
+    """One that points inside the current branch unasked, as any other; more in ``test_along``."""
+    linked, edited = world.base / "linked", world.base / "edited"
     world.git("worktree", "add", "-q", str(linked), "lower")
-    done = run(world, "--all-branches")
-    assert world.git("rev-parse", "lower") == forest.heads["lower"]
-    assert str(linked) in told(done)["lower"]["reason"]
+    world.git("worktree", "add", "-q", str(edited), "upper")
+    world.write("README", "edited\n", at=edited)
+    done = run(world)
+    assert told(done)["lower"]["moved"] is True
+    assert world.git("status", "--porcelain", at=linked) == ""
+    assert world.git("rev-parse", "upper") == forest.heads["upper"]
+    assert str(edited) in str(told(done)["upper"]["reason"])
     assert done.code == 3
 
 

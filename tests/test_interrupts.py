@@ -16,7 +16,7 @@ pytestmark = needs_git
 
 LINK = "resync.worktree.switch:link"
 REVERT = "resync.worktree.switch:FileSwitch.revert"
-PUBLISH = "resync.sequencer:_Run._write_index"
+PUBLISH = "resync.sequencer.trees:TreeSwitch.write_index"
 
 
 def default_signals() -> None:
@@ -67,7 +67,7 @@ def test_the_last_step_is_finished(rewritten_world: World, number: str) -> None:
 def test_before_anything_is_changed(rewritten_world: World) -> None:
     world = rewritten_world
     before = world.state()
-    for place in ("resync.rehearse:replay", "resync.sequencer:_Run.back_up"):
+    for place in ("resync.rehearse:replay", "resync.sequencer.steps:Run.back_up"):
         done = meanwhile(world, place, "me('SIGTERM')", before=default_signals)
         assert (done.code, done.err) == (
             130,
@@ -175,7 +175,7 @@ def test_no_file_of_ours_stands_in_for_a_closed_one(rewritten_world: World) -> N
 
 @pytest.mark.state(85)
 @pytest.mark.parametrize(
-    "place", ["resync.sequencer:_Run.check", "resync.worktree.switch:FileSwitch.disturbed"]
+    "place", ["resync.sequencer.steps:Run.check", "resync.worktree.switch:FileSwitch.disturbed"]
 )
 def test_every_command_says_so(rewritten_world: World, place: str) -> None:
     world = rewritten_world

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import Done, World, needs_git
-from tests.meanwhile import meanwhile
+from tests.meanwhile import meanwhile, without_backup
 
 pytestmark = needs_git
 
@@ -135,3 +135,14 @@ def test_what_people_did_to_half_switched_files(rewritten_world: World, command:
     assert world.git("show", f"{name}:etc/tool.conf") == "typed since"
     assert list((world.clone / ".git").rglob("*.lock")) == []
     assert world.git("fsck", "--strict", "--no-dangling") == ""
+
+
+def test_an_abort_that_was_killed_between_the_refs_and_the_index(rewritten_world: World) -> None:
+    """The next one takes the index back as well, though all refs are where they were."""
+    world = rewritten_world
+    before = world.state()
+    assert meanwhile(world, "resync.journal:Journals.advance", "os._exit(9)", nth=2).code == KILLED
+    place = "resync.sequencer.trees:TreeSwitch.take_index_back"
+    assert meanwhile(world, place, "os._exit(9)", "abort").code == KILLED
+    assert world.resync("abort").code == 0
+    assert without_backup(world.state()) == before

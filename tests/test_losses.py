@@ -17,7 +17,7 @@ pytestmark = needs_git
 
 LATER = {"GIT_COMMITTER_DATE": "1461092700 +0000"}
 SWITCHED = "resync.worktree.switch:FileSwitch.disturbed"
-PUBLISHED = "resync.sequencer:_Run._write_index"
+PUBLISHED = "resync.sequencer.trees:TreeSwitch.write_index"
 KILLED = 9
 
 

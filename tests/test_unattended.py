@@ -111,7 +111,7 @@ def test_a_reader_never_sees_the_default(world: World) -> None:
     """It looks before every single call of the run to anything outside of Python."""
     rewritten.start(world)
     mine, final, default = edit(world)
-    done = meanwhile(world, "resync.sequencer:_Run.publish", "told()", *RUN, first=WATCH)
+    done = meanwhile(world, "resync.sequencer.steps:Run.publish", "told()", *RUN, first=WATCH)
     assert done.code == 0, done
     seen = json.loads((world.base / "seen").read_text())
     assert [each for each in seen if each is not None] == [mine, final]

@@ -16,7 +16,7 @@ from typing import Any
 from resync.checkout import programs_for
 from resync.commands.session import Session
 from resync.errors import ExitCode, Interrupted, Refused, ResyncError
-from resync.model import Plan, Switch
+from resync.model import Plan
 from resync.programs import ProgramFailed, because
 from resync.report import data
 from resync.repository import Repository
@@ -26,9 +26,9 @@ PRE, POST = "preSwitch", "postSwitch"
 
 
 def switches(plan: Plan) -> bool:
-    """Whether a plan changes what is checked out: only then there is something to hook into. A person who is
-    resolving conflicts is at the files anyway."""
-    return not of_sitting(plan) and any(isinstance(step, Switch) for step in plan.steps)
+    """Whether a plan changes what is checked out here: only then there is something to hook into. A person
+    who is resolving conflicts is at the files anyway."""
+    return not of_sitting(plan) and bool(plan.switches)
 
 
 def of_sitting(plan: Plan) -> bool:

@@ -88,7 +88,7 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
 
 def _held(journals: Journals, seen: Observation) -> Plan | None:
     """The undo that turned away from where upstream is now, if that is the last run of the branch."""
-    from resync.undo import holding
+    from resync.holds import holding
 
     held = holding(journals, seen.head.branch)
     return held if held is not None and held.holds == seen.upstream.new_tip else None

@@ -11,6 +11,7 @@ from resync.commands import sitting as resolving
 from resync.commands.session import (
     Session,
     elsewhere_hint,
+    half_way_elsewhere,
     interrupted,
     refuse_to_guess,
     refuse_unfinished,
@@ -269,6 +270,9 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                     data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
                 )
                 return ExitCode.OK
+            elsewhere = journals.moved_from_elsewhere() if unfinished is None else None
+            if elsewhere is not None:
+                raise half_way_elsewhere(elsewhere)
             if unfinished is None:
                 return _resume_sitting(session, repository, sequencer, abort=abort)
             if not abort:

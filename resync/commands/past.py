@@ -13,7 +13,7 @@ from resync.report import data, lookback, text
 
 def status(session: Session) -> ExitCode:
     """Where an unfinished run, parked work or a hold stands."""
-    from resync.undo import holding
+    from resync.holds import holding
 
     console = session.console
     with session.open() as repository:

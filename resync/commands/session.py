@@ -139,6 +139,17 @@ def interrupted(journal: Journal) -> Unfinished:
     )
 
 
+def half_way_elsewhere(journal: Journal) -> Unfinished:
+    """What every command has to say in a working tree that moves along in a run which stands half-way."""
+    place = journal.plan.checkout
+    return Unfinished(
+        "interrupted-run",
+        f"Run {journal.plan.id} was interrupted half-way in {place}, and this working tree moves along in it."
+        " Everything of yours is backed up.",
+        f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+    )
+
+
 def paused(journals: Journals, entry: Entry) -> Unfinished:
     """What every command has to say while a person is resolving conflicts."""
     plan = journals.load(entry.run, steps=False).plan
@@ -164,6 +175,9 @@ def stopped(journals: Journals) -> Unfinished | None:
     unfinished = journals.unfinished(entries)
     if unfinished is not None:
         return interrupted(unfinished)
+    elsewhere = journals.moved_from_elsewhere(everywhere)
+    if elsewhere is not None:
+        return half_way_elsewhere(elsewhere)
     if any(entry.state == "planned" for entry in everywhere):
         try:
             with RunLock(journals.folder, patience=0):

@@ -264,6 +264,7 @@ class BranchMove:
     ``new_tip`` is where it would stand; ``moves`` says whether it does, ``reason`` why, for people. ``waits``
     says that work of it is left for a person. ``commits`` are its own, those left out that the current
     branch or one named before has too. ``rescue`` keeps it as it was, where something of it is parked.
+    ``worktree`` is the top of another working tree that has it checked out, and moves with it if it does.
     """
 
     name: RefName
@@ -274,6 +275,7 @@ class BranchMove:
     waits: bool
     commits: tuple[LocalCommit, ...]
     rescue: RefUpdate | None = None
+    worktree: str | None = None
 
     @property
     def short_name(self) -> bytes:
@@ -374,17 +376,44 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherTree:
+    """Another working tree of the repository: its top, and the ``branch`` that it has checked out.
+
+    ``git_dir`` is its git directory, relative to the common one (``.`` for the main working tree), by which
+    it is known again when its folder was moved.
+    """
+
+    root: str
+    git_dir: str
+    branch: RefName
+
+
+class PathIn(NamedTuple):
+    """A path in a working tree: in the one at ``root``, or (None) in that in which the run was made."""
+
+    path: TreePath
+    root: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
     """Change files and index from the old state to the final one.
 
     ``index_file`` is the blob id of the index file's bytes as they were planned with (None: no index).
     ``folders`` are those whose access is known, wherever they are made again: on the way back, or by an undo.
+    ``tree`` is another working tree that moves along; None: the one in which the run is made.
     """
 
     files: tuple[FileChange, ...]
     index: tuple[IndexChange, ...]
     index_file: Oid | None
     folders: tuple[FolderAccess, ...] = ()
+    tree: OtherTree | None = None
+
+    @property
+    def access(self) -> Mapping[TreePath, Access]:
+        """The access of each of ``folders``."""
+        return {folder.path: folder.access for folder in self.folders}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,14 +474,25 @@ class Plan:
 
     @property
     def file_changes(self) -> tuple[FileChange, ...]:
-        """Every file that it changes; the place of each is its number in the run's folder."""
-        return tuple(change for step in self.steps if isinstance(step, Switch) for change in step.files)
+        """Every file that it changes where it is made; in the run's folder each is known by its number."""
+        return tuple(change for step in self.switches for change in step.files)
+
+    @property
+    def switches(self) -> tuple[Switch, ...]:
+        """The switch of the working tree in which it is made; none where nothing changes there."""
+        return tuple(step for step in self.steps if isinstance(step, Switch) and step.tree is None)
+
+    @property
+    def others(self) -> tuple[tuple[Switch, OtherTree], ...]:
+        """The switches of other working trees, each with its tree. The number of each, from 1 on, is that of
+        its folder in the run's and of its pins."""
+        switches = (step for step in self.steps if isinstance(step, Switch))
+        return tuple((step, step.tree) for step in switches if step.tree is not None)
 
     @property
     def folders(self) -> Mapping[TreePath, Access]:
-        """The access of each folder that may be made again."""
-        switches = (step for step in self.steps if isinstance(step, Switch))
-        return {folder.path: folder.access for step in switches for folder in step.folders}
+        """The access of each folder that may be made again where it is made."""
+        return {path: access for step in self.switches for path, access in step.access.items()}
 
     @property
     def waiting(self) -> bool:

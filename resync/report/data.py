@@ -14,6 +14,7 @@ from resync.model import (
     LocalFile,
     Note,
     Oid,
+    PathIn,
     Plan,
     RefUpdate,
     Sitting,
@@ -47,8 +48,8 @@ def document(
     notes: Sequence[Note] = (),
     plan: Plan | None = None,
     done: bool = False,
-    left: Iterable[TreePath] = (),
-    bared: Iterable[TreePath] = (),
+    left: Iterable[PathIn] = (),
+    bared: Iterable[PathIn] = (),
     error: ResyncError | None = None,
     hint: str = "",
     **more: Any,
@@ -70,8 +71,8 @@ def document(
         "branches": _branches(plan, done) if plan is not None else [],
         "commits": list(_commits(plan)) if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
-        "left_alone": [_named("path", path) for path in left],
-        "attributes_lost": [_named("path", path) for path in bared],
+        "left_alone": [_path_in(each) for each in left],
+        "attributes_lost": [_path_in(each) for each in bared],
         "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         **({"signs": plan.signs} if plan is not None and plan.signs is not None else {}),
@@ -117,6 +118,7 @@ def _branches(plan: Plan, done: bool) -> list[dict[str, Any]]:
         "old_tip": _oid(plan.head.tip),
         "new_tip": _oid(plan.new_tip),
         "moved": done and plan.new_tip != plan.head.tip,
+        "worktree": None,
     }
     return [current, *(_branch(each, done) for each in plan.branches)]
 
@@ -127,6 +129,7 @@ def _branch(branch: BranchMove, done: bool) -> dict[str, Any]:
         "old_tip": _oid(branch.old_tip),
         "new_tip": _oid(branch.new_tip),
         "moved": done and branch.moves,
+        "worktree": branch.worktree,
         "waits": branch.waits,
         "reason": branch.reason,
         "rescue": _rescue(branch.rescue) if branch.rescue is not None else None,
@@ -171,6 +174,10 @@ def _file(file: LocalFile) -> dict[str, Any]:
         "verdict": file.verdict,
         "reason": file.reason,
     }
+
+
+def _path_in(each: PathIn) -> dict[str, Any]:
+    return {**_named("path", each.path), **({"worktree": each.root} if each.root is not None else {})}
 
 
 def _note(note: Note) -> dict[str, Any]:
@@ -223,11 +230,14 @@ def waiting(each: Waiting) -> dict[str, Any]:
         "rescue": _text(each.rescue.short_name),
         "commits": [
             {"oid": _oid(commit.oid), "branch": _text(branch), **_named("subject", commit.subject)}
-            for branch, commit in (*((None, commit) for commit in each.commits), *each.others)
+            for branch, commit in (
+                *((None, commit) for commit in each.commits),
+                *((other.short_name, commit) for other, commit in each.others),
+            )
         ],
         "files": [_file(file) for file in each.files],
         "branches": [_branch(branch, done=True) for branch in each.branches],
-        "left_alone": [_named("path", path) for path in each.left],
+        "left_alone": [_path_in(path) for path in each.left],
         "moved_aside": [{**_named("path", path), "to": place} for path, place in each.aside],
     }
 

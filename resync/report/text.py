@@ -3,6 +3,7 @@ what is left to do. ``data`` has the same for programs."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -19,11 +20,10 @@ from resync.model import (
     LocalCommit,
     LocalFile,
     Note,
+    PathIn,
     Plan,
     RefUpdate,
     Sitting,
-    Switch,
-    TreePath,
     Upstream,
 )
 from resync.report.words import count, short, shown
@@ -201,7 +201,7 @@ def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 
 
 def _changes(plan: Plan) -> int:
-    return sum(len(step.files) for step in plan.steps if isinstance(step, Switch))
+    return len(plan.file_changes)
 
 
 def changed(plan: Plan) -> str:
@@ -254,10 +254,12 @@ def branch_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield ""
         yield "Your other branches that it concerns:"
     for each in plan.branches:
-        yield from _branch_lines(each, paint)
+        changes = next((len(step.files) for step, tree in plan.others if tree.branch == each.name), None)
+        yield from _branch_lines(each, changes, paint)
 
 
-def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
+def _branch_lines(branch: BranchMove, changes: int | None, paint: Paint) -> Iterator[str]:
+    """One branch; ``changes`` are the files of the working tree that moves along with it."""
     name = shown(branch.short_name)
     tone: Tone = "warning" if branch.waits else "good" if branch.moves else "quiet"
     if branch.moves:
@@ -266,6 +268,8 @@ def _branch_lines(branch: BranchMove, paint: Paint) -> Iterator[str]:
         yield f"  {paint('stays', tone)}  {name}  at {short(branch.old_tip)}"
     if branch.reason:
         yield paint(f"         {shown(branch.reason)}", "quiet")
+    if changes is not None and branch.worktree is not None:
+        yield f"         with it {count(changes, 'file')} of its working tree {shown(branch.worktree)}"
     if branch.rescue is not None:
         yield f"         as it was: {shown(branch.rescue.name.removeprefix(b'refs/heads/'))}"
     for line in commits_lines(branch.commits, paint):
@@ -314,13 +318,20 @@ def file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
         yield paint(f"{'':{14 + width}}{shown(file.reason)}", "quiet")
 
 
-def left_lines(left: Sequence[TreePath], paint: Paint) -> Iterator[str]:
+def left_lines(left: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The paths that somebody else changed while the run was at work."""
     if left:
         yield ""
         yield paint("Somebody changed these while resync was at work; they were left as they are:", "warning")
-        for path in left:
-            yield f"  {shown(path)}"
+        for each in left:
+            yield f"  {_place(each)}"
+
+
+def _place(each: PathIn) -> str:
+    """A path as people find it: where it is in another working tree, from the top of the file system."""
+    if each.root is None:
+        return shown(each.path)
+    return shown(os.path.join(os.fsencode(each.root), each.path))
 
 
 def moved_sentence(update: RefUpdate) -> str:
@@ -332,13 +343,13 @@ def moved_sentence(update: RefUpdate) -> str:
     )
 
 
-def bared_lines(bared: Sequence[TreePath], paint: Paint) -> Iterator[str]:
+def bared_lines(bared: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The files whose extended attributes are on the old file only."""
     if bared:
         yield ""
         yield paint("The system did not let resync put all extended attributes on the new files:", "warning")
-        for path in bared:
-            yield f"  {shown(path)}"
+        for each in bared:
+            yield f"  {_place(each)}"
 
 
 def waiting_lines(waiting: Waiting) -> Iterator[str]:
@@ -349,21 +360,25 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     rescue = shown(waiting.rescue.short_name)
     for path, place in waiting.aside:
         yield f"  look at {shown(path)}    # a FIFO, socket or device was there; it is now {shown(place)}"
-    for path in waiting.left:
-        yield f"  look at {shown(path)}    # somebody changed it while resync was at work"
+    for each in waiting.left:
+        yield f"  look at {_place(each)}    # somebody changed it while resync was at work"
     edits = [file for file in waiting.files if file.state in ("staged", "unstaged")]
     if edits or any(commit.verdict == "parked" for commit in waiting.commits):
         yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
         yield f"  {_pick(commit)}    # {shown(commit.subject)}"
     for other, commit in waiting.others:
-        branch = quoted(shown(other))
-        yield f"  git checkout {branch} && {_pick(commit)}    # {shown(commit.subject)}"
+        goes = f"git checkout {quoted(shown(other.short_name))}"
+        if other.worktree is not None:
+            goes = f"cd {quoted(shown(other.worktree))}"
+        yield f"  {goes} && {_pick(commit)}    # {shown(commit.subject)}"
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
     for left in waiting.branches:
-        branch = quoted(shown(left.short_name))
-        yield f"  resync run --branch {branch}    # it still stands on what upstream left"
+        goes = f"resync run --branch {quoted(shown(left.short_name))}"
+        if left.worktree is not None:
+            goes = f"cd {quoted(shown(left.worktree))} && resync run"
+        yield f"  {goes}    # {shown(left.short_name)} still stands on what upstream left"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  resync rescue drop {quoted(rescue)}    # when you need none of it any more"

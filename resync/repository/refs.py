@@ -32,12 +32,15 @@ class RefTransaction:
         repository: Repository,
         updates: Sequence[RefUpdate],
         proof: Proof,
+        others: Sequence[Repository] = (),
     ) -> None:
         """``proof`` is written with ``files`` among what it lists before the block is entered.
 
-        Raises ``Refused("bad-ref-name")``.
+        ``others`` are other working trees of the repository: what is checked out there and moves is a line in
+        the reflog of HEAD there. Raises ``Refused("bad-ref-name")``.
         """
         self._repository = repository
+        self._trees = (repository, *others)
         self.lenient = False
         """Whether a ref that somebody else has moved stays where it is and is ``left``."""
         self.left: tuple[RefUpdate, ...] = ()
@@ -89,7 +92,7 @@ class RefTransaction:
         self._move([update.inverse(message) for update in ours], who)
 
     def _move(self, updates: Sequence[RefUpdate], who: bytes) -> None:
-        checked_out = self._repository.checked_out()
+        heads = [(tree.checked_out(), tree) for tree in self._trees]
         for update in updates:
             lock = self._locks[update.name]
             if self._repository.ref(update.name) == update.new:
@@ -100,9 +103,10 @@ class RefTransaction:
                 lock.release()
                 continue
             # The reflog first: a value that a reflog does not name is worse than a line too many.
-            self._log(update.name, update, who)
-            if checked_out == update.name:
-                self._log(RefName(b"HEAD"), update, who)
+            self._log(self._repository, update.name, update, who)
+            for checked_out, tree in heads:
+                if checked_out == update.name:
+                    self._log(tree, RefName(b"HEAD"), update, who)
             lock.commit(update.new + b"\n")
         self._repository.objects.let_go()
 
@@ -143,8 +147,8 @@ class RefTransaction:
             for folder, _, _ in os.walk(path, topdown=False):
                 os.rmdir(folder)
 
-    def _log(self, name: RefName, update: RefUpdate, who: bytes) -> None:
-        path = self._repository.ref_path(name, "logs")
+    def _log(self, tree: Repository, name: RefName, update: RefUpdate, who: bytes) -> None:
+        path = tree.ref_path(name, "logs")
         if not os.path.exists(path):
             if not self._wants_reflog(name):
                 return

@@ -66,6 +66,8 @@ class Repository:
         self.index_path = os.path.abspath(repo.index_path())
         self._ref_files = RefFiles(self.git_dir, self.common_dir, repo.object_store.object_format.hex_length)
         self._env = env
+        self.beside: dict[str, Repository] = {}
+        """Other working trees of it that were opened (``trees.opened``), by their git directory."""
 
     @classmethod
     def open(cls, path: str, env: Mapping[str, str]) -> Repository:
@@ -137,7 +139,9 @@ class Repository:
             )
 
     def close(self) -> None:
-        """Close the files that dulwich holds open."""
+        """Close the files that dulwich holds open, those of the working trees beside it too."""
+        for other in self.beside.values():
+            other.close()
         with suppress(OSError):
             self.objects.let_go()
         with suppress(BufferError):  # what tells of damage may still hold a piece of a pack
@@ -153,6 +157,11 @@ class Repository:
     def dulwich(self) -> Repo:
         """dulwich's own object, for its transports and ignore rules only."""
         return self._repo
+
+    @property
+    def environment_given(self) -> Mapping[str, str]:
+        """The environment that it was opened with."""
+        return self._env
 
     @property
     def environment(self) -> dict[str, str]:
@@ -350,27 +359,6 @@ class Repository:
             for remote in self.remotes()
             if truth((self.config_text("remote", remote, "promisor") or "").encode("utf-8", "replace"))
         ]
-
-    def other_checkout(self, branch: RefName) -> str | None:
-        """Another working tree of this repository that has ``branch`` checked out, or None."""
-        heads = {os.path.join(self.common_dir, "HEAD"): os.path.dirname(self.common_dir)}
-        linked = os.path.join(self.common_dir, "worktrees")
-        for name in os.listdir(linked) if os.path.isdir(linked) else ():
-            with suppress(OSError), open(os.path.join(linked, name, "gitdir"), "rb") as file:
-                place = os.path.dirname(os.fsdecode(file.read().strip()))
-                if os.path.isdir(place):
-                    heads[os.path.join(linked, name, "HEAD")] = place
-        for path, place in heads.items():
-            own = os.path.dirname(path) == self.git_dir
-            with suppress(OSError), open(path, "rb") as file:
-                if not own and file.read().strip() == b"ref: " + branch and self._is_checkout(path):
-                    return place
-        return None
-
-    def _is_checkout(self, head: str) -> bool:
-        """Whether a HEAD belongs to a working tree; that of a bare repository does not."""
-        folder = os.path.dirname(head)
-        return folder != self.common_dir or os.path.exists(os.path.join(folder, "index"))
 
     # --- configuration ---
 

@@ -70,7 +70,10 @@ def _made(repository: Repository) -> Iterator[str]:
             yield from (os.path.join(folder, each) for each in names)
     packs = os.path.join(common, "objects", "pack")
     yield from (os.path.join(packs, each) for each in os.listdir(packs))
-    named = (os.path.join(repository.git_dir, name) for name in ("ORIG_HEAD", "MERGE_RR"))
-    for path in (repository.index_path, *named):
-        if os.path.exists(path):
-            yield path
+    for tree in (repository, *repository.beside.values()):
+        named = (
+            os.path.join(tree.git_dir, *name) for name in (("ORIG_HEAD",), ("MERGE_RR",), ("logs", "HEAD"))
+        )
+        for path in (tree.index_path, *named):
+            if os.path.exists(path):
+                yield path

@@ -9,5 +9,6 @@ look, ``form`` for what a stored file is on disk, ``merging`` for what attribute
 merge engine, ``drivers`` for the user's own ways to merge, ``names`` for paths that must not be made,
 ``access`` for owners and permissions. The change: ``snapshot`` makes commits of what is not committed,
 ``staging`` writes new files beforehand and ``switch`` brings them in (``moves`` each one, where somebody else
-may be at work on it), ``reindex`` the index, and ``place`` puts a single file back.
+may be at work on it; ``folders`` says where none can be moved), ``reindex`` the index, and ``place`` puts a
+single file back.
 """

@@ -67,6 +67,15 @@ def reindexed(
     return _changed_index(index, index_mtime_ns, made, hex_length=hex_length), tuple(left)
 
 
+def reaches(index: Index, changes: Sequence[IndexChange]) -> bool:
+    """Whether any of the changes is there: the index was written with them, or somebody did the same."""
+    return any(
+        _is(entry, change.after) and not _is(entry, change.before)
+        for change in changes
+        for entry in [index.entry(change.path, change.stage)]
+    )
+
+
 def _entry(path: TreePath, record: IndexRecord, root: str, written: tuple[int, int] | None) -> IndexEntry:
     flags = (
         (ASSUME_VALID if record.assume_valid else 0)

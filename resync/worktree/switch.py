@@ -24,6 +24,7 @@ from resync.repository import Objects
 from resync.repository.durable import sync_file_system
 from resync.worktree.access import take_owner
 from resync.worktree.files import Files
+from resync.worktree.folders import check_folders
 from resync.worktree.moves import DIRECTORY, FASTER, free, link, look, put_back, rename, same
 from resync.worktree.names import check_paths, is_spelled, respelled
 from resync.worktree.settings import WorktreeSettings
@@ -113,10 +114,9 @@ class FileSwitch:
         check_paths(os.fsdecode(self._root), new)
         device = self._staging.open()
         os.makedirs(self._quarantine, exist_ok=True)
-        checked: set[bytes] = set()
+        check_folders(self._root, (each.path for _, each in self._ordered), device)
         files = Files(self._root)
         for _, change in self._ordered:
-            self._check_parent(os.path.dirname(self._root + change.path), device, checked)
             status = files.lstat(change.path) if self._is_spelled(change.path) else None
             found = look(self._root + change.path, self._objects) if status is not None else None
             if status is not None and self._same(found, change.before):
@@ -157,26 +157,6 @@ class FileSwitch:
                 " and it may hold work of yours. Nothing was changed.",
                 f"save what you need of it and move it away: mv {os.fsdecode(change.path)} ..",
             )
-
-    def _check_parent(self, parent: bytes, device: int, checked: set[bytes]) -> None:
-        """Refuse where the folder, or that in which it will be made, does not let files be changed."""
-        while parent not in checked:
-            checked.add(parent)
-            if not os.path.isdir(parent) and len(parent) > len(self._root):
-                parent = os.path.dirname(parent)
-                continue
-            if os.stat(parent).st_dev != device:
-                raise Refused(
-                    "other-file-system",
-                    f"{os.fsdecode(parent)} lies on another file system than the repository, so files there"
-                    " cannot be changed safely. Nothing was changed.",
-                )
-            if not os.access(parent, os.W_OK | os.X_OK):
-                raise Refused(
-                    "not-writable",
-                    f"You may not change files in {os.fsdecode(parent)}. Nothing was changed.",
-                    "run resync as the owner of the checkout",
-                )
 
     def stage(self) -> None:
         """Write all new files into the run's folder, durably; nothing in the working tree changes."""

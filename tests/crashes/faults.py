@@ -19,6 +19,7 @@ SCENARIOS = (
     "in the way",
     "branches",
     "undo of branches",
+    "two trees",
     "continue at 35%",
     "abort at 60%",
 )

@@ -90,7 +90,7 @@ def _files(place: Place) -> Iterable[tuple[Path, bytes]]:
 
 
 def _quarantined(place: Place) -> Iterable[bytes]:
-    for path in place.git_dir.glob("resync/runs/*/quarantine/**/*"):
+    for path in place.git_dir.glob("resync/runs/**/quarantine/**/*"):
         if path.is_symlink():
             yield os.fsencode(os.readlink(path))
         elif path.is_file():

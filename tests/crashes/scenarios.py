@@ -200,6 +200,17 @@ def _linked(world: World) -> None:
     rewrite(world)
 
 
+def _along(world: World) -> None:
+    """Two branches, one in a second working tree that is clean; in the main one something is edited."""
+    start(world)
+    world.git("worktree", "add", "-q", "-b", "topic", str(world.base / "linked"), "main")
+    at = world.base / "linked"
+    world.commit("In the linked one", {"plugin.txt": "my plugin\n"}, at=at)
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    world.write("etc/tool.conf", CONFIG.replace("setting_9 = 9", "setting_9 = 99"))
+    rewrite(world)
+
+
 def _submodule(world: World) -> None:
     """A submodule that upstream takes away, and one that it brings."""
     module = world.base / "module"
@@ -277,6 +288,9 @@ def _advanced(world: World) -> None:
     publish(world)
 
 
+_EVERY = (*RUN, "--all-branches")
+
+
 def _old_runs(world: World) -> None:
     """Three old runs, of which the next one forgets the second: the first has the last ref to a commit, and
     the third is the newest."""
@@ -309,6 +323,22 @@ SCENARIOS = (
     Scenario(name="undo of branches", make=_branches, first=(_ALL,), command=("undo", "--yes")),
     Scenario(name="detached", make=_detached, command=(*RUN, "--upstream", "origin/main")),
     Scenario(name="linked", make=_linked, at="linked", linked=("linked",)),
+    Scenario(name="two trees", make=_along, linked=("linked",), command=_EVERY),
+    Scenario(
+        name="undo of two trees", make=_along, linked=("linked",), first=(_EVERY,), command=("undo", "--yes")
+    ),
+    *(
+        Scenario(
+            name=f"{command} of two trees at {share:.0%}",
+            make=_along,
+            linked=("linked",),
+            first=(_EVERY,),
+            interrupt=share,
+            command=(command,),
+        )
+        for command in ("continue", "abort")
+        for share in (0.4, 0.95)
+    ),
     Scenario(name="submodules", make=_submodule),
     Scenario(name="filtered", make=_filtered),
     Scenario(name="advanced", make=_advanced, command=_ON),

@@ -21,7 +21,8 @@ SHARED = "shared.txt"
 class Forest:
     """What was made: the heads of branches with work, those without, and how often each shape occurs.
 
-    ``linked`` is the branch that a second working tree has checked out, if there is one.
+    ``linked`` is the branch that a second working tree has checked out, if there is one, and ``edited`` says
+    that somebody edits a file there.
     """
 
     old: str
@@ -30,6 +31,7 @@ class Forest:
     copies: list[str] = field(default_factory=list)
     conflicting: set[str] = field(default_factory=set)
     linked: str = ""
+    edited: bool = False
     shapes: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -96,7 +98,10 @@ def _link(world: World, dice: random.Random, forest: Forest) -> None:
     if others and dice.random() < 0.4:
         forest.linked = dice.choice(others)
         world.git("worktree", "add", "-q", f"{world.clone}-linked", forest.linked)
-        forest.shapes["worktree"] += 1
+        forest.edited = dice.random() < 0.25
+        if forest.edited:
+            world.write("README", "edited\n", at=Path(f"{world.clone}-linked"))
+        forest.shapes["edited worktree" if forest.edited else "worktree"] += 1
 
 
 def seedless(name: str, number: int) -> str:

@@ -21,10 +21,10 @@ from tests.states.play import RUN, refused, rewrite, run, saved, state, undone
 
 pytestmark = needs_git
 
-BACK_UP = "resync.sequencer:_Run.back_up"
-LOCK = "resync.sequencer:_Run.lock"
+BACK_UP = "resync.sequencer.steps:Run.back_up"
+LOCK = "resync.sequencer.steps:Run.lock"
 APPLY = "resync.worktree.switch:FileSwitch.apply"
-PUBLISH = "resync.sequencer:_Run._write_index"
+PUBLISH = "resync.sequencer.trees:TreeSwitch.write_index"
 REFS = "resync.repository.refs:RefTransaction.commit"
 as_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root may do that")
 
