@@ -13,7 +13,7 @@ from tests.crashes.oracle import Lost
 from tests.crashes.sample import Sample, Swept
 from tests.crashes.stage import Prepared, Stage
 
-SIZES = tuple(range(8, 328, 16))
+SIZES = tuple(range(4, 124, 6))
 """How much is free before the run, in KiB: twenty sizes, from the first write to a run that goes through."""
 
 

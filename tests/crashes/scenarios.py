@@ -92,6 +92,12 @@ def _conflicts(world: World) -> None:
     rewrite(world)
 
 
+def _fetched(world: World) -> None:
+    """git has fetched it, so that the disk, if it is full, is so later than in the fetch."""
+    _conflicts(world)
+    world.git("fetch", "-q")
+
+
 def _resolve(world: World) -> None:
     """A person resolves the conflict that was taken, stages it, and words the message anew."""
     text = (world.clone / "numbers.txt").read_text()
@@ -316,6 +322,7 @@ SCENARIOS = (
     Scenario(name="clean", make=_clean),
     Scenario(name="dirty", make=_dirty),
     Scenario(name="conflicts", make=_conflicts),
+    Scenario(name="fetched", make=_fetched, command=(*RUN, "--no-fetch")),
     Scenario(name="in the way", make=_in_the_way),
     Scenario(name="removal", make=_removal),
     Scenario(name="links", make=_links),

@@ -34,7 +34,7 @@ SWEPT = {
     "kill": tuple(each.name for each in SCENARIOS),
     "faults": faults.SCENARIOS,
     "power": tuple(each.name for each in SCENARIOS),
-    "disk": ("conflicts", "dirty", "undo"),
+    "disk": ("conflicts", "fetched", "undo"),
     "commits": ("conflicts", "branches", "undo"),
     "races": tuple(races.RACES),
     "damage": tuple(damage.KINDS),
