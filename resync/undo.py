@@ -6,6 +6,7 @@ What has changed since is found and saved first; then branch, index and files go
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from resync import plan as planning
 from resync.backup import CHERRY_PICK_HEAD, ORIG_HEAD, RUN_REFS, move_head, with_backup
@@ -149,7 +150,7 @@ def _plan_back(
     final = with_access(repository.root, back.files(changes, in_the_way))
     switch = Switch(
         files=final,
-        index=tuple(back.index(records)),
+        index=tuple(back.index(records, final)),
         index_file=checkout.index_file,
         folders=folders_of(repository.root, final, undone.folders),
     )
@@ -430,16 +431,23 @@ class _Back:
             return change.after
         return self._form.before(change.path) if change.path in self._tracked else None
 
-    def index(self, records: Sequence[IndexChange]) -> Iterator[IndexChange]:
-        """The index entries as they are now and as they were before the run."""
+    def index(self, records: Sequence[IndexChange], back: Sequence[FileChange]) -> Iterator[IndexChange]:
+        """The index entries as they are now and as they were before the run.
+
+        Where a file comes ``back`` that is what its entry says, byte for byte, the entry may say so.
+        """
         index = self._checkout.index
+        files = {change.path: change.after for change in back}
         unmerged = {(each.path, each.stage): each for stages in index.unmerged.values() for each in stages}
         for change in records:
             entry = index.entries.get(change.path)
+            after = change.before
             if change.stage:
                 entry = unmerged.pop((change.path, change.stage), None)
+            elif after is not None and files.get(change.path) == (after.mode, after.oid):
+                after = replace(after, in_file=True)
             yield IndexChange(
-                path=change.path, stage=change.stage, before=planning.record(entry), after=change.before
+                path=change.path, stage=change.stage, before=planning.record(entry), after=after
             )
         for (path, stage), entry in unmerged.items():
             yield IndexChange(path=path, stage=stage, before=planning.record(entry), after=None)

@@ -60,6 +60,18 @@ def test_there_and_back_three_times(rewritten_world: World) -> None:
     assert len(rescued(world)) == 4
 
 
+def test_the_index_knows_the_files_that_came_back(rewritten_world: World) -> None:
+    """Scripts ask ``git diff-index`` or ``diff-files`` whether a checkout is clean, and read no file for it."""
+    world = rewritten_world
+    world.git("stash", "--include-untracked")
+    world.git("update-index", "--refresh")
+    assert world.git("diff-files") == ""
+    run(world)
+    assert world.git("diff-files") == ""
+    undo(world)
+    assert world.git("diff-files") == ""
+
+
 def test_each_move_is_in_the_reflogs(rewritten_world: World) -> None:
     world = rewritten_world
     first = run(world).json["run"]
