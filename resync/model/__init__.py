@@ -22,6 +22,10 @@ from resync.model.names import NO_CONTENT as NO_CONTENT
 from resync.model.names import Oid as Oid
 from resync.model.names import RefName as RefName
 from resync.model.names import TreePath as TreePath
+from resync.model.places import Access as Access
+from resync.model.places import FolderAccess as FolderAccess
+from resync.model.places import OtherTree as OtherTree
+from resync.model.places import PathIn as PathIn
 from resync.model.sitting import ParkedEdits as ParkedEdits
 from resync.model.sitting import Side as Side
 from resync.model.sitting import Sitting as Sitting
@@ -307,22 +311,6 @@ class RefUpdate:
         return RefUpdate(name=self.name, old=self.new, new=self.old, message=message)
 
 
-class Access(NamedTuple):
-    """Who may do what with a file: the permission bits (``0o7777``), and the ids of owner and group."""
-
-    permissions: int
-    owner: int
-    group: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderAccess:
-    """A folder that may come and go with the files in it, and the access that it has whenever it is there."""
-
-    path: TreePath
-    access: Access
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A path in the working tree going from one state to another.
@@ -373,26 +361,6 @@ class Backup:
     """Write everything that the refs reach, then the refs: the rescue branch and the pins."""
 
     refs: tuple[RefUpdate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherTree:
-    """Another working tree of the repository: its top, and the ``branch`` that it has checked out.
-
-    ``git_dir`` is its git directory, relative to the common one (``.`` for the main working tree), by which
-    it is known again when its folder was moved.
-    """
-
-    root: str
-    git_dir: str
-    branch: RefName
-
-
-class PathIn(NamedTuple):
-    """A path in a working tree: in the one at ``root``, or (None) in that in which the run was made."""
-
-    path: TreePath
-    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
