@@ -155,6 +155,7 @@ def private(world: World) -> None:
     world.write("fine.txt", "untracked\n")
 
 
+@pytest.mark.state(20)
 def test_a_secret_is_pinned_and_on_no_branch(world: World) -> None:
     start(world)
     private(world)
@@ -199,6 +200,7 @@ def test_git_takes_the_rescue_branch_for_a_stash(world: World) -> None:
     assert world.git("status", "--porcelain") == " M a.x\nMM same.x"
 
 
+@pytest.mark.state(20)
 def test_what_no_filter_could_clean_is_pinned_too(world: World) -> None:
     """git would store the file as it is; a branch that might be pushed does not get it."""
     start(world, clean=CLEAN, smudge=SMUDGE)

@@ -64,6 +64,7 @@ def on_disk(world: World) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in world.clone.glob("*.bin")}
 
 
+@pytest.mark.state(21)
 @pytest.mark.parametrize("kind", ["one-shot", "process"])
 def test_a_rewrite_where_files_live_in_lfs(world: World, kind: str) -> None:
     start(world, kind)

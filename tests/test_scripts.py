@@ -43,3 +43,18 @@ def test_a_sweep_goes_on_in_the_environment_of_the_tests(tmp_path: Path) -> None
     )
     assert done.returncode in (0, 77), done
     assert "| sweep |" in done.stdout
+
+
+def test_a_sweep_that_lacks_its_tools_says_so(tmp_path: Path) -> None:
+    """It is not counted as passed, and the others are carried out."""
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "crash-sweep"), "kill", "races", "--only", "none"],
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 77, done
+    assert "kill: NOT carried out: " in done.stdout
+    assert "races: NOT" not in done.stdout

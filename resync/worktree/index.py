@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import lt
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from resync.errors import Refused
 from resync.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Oid, TreePath
@@ -221,9 +221,8 @@ def read_index(data: bytes, *, hex_length: int) -> Index:
     except (struct.error, ValueError, IndexError):
         raise _corrupt("it ends in the middle of an entry") from None
     found.check()
-    return Index(
-        version=version, entries=Entries(found.merged), unmerged=found.unmerged, cache_tree=cache_tree
-    )
+    entries = Entries(cast("Mapping[TreePath, bytes]", found.merged))
+    return Index(version=version, entries=entries, unmerged=found.unmerged, cache_tree=cache_tree)
 
 
 # --- entries as they stand in the file --------------------------------------------------------------
@@ -247,8 +246,8 @@ class _Found:
     """The entries that are read: merged ones as they stand in the file, and the stages of the others."""
 
     def __init__(self) -> None:
-        self.paths: list[TreePath] = []
-        self.merged: dict[TreePath, bytes] = {}
+        self.paths: list[bytes] = []
+        self.merged: dict[bytes, bytes] = {}
         self.unmerged: dict[TreePath, tuple[IndexEntry, ...]] = {}
 
     def add(self, path: TreePath, raw: bytes) -> None:
@@ -301,12 +300,12 @@ def _read_padded(data: bytes, count: int, width: int, found: _Found) -> int:
                 after = data.index(b"\0", after)
         if data[after]:
             raise ValueError
-        path = TreePath(data[name:after])
+        path = data[name:after]
         if plain:
             append(path)
             merged[path] = data[position:name]
         else:
-            found.add(path, data[position:name])
+            found.add(TreePath(path), data[position:name])
         position += (after - position + 8) & ~7
     return position
 

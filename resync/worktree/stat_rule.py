@@ -10,8 +10,9 @@ import os
 import stat
 import struct
 from binascii import unhexlify
+from collections.abc import Container, Iterable, Iterator, Mapping
 
-from resync.model import MODE_SYMLINK
+from resync.model import MODE_SYMLINK, TreePath
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.files import git_mode
 from resync.worktree.index import RAW_ID, RAW_MODE, RAW_MODES
@@ -37,42 +38,53 @@ class StatRule:
         self._modes: dict[int, int] = {}
         self._same_mode: dict[tuple[int, bytes], bool] = {}
 
+    def doubtful(
+        self,
+        recorded: Mapping[TreePath, bytes],
+        statuses: Iterable[os.stat_result | None],
+        also: Container[TreePath],
+    ) -> Iterator[tuple[TreePath, os.stat_result | None, bool]]:
+        """The paths of the index that are not ``unchanged``, and of the others those that are in ``also``.
+
+        ``recorded`` is ``Entries.raw``, and ``statuses`` what stands at each path. With it comes whether it
+        is unchanged. Of most files every byte is as it was recorded, and no number needs a look of its own;
+        but nanoseconds of 0 may not have been recorded, and a size of 0 may say that nobody knows.
+        """
+        index_mtime, modes, pack, second = self._index_mtime, self._modes, _pack_stat, _SECOND
+        for (path, raw), status in zip(recorded.items(), statuses, strict=True):
+            unchanged = False
+            if status is not None:
+                mode, inode, device, _, owner, group, size, _, modified, changed = status
+                mtime = status.st_mtime_ns
+                nanoseconds = mtime - modified * second
+                if nanoseconds and size and mtime < index_mtime and self._check_stat:
+                    if mode not in modes:
+                        modes[mode] = git_mode(mode) or 0
+                    changed_ns = status.st_ctime_ns - changed * second
+                    try:
+                        unchanged = raw.startswith(
+                            pack(
+                                changed,
+                                changed_ns,
+                                modified,
+                                nanoseconds,
+                                device,
+                                inode & _UINT32,
+                                modes[mode],
+                                owner,
+                                group,
+                                size,
+                            )
+                        )
+                    except struct.error:  # a number that the index cuts to 32 bits
+                        unchanged = False
+                unchanged = unchanged or self.unchanged(raw, status)
+            if not unchanged or path in also:
+                yield path, status, unchanged
+
     def unchanged(self, raw: bytes, status: os.stat_result) -> bool:
         """Whether stat data alone proves that the file is what the index says; ``raw`` is what stands before
-        its path there (``index.Entries``).
-
-        Of most files every byte is as it was recorded, and then no number needs a look of its own. But for a
-        number of nanoseconds that is 0: it may not have been recorded.
-        """
-        file_mode, inode, device, _, owner, group, size, _, modified, changed = status
-        modified_ns = status.st_mtime_ns
-        nanoseconds = modified_ns - modified * _SECOND
-        if nanoseconds and size and self._check_stat and modified_ns < self._index_mtime:
-            mode = self._modes.get(file_mode)
-            if mode is None:
-                mode = self._modes[file_mode] = git_mode(file_mode) or 0
-            changed_ns = status.st_ctime_ns - changed * _SECOND
-            try:
-                recorded = _pack_stat(
-                    changed,
-                    changed_ns,
-                    modified,
-                    nanoseconds,
-                    device & _UINT32,
-                    inode & _UINT32,
-                    mode,
-                    owner,
-                    group,
-                    size & _UINT32,
-                )
-            except struct.error:  # a time before 1970, or after 2106
-                return self._agrees(raw, status)
-            if raw.startswith(recorded):
-                return True
-        return self._agrees(raw, status)
-
-    def _agrees(self, raw: bytes, status: os.stat_result) -> bool:
-        """``unchanged``, number by number.
+        its path there (``Entries.raw``).
 
         A number of nanoseconds that the index has as 0 was not recorded, and ``core.checkStat=minimal``
         says the same of everything but whole seconds and the size. Of what the index cuts to 32 bits only

@@ -68,10 +68,7 @@ def read_status(
     look = _Look(objects, files, rule, settings, attributes, filters)
     states: list[PathState] = []
     recorded = index.entries.raw
-    for (path, raw), status in zip(recorded.items(), files.lstats(recorded), strict=True):
-        unchanged = status is not None and rule.unchanged(raw, status)
-        if unchanged and path not in staged:
-            continue
+    for path, status, unchanged in rule.doubtful(recorded, files.lstats(recorded), staged):
         entry = index.entries[path]
         indexed = None if entry.intent_to_add else TreeEntry(entry.mode, entry.oid)
         head = staged.get(path, indexed)

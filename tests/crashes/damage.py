@@ -162,7 +162,7 @@ def _differing(one: Remains, other: Remains, hit: Path) -> list[str]:
 def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
     """Prepare one kind and sweep it: 500 times, or as often as the sample has it."""
     kind = KINDS[what]
-    prepared = stage.prepare(named(kind.scenario))
+    prepared = stage.prepare(named(kind.scenario), traced=False)
     if kind.packed:
         pack(stage, prepared)
     swept = sweep(stage, prepared, kind, sample, seed=seed)

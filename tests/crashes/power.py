@@ -1,8 +1,11 @@
-"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change."""
+"""The power sweep: what was not synced is gone, at every call; the backup is durable before any change.
+
+Neighbouring calls often leave the same: states that are alike in all bytes, modes and names are judged once,
+and count as so many ends. When the run is over, all that it said it did has to be there.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +16,7 @@ from tests.crashes.disk import Disk, Forgets
 from tests.crashes.kill import check_gone, check_seeds, recover
 from tests.crashes.oracle import Lost, Place, difference, state
 from tests.crashes.sample import Sample, Swept
-from tests.crashes.stage import Prepared, Stage
+from tests.crashes.stage import Prepared, Stage, record
 from tests.crashes.trace import Call
 
 FORGETS: tuple[Forgets, ...] = ("data", "names", "both")
@@ -110,7 +113,7 @@ def check_backup(place: Place) -> None:
 
 
 def _planned(path: Path) -> dict[str, str]:
-    steps = json.loads(path.read_text())["plan"]["steps"]
+    steps = record(path)["plan"]["steps"]
     return {each["name"]: each["new"] for step in steps if step["step"] == "Backup" for each in step["refs"]}
 
 

@@ -195,7 +195,7 @@ RACES: dict[str, Callable[[Stage, Prepared, random.Random], str]] = {
 
 def play(stage: Stage, what: str, sample: Sample, *, seed: int) -> Swept:
     """Race 200 times, or as often as the sample has it."""
-    prepared = stage.prepare(named("conflicts"))
+    prepared = stage.prepare(named("conflicts"), traced=False)
     swept = Swept(name=what, meant=ROUNDS)
     for number in sample.of(ROUNDS):
         swept.ended += 1

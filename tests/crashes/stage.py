@@ -187,12 +187,23 @@ def carried_out(done: Done, arguments: Sequence[str]) -> bool:
 
 def sitting(base: Path) -> bool:
     """Whether somebody is resolving conflicts, by the last finished run's record."""
-    states = (json.loads(each.read_text()) for each in base.glob("clone/.git/resync/runs/*/state.json"))
-    done = [each for each in states if each["state"] == "done"]
+    done = [each for each in _states(base) if each["state"] == "done"]
     return bool(done) and bool(max(done, key=lambda each: each["number"])["sits"])
 
 
 def switching(base: Path) -> bool:
     """Whether a run stands half-way, by its record."""
-    states = base.glob("clone/.git/resync/runs/*/state.json")
-    return any(json.loads(each.read_text())["state"] == "switching" for each in states)
+    return any(each["state"] == "switching" for each in _states(base))
+
+
+def _states(base: Path) -> list[dict[str, Any]]:
+    return [record(each) for each in base.glob("clone/.git/resync/runs/*/state.json")]
+
+
+def record(path: Path) -> dict[str, Any]:
+    """What a file of a run's record says. Raises ``Lost`` where it says nothing."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise Lost(f"{path} cannot be read ({error})") from None
+    return found

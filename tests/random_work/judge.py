@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ REFUSALS = frozenset({"repository-in-the-way", "submodule-in-the-way"})
 @dataclass(frozen=True)
 class Recorded:
     """A checkout at one moment; ``entries`` are those of the index, with their flags, and ``folders`` has the
-    mode of each that is not empty."""
+    mode of each that a file lies below."""
 
     refs: bytes
     entries: tuple[tuple[bytes, int], ...]
@@ -43,12 +43,13 @@ def record(root: Path) -> Recorded:
     listed = git(root, "-c", "core.quotePath=true", "ls-files", "--stage", "--debug")
     refs = git(root, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
     ours = (b"refs/heads/rescue/", b"refs/resync/")
+    files = dict(_files(os.fsencode(root)))
     return Recorded(
         refs=b"\n".join(line for line in refs if not line.startswith(ours)),
         entries=tuple((entry, int(flags, 16) & _FLAGS) for entry, flags in _ENTRY.findall(listed)),
         status=git(root, *_STATUS, check=False),  # it fails where a link stands above a submodule
-        files=dict(_files(os.fsencode(root))),
-        folders=dict(_folders(os.fsencode(root))),
+        files=files,
+        folders=dict(_folders(os.fsencode(root), files)),
     )
 
 
@@ -68,12 +69,9 @@ def _files(root: bytes) -> Iterator[tuple[bytes, tuple[int, bytes]]]:
             yield os.path.relpath(full, root), (status.st_mode, data)
 
 
-def _folders(root: bytes) -> Iterator[tuple[bytes, int]]:
-    for folder, folders, names in os.walk(root):
-        if folder == root:
-            folders.remove(b".git")
-        if folders or names:
-            yield os.path.relpath(folder, root), os.lstat(folder).st_mode
+def _folders(root: bytes, files: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    for folder in {path[:end] for path in files for end, byte in enumerate(path) if byte == ord("/")}:
+        yield folder, os.lstat(os.path.join(root, folder)).st_mode
 
 
 def resync(root: Path, *arguments: str) -> Any:
