@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from resync.model.access import Access as Access
+from resync.model.access import FolderAccess as FolderAccess
 from resync.model.names import MODE_EXECUTABLE as MODE_EXECUTABLE
 from resync.model.names import MODE_FILE as MODE_FILE
 from resync.model.names import MODE_GITLINK as MODE_GITLINK
@@ -305,22 +307,6 @@ class RefUpdate:
     def inverse(self, message: str) -> RefUpdate:
         """The update that takes this one back."""
         return RefUpdate(name=self.name, old=self.new, new=self.old, message=message)
-
-
-class Access(NamedTuple):
-    """Who may do what with a file: the permission bits (``0o7777``), and the ids of owner and group."""
-
-    permissions: int
-    owner: int
-    group: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderAccess:
-    """A folder that may come and go with the files in it, and the access that it has whenever it is there."""
-
-    path: TreePath
-    access: Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
