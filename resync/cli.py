@@ -383,6 +383,12 @@ def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argp
         )
 
 
+def _how_many(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
+    return int(word)
+
+
 def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="the checkouts, if not the current folder's")
     several = parser.add_argument_group("several checkouts at once")
@@ -390,7 +396,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     several.add_argument(
         "--registered", action="store_true", help="every one in which resync has run or planned before"
     )
-    several.add_argument("--jobs", type=int, metavar="N", help="how many to work on at once")
+    several.add_argument("--jobs", type=_how_many, metavar="N", help="how many to work on at once")
     parser.add_argument("--upstream", metavar="REMOTE/BRANCH", help="which branch is upstream")
     parser.add_argument("--onto", metavar="REV", help="go onto this commit and not to upstream's tip")
     parser.add_argument("--old-tip", metavar="REV", help="a commit that was once upstream's tip")

@@ -20,7 +20,7 @@ from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.repository.trees import other_checkout
 from resync.request import Request
-from resync.upstream.dropped import made_here
+from resync.upstream.dropped import yours
 from resync.upstream.find import UpstreamBranch, configured
 from resync.upstream.published import merged_in, published, pushed_from_here
 
@@ -121,7 +121,7 @@ def _topic(
         merged = merged_in(history, mine, tip, published(repository, seen.branch, head, advertised), known)
     dropped = frozenset[Oid]()
     if seen.gone:
-        dropped = made_here(repository, history, head, seen.branch.tracking) & beyond & seen.gone
+        dropped = yours(repository, history, head, seen.branch.tracking, beyond & seen.gone)
     return Topic(
         name=name,
         series=Series(
@@ -162,10 +162,11 @@ def branch_moves(
     """What becomes of each branch, ``replayed`` being what was rehearsed of it.
 
     ``known`` are the commits of the current branch: what a branch shares with it, or with one that comes
-    before, is listed there. ``along`` has the working tree that has a branch checked out move along from one
-    commit to another, or says why it does not.
+    before, is listed there, unless it is parked there with the merge that brought it in, and not here.
+    ``along`` has the working tree that has a branch checked out move along from one commit to another, or
+    says why it does not.
     """
-    listed = {commit.oid for commit in known}
+    listed = {(commit.oid, commit.verdict) for commit in known}
     for topic, done in zip(found, replayed, strict=True):
         moves, reason = _decide(topic, done, request)
         if moves and topic.checkout is not None and done.tip != topic.series.tip:
@@ -178,10 +179,10 @@ def branch_moves(
             moves=moves and done.tip != topic.series.tip,
             reason=reason,
             waits=(bool(done.commits) and not moves) or (moves and not _whole(done)),
-            commits=tuple(each for each in done.commits if each.oid not in listed),
+            commits=tuple(each for each in done.commits if (each.oid, each.verdict) not in listed),
             worktree=topic.checkout,
         )
-        listed.update(each.oid for each in done.commits)
+        listed.update((each.oid, each.verdict) for each in done.commits)
 
 
 def _decide(topic: Topic, done: Replay, request: Request) -> tuple[bool, str]:

@@ -38,7 +38,7 @@ from resync.repository import Repository
 from resync.request import Caller, Progress, Request
 from resync.signing import promised
 from resync.stopping import stop_at
-from resync.upstream.dropped import Dropped, made_here
+from resync.upstream.dropped import Dropped, yours
 from resync.upstream.fetch import TAGS
 from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
@@ -395,7 +395,7 @@ def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
     if not seen.gone:
         return frozenset()
     beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
-    return made_here(repository, seen.history, seen.head, seen.branch.tracking) & beyond & seen.gone
+    return yours(repository, seen.history, seen.head, seen.branch.tracking, beyond & seen.gone)
 
 
 def _updates(

@@ -69,11 +69,16 @@ def beside(
     New objects are added to memory. Raises ``Refused`` where an object is missing.
     """
     picker = _Picker(objects, history, tip, committer, options, (), (), lambda oid: "", renew)
-    picker.stand(dict(side.stands))
-    nowhere = _Upstream(objects, ())
-    commits = tuple(picker.pick(objects.commit(oid), nowhere) for oid in side.commits)
+    nowhere, commits = _Upstream(objects, ()), []
+    # What stands in the place of a commit may be one of the side, which has to be made first.
+    later = {old: new for old, new in side.stands if new in side.commits}
+    picker.stand({old: new for old, new in side.stands if old not in later})
+    for commit in (*map(objects.commit, side.commits), merge):
+        picker.stand({each: picker.standing(later[each]) for each in commit.parents if each in later})
+        if commit is not merge:
+            commits.append(picker.pick(commit, nowhere))
     picker.stand({merge.parents[0]: tip})
-    return Beside(parents=picker.new_parents(merge), commits=commits)
+    return Beside(parents=picker.new_parents(merge), commits=tuple(commits))
 
 
 def replay(

@@ -7,8 +7,9 @@ made anew in memory. Nothing here moves a ref or touches the disk.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from resync.history import History, HistoryCut
 from resync.merge import MergeOptions
@@ -17,71 +18,79 @@ from resync.replay import Beside, beside
 from resync.repository import Objects
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of the commits that a branch had before a run.
+
+    ``commits`` are what became of them, ``branches`` what of other branches' tips that stand where the run
+    has put them. ``old_tips`` were upstream's, whose commits the new base ``onto`` takes the place of.
+    """
+
+    commits: Sequence[LocalCommit]
+    branches: Mapping[Oid, Oid]
+    old_tips: Collection[Oid]
+    onto: Oid
+
+
 def sides(
-    objects: Objects,
-    history: History,
-    commits: Sequence[Oid],
-    *,
-    apart: Collection[Oid],
-    known: Mapping[Oid, Oid],
-    old_tips: Collection[Oid],
-    onto: Oid,
-    tip: Oid,
+    objects: Objects, history: History, commits: Sequence[Oid], apart: Collection[Oid], known: Known, tip: Oid
 ) -> tuple[Side, ...]:
-    """The sides of the merges among ``commits``, which are to be taken in this order.
+    """The sides of the merges among ``commits``, which are to be taken in this order onto ``tip``.
 
     ``apart`` are those of them that need nobody: where a merge's other side has no more than such, they are
-    made anew with it, and else it has no side. ``known`` says what takes the place of commits that were
-    reapplied, ``old_tips`` were upstream's, whose commits the new base ``onto`` takes the place of. Where the
-    branch, at ``tip``, has left that base by now, nothing says what a side would stand on: there are none.
+    made anew with it, and else it has no side. Neither has one of which it is not known what it would stand
+    on now: the branch, or another, has left what the run had made.
     """
-    here = set(commits)
+    places = _Places(objects, history, known, tip)
     found: list[Side] = []
-    try:
-        if not history.is_ancestor(onto, tip):
-            return ()
-        for oid in commits:
+    with suppress(HistoryCut):
+        for oid in commits if history.is_ancestor(known.onto, tip) else ():
             first, *others = objects.commit(oid).parents or (oid,)
-            if not others:
-                continue
             line = history.reachable(others, [first], ignore_cut=True)
-            if any(each in line and each not in apart for each in commits):
+            if not others or any(each in line and each not in apart for each in commits):
                 continue
             taken = {each for side in found for each in (*side.commits, *side.settled)}
             aside = [each for each in commits if each in line and each not in taken]
-            fresh = history.reachable(others, [first, *(each for each in aside if each in known)])
+            fresh = history.reachable(others, [first, *(each for each in aside if each in places.new)])
             mine = tuple(each for each in aside if each in fresh)
             below = {parent for each in mine for parent in objects.commit(each).parents} | {*others}
-            stands = {
-                each: _standing(objects, history, each, here, known, old_tips, onto)
-                for each in sorted(below.difference(mine))
-            }
+            stands = {each: places.of(each, mine) for each in sorted(below.difference(mine))}
             settled = tuple(each for each in aside if each not in fresh)
-            found.append(Side(merge=oid, commits=mine, settled=settled, stands=tuple(stands.items())))
-    except HistoryCut:
-        return ()
+            pairs = tuple((old, new) for old, new in stands.items() if new is not None)
+            if len(pairs) == len(stands):
+                found.append(Side(merge=oid, commits=mine, settled=settled, stands=pairs))
     return tuple(found)
 
 
-def _standing(
-    objects: Objects,
-    history: History,
-    oid: Oid,
-    parked: Collection[Oid],
-    known: Mapping[Oid, Oid],
-    old_tips: Collection[Oid],
-    onto: Oid,
-) -> Oid:
-    """What takes the place of a commit below a side: of one that is parked, what it stood on."""
-    while oid in parked and oid not in known:
-        parents = objects.commit(oid).parents
-        if not parents:
-            return onto
-        oid = parents[0]
-    if oid in known:
-        return known[oid]
-    upstream = any(history.is_ancestor(oid, tip) for tip in (*old_tips, onto))
-    return onto if upstream else oid
+class _Places:
+    """What takes the place of commits below a side."""
+
+    def __init__(self, objects: Objects, history: History, known: Known, tip: Oid) -> None:
+        self._objects = objects
+        self._history = history
+        self._known = known
+        self._tips = (tip, *known.branches.values())
+        self._ours = {each.oid for each in known.commits}
+        made = {each.oid: each.new_oid for each in known.commits if each.new_oid is not None}
+        self.new = {**made, **known.branches}
+
+    def of(self, oid: Oid, side: Collection[Oid]) -> Oid | None:
+        """The commit in the place of ``oid``; of one that was left out, what it stood on, which may be one
+        of the ``side`` that is still to be made. None where that is no longer in use."""
+        while oid in self._ours and oid not in self.new and oid not in side:
+            parents = self._objects.commit(oid).parents
+            if not parents:
+                return self._known.onto
+            oid = parents[0]
+        if oid in side:
+            return oid
+        if oid in self.new:
+            new = self.new[oid]
+            return new if any(self._history.is_ancestor(new, tip) for tip in self._tips) else None
+        upstream = any(
+            self._history.is_ancestor(oid, tip) for tip in (*self._known.old_tips, self._known.onto)
+        )
+        return self._known.onto if upstream else oid
 
 
 def without_sides(commits: Sequence[Oid], found: Sequence[Side]) -> tuple[Oid, ...]:
@@ -90,8 +99,9 @@ def without_sides(commits: Sequence[Oid], found: Sequence[Side]) -> tuple[Oid, .
     return tuple(oid for oid in commits if oid not in apart)
 
 
-def moved_on(found: Sequence[Side], made: Mapping[Oid, Oid]) -> tuple[Side, ...]:
-    """The sides, where commits that they stand on have been ``made`` anew."""
+def moved_on(found: Sequence[Side], commits: Iterable[LocalCommit]) -> tuple[Side, ...]:
+    """The sides, on what has been made of the commits that they stand on."""
+    made = {each.oid: each.new_oid for each in commits if each.new_oid is not None}
     return tuple(
         replace(side, stands=tuple((old, made.get(old, new)) for old, new in side.stands)) for side in found
     )
@@ -121,8 +131,7 @@ class Sides:
         side = self._found.get(commit.oid)
         if side is None:
             return Beside(parents=(tip,))
-        new = {each.oid: each.new_oid for each in made if each.new_oid is not None}
-        (side,) = moved_on([side], new)
+        (side,) = moved_on([side], made)
         return beside(
             self._objects,
             self._history,

@@ -17,7 +17,7 @@ from resync.picking import halt, pick, show
 from resync.replay import Replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
-from resync.sides import Sides, sides, without_sides
+from resync.sides import Known, Sides, moved_on, sides, without_sides
 from resync.worktree.snapshot import stash
 
 
@@ -57,12 +57,14 @@ def stop_at(
         objects,
         seen.history,
         stop.left,
-        apart={each.oid for each in stop.commits if not each.conflicts},
-        known={each.oid: each.new_oid for each in stop.commits if each.new_oid is not None}
-        | {each.old_tip: each.new_tip for each in branches if each.moves},
-        old_tips=seen.upstream.old_tips,
-        onto=onto,
-        tip=stop.tip,
+        {each.oid for each in stop.commits if not each.conflicts},
+        Known(
+            commits=stop.commits,
+            branches={each.old_tip: each.new_tip for each in branches if each.moves},
+            old_tips=seen.upstream.old_tips,
+            onto=onto,
+        ),
+        stop.tip,
     )
     _refuse_flattening(objects, stop.left, found)
     left = without_sides(stop.left, found)
@@ -91,7 +93,7 @@ def stop_at(
             aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
             renew=renewed,
-            sides=found,
+            sides=moved_on(found, picked.commits),
         ),
         pick=move_pick(repository, shown.taken.commit),
         messages=set_message(repository, shown.message),
@@ -104,7 +106,7 @@ def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Si
     if flat:
         raise Refused(
             "merge-left",
-            f"Commit {left[0][:10].decode()} conflicts, and so does what {flat[0][:10].decode()} merged"
-            ", which only a run that goes on past conflicts can take up. Nothing was changed.",
+            f"Something that merge {flat[0][:10].decode()} brought in conflicts, and only a run that goes on"
+            " past conflicts can make such a merge anew. Nothing was changed.",
             "resync run --on-conflict park, then resync continue",
         )

@@ -97,6 +97,22 @@ class Backend(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve(self._body())
 
+    def do_CONNECT(self) -> None:
+        """As a proxy: hand on whatever comes, both ways."""
+        self.manners.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        if not self._may("Proxy-Authorization", self.manners.proxy_login):
+            self._answer(407, [("Proxy-Authenticate", way) for way in self.manners.ways], b"who are you?")
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), 60) as far:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=hand_on, args=(far, self.connection), daemon=True)
+            back.start()
+            hand_on(self.connection, far)
+            back.join(60)
+        self.close_connection = True
+
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -177,6 +193,14 @@ class Backend(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
+
+
+def hand_on(here: socket.socket, there: socket.socket) -> None:
+    """Send on what comes until nothing more does."""
+    with suppress(OSError):
+        while data := here.recv(65536):
+            there.sendall(data)
+        there.shutdown(socket.SHUT_WR)
 
 
 @contextmanager
@@ -399,24 +423,29 @@ def packs(world: World) -> int:
 
 @dataclass
 class Count:
-    """Bytes that went through, both ways together."""
+    """Bytes that went through, both ways together; none of the server's after ``most`` of them, and nobody is
+    told."""
 
     port: int
     bytes: int = 0
+    most: int | None = None
 
 
 @contextmanager
-def counted(port: int) -> Iterator[Count]:
-    """Stands before a port of this machine and hands on whatever comes."""
+def counted(port: int, most: int | None = None) -> Iterator[Count]:
+    """Stands before a port of this machine and hands on whatever comes, ``most`` bytes at most."""
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.05)
-    count = Count(server.getsockname()[1])
+    count = Count(server.getsockname()[1], most=most)
     over = threading.Event()
 
     def hand_on(here: socket.socket, there: socket.socket) -> None:
         with suppress(OSError):
             while data := here.recv(65536):
                 count.bytes += len(data)
+                if count.most is not None and count.bytes > count.most:
+                    over.wait(60)
+                    break
                 there.sendall(data)
             there.shutdown(socket.SHUT_WR)
 

@@ -16,8 +16,8 @@ WHEN = {"GIT_AUTHOR_DATE": "1461000000 +0200", "GIT_AUTHOR_NAME": "Merger"}
 def make(world: World, side: str) -> str:
     """A commit, a merge of two others with a change of its own that will conflict, and a commit above.
 
-    ``side``: what was merged stands on this line (``own``), on a branch of its own that moves along
-    (``branch``), or is somebody else's (``other``). Returns the merge.
+    ``side``: what was merged stands on this line (``own``; upstream has the last of it), on a branch of its
+    own that moves along (``branch``), or is somebody else's (``other``). Returns the merge.
     """
     start(world)
     world.commit("First", {"first.txt": "first\n"})
@@ -34,6 +34,8 @@ def make(world: World, side: str) -> str:
         world.git("checkout", "-q", "-b", "side")
         world.commit("Aside", {"aside.txt": "aside\n"})
         world.commit("Beside", {"beside.txt": "beside\n"})
+        if side == "own":
+            world.commit("Shared", {"shared.txt": "shared\n"})
         world.git("checkout", "-q", "main")
         merged = "side"
     world.commit("Second", {"second.txt": "second\n"})
@@ -48,6 +50,8 @@ def make(world: World, side: str) -> str:
     at = work(world)
     world.git("reset", "-q", "--hard", "main~1", at=at)
     world.commit("New way", {"numbers.txt": LINES.replace("line 2\n", "line two, the new way\n")}, at=at)
+    if side == "own":
+        world.commit("Shared", {"shared.txt": "shared\n"}, at=at)
     publish(world)
     return merge
 
@@ -88,10 +92,17 @@ def later(world: World) -> None:
 def test_a_parked_merge_is_made_anew_as_one(world: World, side: str, how: str) -> None:
     merge = make(world, side)
     world.git("config", "notes.rewriteRef", "refs/notes/commits")
-    world.git("notes", "add", "-m", "a note", f"{merge}^2")
+    noted = world.git("log", "-1", "--format=%H", "--grep=Beside", merge)
+    world.git("notes", "add", "-m", "a note", noted)
     done = inside(world, "run", "--yes", "--json")
     parked = {each["subject"] for each in done.json["commits"] if each["verdict"] == "parked"}
     assert parked == ({"Join"} if side == "other" else {"Aside", "Beside", "Join"})
+    if side == "branch":  # which has moved, and its commits with it
+        assert {each["branch"] for each in done.json["commits"] if each["subject"] == "Beside"} == {
+            "main",
+            "side",
+        }
+        assert world.git("notes", "show", "side") == "a note"
     before = world.git("rev-parse", "main")
     later(world)
     taken = inside(world, "continue", "--json").json

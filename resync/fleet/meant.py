@@ -53,7 +53,7 @@ def visit(
         command=options.command,
         options=options_for_each(arguments, with_value),
         upstream=options.upstream,
-        jobs=max(1, options.jobs or default_jobs()),
+        jobs=options.jobs or default_jobs(),
     )
     return tour(ask, paths, env, console)
 

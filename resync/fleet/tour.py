@@ -244,7 +244,8 @@ def _summary(told: Sequence[_Told], paint: Paint) -> Iterator[str]:
         for each in these if code != ExitCode.OK else ():
             yield f"{'':>19}{shown(each.path)}"
             if each.hint:
-                yield f"{'':>21}try: {shown(each.hint)}"
+                # One that does not name the checkout is to be typed in it.
+                yield f"{'':>21}try{'' if each.path in each.hint else ' there'}: {shown(each.hint)}"
 
 
 def default_jobs() -> int:

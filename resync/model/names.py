@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Oid = NewType("Oid", bytes)
 """An object id: lower-case hex, 40 bytes (SHA-1) or 64 (SHA-256)."""
@@ -22,3 +22,10 @@ MODE_EXECUTABLE = 0o100755
 MODE_SYMLINK = 0o120000
 MODE_GITLINK = 0o160000
 MODE_TREE = 0o040000
+
+
+class TreeEntry(NamedTuple):
+    """What stands at one name in a tree: a mode and an object. A tuple, because merges make millions."""
+
+    mode: int
+    oid: Oid

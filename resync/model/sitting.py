@@ -40,7 +40,7 @@ class Side:
 
     ``commits`` were parked along with it, parents first, and are made anew with it, unless another branch has
     them (``settled``); ``stands`` says what takes the place of each commit that these, or the merge itself,
-    stand on.
+    stand on: another commit, or one of these.
     """
 
     merge: Oid

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from resync.errors import Refused, ResyncError, UsageError
 from resync.model import Head, Oid, RefName
 from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_of, values_of
-from resync.repository.numbers import repo_class
+from resync.repository.discovery import discover
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
-from resync.repository.trust import refuse_other_places, refuse_reftable, refuse_strangers
+from resync.repository.trust import refuse_other_places, refuse_strangers
 
 if TYPE_CHECKING:
     from dulwich.config import StackedConfig
@@ -77,49 +77,7 @@ class Repository:
         ``unsupported-repository``; and
         ``UsageError``: ``no-such-folder``, ``bad-config``, ``unsupported-environment``.
         """
-        from dulwich.errors import NotGitRepository
-        from dulwich.repo import UnsupportedExtension, UnsupportedVersion
-
-        if not os.path.isdir(path):
-            raise UsageError(
-                "no-such-folder",
-                f"There is neither a folder nor a command {os.path.basename(path)!r}. Nothing was changed.",
-                "resync --help",
-            )
-        refuse_reftable(path, env)
-        try:
-            if env.get("GIT_DIR"):
-                repo = _open_git_dir(path, env)
-            elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
-                found = repo_class().discover(path)
-                found.close()
-                repo = repo_class()(
-                    found.path,
-                    worktree=env.get("GIT_WORK_TREE"),
-                    index_file=env.get("GIT_INDEX_FILE"),
-                )
-            else:
-                repo = repo_class().discover(path)
-        except NotGitRepository:
-            raise Refused(
-                "not-a-repository",
-                f"{path} is not in a git repository. Nothing was changed.",
-                "cd into your checkout, or name it: resync --repo PATH",
-            ) from None
-        except ValueError as error:
-            raise UsageError(
-                "bad-config",
-                f"The configuration of the repository at {path} cannot be read ({error})."
-                " Nothing was changed.",
-                "git config --list --show-origin",
-            ) from None
-        except (UnsupportedExtension, UnsupportedVersion) as error:
-            raise Refused(
-                "unsupported-repository",
-                f"The repository at {path} uses a format that resync cannot read ({error})."
-                " Nothing was changed.",
-            ) from None
-        opened = cls(repo, env)
+        opened = cls(discover(path, env), env)
         try:
             opened._check()
         except ResyncError:
@@ -433,29 +391,6 @@ class Repository:
 
 def _section(name: tuple[str, ...]) -> tuple[bytes, ...]:
     return tuple(part.encode("utf-8", "surrogateescape") for part in name[:-1])
-
-
-def _open_git_dir(path: str, env: Mapping[str, str]) -> Repo:
-    """The repository that ``GIT_DIR`` names. Its working tree is what ``GIT_WORK_TREE`` says, else
-    ``core.worktree``, else ``path``, as in git(1)."""
-
-    def opened(worktree: str | None) -> Repo:
-        return repo_class()(
-            controldir=os.path.join(path, env["GIT_DIR"]),
-            commondir=env.get("GIT_COMMON_DIR"),
-            worktree=worktree,
-            index_file=env.get("GIT_INDEX_FILE"),
-        )
-
-    if env.get("GIT_WORK_TREE"):
-        return opened(os.path.join(path, env["GIT_WORK_TREE"]))
-    repo = opened(None)
-    config = repo.get_config()
-    core = (b"core",)
-    if config.has_section(core) and (b"worktree" in config[core] or config.get_boolean(core, b"bare", False)):
-        return repo
-    repo.close()
-    return opened(path)
 
 
 def _parse_reflog_line(line: bytes) -> ReflogEntry | None:

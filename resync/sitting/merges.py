@@ -8,7 +8,7 @@ from dataclasses import replace
 from resync.history import open_history
 from resync.model import LocalCommit, Oid, Side, Sitting
 from resync.picking import known_as, made
-from resync.sides import moved_on, sides
+from resync.sides import Known, moved_on, sides
 from resync.sitting.table import Table
 from resync.waiting import Parked
 
@@ -18,25 +18,22 @@ def merged_sides(table: Table, parked: Parked) -> tuple[Side, ...]:
     upstream = next((each.upstream for each in reversed(parked.plans) if each.upstream is not None), None)
     if upstream is None or upstream.new_tip is None:
         return ()
-    old_tips: list[Oid] = []
-    known: dict[Oid, Oid] = {}
-    for plan in parked.plans:
-        old_tips += plan.upstream.old_tips if plan.upstream is not None else ()
-        moved = [each for each in plan.branches if each.moves]
-        commits = (*(commit for each in moved for commit in each.commits), *plan.commits)
-        known.update((each.oid, each.new_oid) for each in commits if each.new_oid is not None)
-        still = (each for each in moved if table.repository.ref(each.name) == each.new_tip)
-        known.update((each.old_tip, each.new_tip) for each in still)
-    return sides(
-        table.objects,
-        open_history(table.repository),
-        parked.commits,
-        apart=parked.apart,
-        known=known,
-        old_tips=old_tips,
+    moved = [each for plan in parked.plans for each in plan.branches if each.moves]
+    known = Known(
+        commits=[
+            *(commit for each in moved for commit in each.commits),
+            *(commit for plan in parked.plans for commit in plan.commits),
+        ],
+        branches={
+            each.old_tip: each.new_tip for each in moved if table.repository.ref(each.name) == each.new_tip
+        },
+        old_tips=[
+            tip for plan in parked.plans if plan.upstream is not None for tip in plan.upstream.old_tips
+        ],
         onto=upstream.new_tip,
-        tip=table.head.tip,
     )
+    history = open_history(table.repository)
+    return sides(table.objects, history, parked.commits, parked.apart, known, table.head.tip)
 
 
 def side_of(sitting: Sitting, oid: Oid | None) -> tuple[Oid, ...]:
@@ -46,8 +43,7 @@ def side_of(sitting: Sitting, oid: Oid | None) -> tuple[Oid, ...]:
 
 def with_made(sitting: Sitting, commits: Sequence[LocalCommit]) -> Sitting:
     """The sitting, its sides standing on what was made of commits."""
-    new = {each.oid: each.new_oid for each in commits if each.new_oid is not None}
-    return replace(sitting, sides=moved_on(sitting.sides, new))
+    return replace(sitting, sides=moved_on(sitting.sides, commits))
 
 
 def as_merge(table: Table, sitting: Sitting, mine: LocalCommit) -> tuple[LocalCommit, ...] | None:

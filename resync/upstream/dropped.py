@@ -1,14 +1,14 @@
 """Commits of yours that upstream once had, and has no more: what a rewrite silently took away.
 
 A commit counts as yours where it stands on your branch under another id than upstream had it, or where a
-reflog here says that it was made or pushed here. Its author's name alone says nothing: on a server or in a
-team many commits carry it.
+reflog here says that it, or one with its patch or Change-Id, was made or pushed here. Its author's name alone
+says nothing: on a server or in a team many commits carry it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from resync.history import History, MentionIndex, PatchIndex
 from resync.model import Head, Oid, RefName
@@ -19,6 +19,9 @@ _MADE = re.compile(
     rb"(?:commit(?: \([\w ]+\))?|cherry-pick|revert|am|rebase(?: -\w+)*(?: \((?:pick|squash|fixup|reword|"
     rb"edit|continue)\))|pull(?: [^:]*)? \((?:pick|continue)\)): "
 )
+# And those by which somebody wrote it here, and did not only bring it here from elsewhere.
+_WRITTEN = re.compile(rb"(?:commit(?: \((?:initial|merge)\))?|revert): ")
+_AMENDED = b"commit (amend): "
 _PUSHED = b"update by push"
 
 
@@ -40,6 +43,36 @@ def made_here(
         ):
             made.update(history.reachable([entry.new], [entry.old], ignore_cut=True))
     return frozenset(made)
+
+
+def yours(
+    repository: Repository, history: History, head: Head, tracking: RefName | None, among: Collection[Oid]
+) -> frozenset[Oid]:
+    """Which ``among`` some commits that upstream had are yours by the reflogs: made here or pushed from here,
+    under this id or under another, as where a server picked what you had written.
+
+    Under another id, by patch or Change-Id, only what was written here counts: a pick or a rebase copies
+    other people's commits as well. Raises ``Refused`` where an object is missing.
+    """
+    found = set(among) & made_here(repository, history, head, tracking)
+    objects = repository.objects
+    written = sorted(oid for oid in _written_here(repository, head) - found if objects.is_commit(oid))
+    patches, changes = PatchIndex(objects, written), MentionIndex(objects, written)
+    for oid in set(among) - found if written else ():
+        if patches.find(oid) is not None or changes.same_change(objects.commit(oid)) is not None:
+            found.add(oid)
+    return frozenset(found)
+
+
+def _written_here(repository: Repository, head: Head) -> set[Oid]:
+    """The commits that reflogs say were written here; an amended one where what it amends was."""
+    written: set[Oid] = set()
+    for name in dict.fromkeys((RefName(b"HEAD"), head.branch or RefName(b"HEAD"))):
+        for entry in repository.reflog(name):
+            amended = entry.message.startswith(_AMENDED) and entry.old in written
+            if amended or _WRITTEN.match(entry.message):
+                written.add(entry.new)
+    return written
 
 
 def _both_here(repository: Repository, *oids: Oid) -> bool:

@@ -149,6 +149,7 @@ def test_people_get_a_line_for_each_and_a_table(fleet: Fleet) -> None:
     shutil.rmtree(fleet.checkout("b1"))
     paths = [str(fleet.checkout(name)) for name in ("a1", "b1", "b2")]
     (fleet.checkout("a1") / "deep").mkdir()
+    fleet.world.git("config", "resync.dirty", "maybe", at=fleet.checkout("b2"))
     done = fleet.resync("plan", *paths, paths[0] + "/deep", "--jobs", "1")
     head, _, table = done.out.partition("\n\n")
     assert done.code == 2
@@ -156,9 +157,11 @@ def test_people_get_a_line_for_each_and_a_table(fleet: Fleet) -> None:
     assert f"[2/3]   2  {paths[1]}  There is no such folder. Nothing was changed." in head
     rows = [line.split() for line in table.splitlines()]
     assert rows[0] == ["status", "checkouts", "meaning"]
-    assert ["2", "1", "wrong", "usage", "or", "configuration"] in rows
+    assert ["2", "2", "wrong", "usage", "or", "configuration"] in rows
     assert ["try:", "resync", "forget", paths[1]] in rows
-    assert ["5", "2", "a", "run", "is", "due"] in rows
+    assert ["try", "there:", "git", "config", "resync.dirty", "restore"] in rows
+    assert ["5", "1", "a", "run", "is", "due"] in rows
+    fleet.world.git("config", "--unset", "resync.dirty", at=fleet.checkout("b2"))
     assert fleet.resync("check", *paths[::2], "--quiet").out.count("rewritten") == 2
 
 
@@ -202,6 +205,20 @@ def test_what_is_not_equal_is_not_shared(fleet: Fleet) -> None:
     assert lines["b1"]["exit_code"] != 0
     assert lines["b2"]["exit_code"] == 0
     assert fleet.server.asked == {"b.git": 2}
+
+
+def test_a_damaged_checkout_is_not_taken_for_the_one_around_it(fleet: Fleet) -> None:
+    """That is not below the folder which was named, and nobody asked for it."""
+    around = fleet.checkout("a1")
+    tip = fleet.world.git("rev-parse", "HEAD", at=around)
+    shutil.move(fleet.checkout("a2"), around / "within" / "a2")
+    shutil.rmtree(around / "within" / "a2" / ".git" / "objects")
+    done = fleet.resync("run", "--yes", "--all", str(around / "within"), "--json")
+    (line,) = fleet.lines(done).values()
+    assert (done.code, line["error"]["kind"]) == (1, "not-a-repository")
+    assert "/within/a2/.git is not a git repository, or is damaged" in line["error"]["message"]
+    assert fleet.world.git("rev-parse", "HEAD", at=around) == tip
+    assert fleet.server.asked == {}
 
 
 def test_working_trees_of_one_repository_go_one_after_the_other(fleet: Fleet) -> None:
@@ -251,13 +268,31 @@ def test_an_interrupt_unwinds_what_is_at_work(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("run", "a1", "a2"), ("run", "--yes", "--repo", "a1", "a2", "a3"), ("run", "--yes", "--all", "nowhere")],
+    [
+        ("run", "a1", "a2"),
+        ("run", "--yes", "--repo", "a1", "a2", "a3"),
+        ("run", "--yes", "--all", "nowhere"),
+        ("check", "--jobs", "0", "a1", "a2"),
+        ("check", "--jobs=-1", "a1", "a2"),
+    ],
 )
 def test_wrong_usage(fleet: Fleet, arguments: tuple[str, ...]) -> None:
     assert fleet.resync(*arguments).code == 2
     assert fleet.server.asked == {}
     fleet.world.env["GIT_DIR"] = str(fleet.checkout("a1") / ".git")
     assert fleet.resync("check", "a1", "a2").code == 2
+
+
+def test_a_process_is_replaced_after_so_many(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what libraries keep does not grow with the number of checkouts."""
+    monkeypatch.setattr("resync.fleet.crew._MOST_JOBS", 2)
+    paths = [str(fleet.checkout(name)) for name in ("b2", "a3", "b4", "a1")]
+    for path in paths:
+        fleet.world.git("config", "resync.preSwitch", "echo $PPID >> ../../workers; exit 1", at=Path(path))
+    assert fleet.resync("run", "--yes", *paths, "--json").code == 1
+    workers = (fleet.world.base / "workers").read_text().split()
+    assert len(workers) == 4
+    assert workers[0] == workers[1] != workers[2] == workers[3]
 
 
 # --- the parts ---------------------------------------------------------------------------------------------

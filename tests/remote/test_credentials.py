@@ -99,6 +99,17 @@ def test_what_is_asked_for(tmp_path: Path, config: str, line: str | None) -> Non
     assert heard == ["get", "protocol=https", "host=example.com", *([line] if line else []), ""]
 
 
+def test_settings_that_are_included(tmp_path: Path) -> None:
+    """From another file (include.path), in the place where that is named; an empty helper there counts."""
+    script(tmp_path, "helper", "echo username=included; echo password=secret")
+    more = tmp_path / "more"
+    more.write_text(f'[credential "https://example.com"]\n\thelper =\n\thelper = {tmp_path}/helper\n')
+    asked = Asked(tmp_path, '[credential]\n\thelper = "!exit 1;"\n[include]\n\tpath = more\n')
+    assert asked.find() == ("included", "secret")
+    assert asked.credentials.said == []
+    assert asked.find("https://other.org/x") is None
+
+
 def test_forms_of_a_helper(tmp_path: Path) -> None:
     """A shell command, and a name that is looked for on the PATH and nowhere else."""
     folder = tmp_path / "bin"

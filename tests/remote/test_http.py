@@ -287,6 +287,22 @@ def test_a_proxy(rewritten_world: World) -> None:
         assert manners.heard[-1][0].startswith("http://far.example/up.git")
 
 
+def test_tls_through_a_proxy(rewritten_world: World) -> None:
+    """The proxy hears where to, its own password, and nothing of what is said then."""
+    world, behind, proxy = rewritten_world, Manners(login=("me", "right")), Manners(proxy_login=("p", "way"))
+    with over_tls(world, behind) as (url, certificate, _), serving(world, proxy) as between:
+        reach(world, f"{url.replace('://', '://me:right@')}/up.git")
+        world.git("config", "http.sslCAInfo", str(certificate))
+        world.git("config", "http.extraHeader", "X-Token: secret")
+        error = refused(world, {"https_proxy": between})
+        assert (error.kind, error.message.startswith(between)) == ("authentication-failed", True)
+        ask(world, {"https_proxy": between.replace("://", "://p:way@")})
+    assert {path for path, _ in proxy.heard} == {url.removeprefix("https://")}
+    assert not any({"authorization", "x-token"} & set(headers) for _, headers in proxy.heard)
+    assert not any("proxy-authorization" in headers for _, headers in behind.heard)
+    assert {headers["x-token"] for _, headers in behind.heard} == {"secret"}
+
+
 def test_tls(rewritten_world: World) -> None:
     """Nobody is believed whom the system does not know, but for what the configuration says; a certificate of
     one's own is shown where it is asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 import socket
 import subprocess
@@ -99,6 +100,50 @@ def moved(world: World, url: str, clone: Path) -> int:
             ask(replace(world, clone=clone))
         world.git("rev-list", "--objects", world.git("rev-parse", "main", at=world.upstream), at=clone)
         return settled(count)
+
+
+@pytest.mark.state(75)
+@pytest.mark.parametrize("way", [over_git, over_dulwich, over_ssh])
+def test_a_network_that_stalls_in_the_middle_of_a_pack(
+    rewritten_world: World, way: Callable[[World], AbstractContextManager[str]]
+) -> None:
+    """As over HTTP (tests/remote/test_http.py): given up, with nothing left of what came."""
+    world = rewritten_world
+    # Nothing that a zlib could make small.
+    noise = random.Random(7).randbytes(1 << 20)
+    at = rewritten.work(world)
+    world.commit("Large", {"large.bin": noise}, at=at)
+    world.git("push", "-q", "origin", "HEAD:main", at=at)
+    world.git("config", "resync.networkTimeout", "2")
+    with way(world) as url:
+        place = urlsplit(url)
+        assert place.port is not None
+        with counted(place.port, most=1 << 19) as count:
+            world.git("config", "remote.origin.url", url.replace(f":{place.port}/", f":{count.port}/"))
+            before = sorted((world.clone / ".git").rglob("*"))
+            with pytest.raises(Busy) as busy:
+                ask(world)
+    assert count.bytes > 1 << 19
+    assert (busy.value.kind, busy.value.exit_code) == ("upstream-unreachable", 75)
+    assert sorted((world.clone / ".git").rglob("*")) == before
+
+
+def test_a_tag_that_is_here_stays(rewritten_world: World) -> None:
+    """Upstream moved it, and has another of a local one's name: neither is touched, whatever tagOpt says."""
+    world = rewritten_world
+    at = rewritten.work(world)
+    for name, place in (("moved", "main~1"), ("mine", "main")):
+        world.git("tag", name, place)
+        world.git("tag", "-a", "-m", "theirs", name, "main", at=at)
+    world.git("tag", "-a", "-m", "new", "new", "main", at=at)
+    world.git("push", "-q", "--tags", "origin", at=at)
+    before = [world.git("rev-parse", name) for name in ("moved", "mine")]
+    for option in ("", "--tags"):
+        world.git("config", "remote.origin.tagOpt", option)
+        done = world.resync("run", "--yes", "--dirty", "park", "--json")
+        assert done.code == 3, done
+        assert [world.git("rev-parse", name) for name in ("moved", "mine")] == before
+    assert world.git("rev-parse", "new") == world.git("rev-parse", "new", at=at)
 
 
 def settled(count: Count) -> int:

@@ -71,3 +71,27 @@ def test_a_run_in_the_configured_working_tree(rewritten_world: World) -> None:
     assert done.code == 3, done
     assert done.json["checkout"] == str(world.clone)
     assert list(called.iterdir()) == []
+
+
+def test_a_damaged_checkout_within_another_is_not_taken_for_that(rewritten_world: World) -> None:
+    """git looks further up, and whoever asks for the checkouts below a folder would get the one around it."""
+    outer = rewritten_world.clone
+    inner = outer / "vendor" / "tool"
+    (inner / "deep").mkdir(parents=True)
+    (outer / "link").symlink_to(inner)
+    (inner / ".git").mkdir()
+    (inner / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    for place in (inner, inner / "deep", outer / "link"):
+        with pytest.raises(Refused) as refused:
+            opened(place)
+        assert refused.value.kind == "not-a-repository"
+        assert f"{place if place != inner / 'deep' else inner}/.git" in refused.value.message
+        assert opened(place, GIT_DIR=str(outer / ".git"), GIT_WORK_TREE=str(outer)) == str(outer)
+    (inner / ".git" / "HEAD").unlink()
+    with pytest.raises(Refused):
+        opened(inner)
+    shutil.rmtree(inner / ".git")
+    assert opened(inner) == str(outer)
+    with pytest.raises(Refused) as refused:
+        opened(outer / ".git" / "refs")
+    assert refused.value.kind == "bare-repository"

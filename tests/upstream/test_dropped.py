@@ -82,6 +82,44 @@ def test_a_commit_that_upstream_had_under_another_id_is_listed(world: World, mes
     assert _plan(world) == {"Ship it": "dropped-by-upstream"}
 
 
+@pytest.mark.parametrize("amended", [False, True])
+def test_a_commit_that_came_back_under_another_id_and_was_dropped_then_is_listed(
+    world: World, amended: bool
+) -> None:
+    """After the first update the branch has upstream's copy only; that it was one's own, the reflog says."""
+    rewritten.start(world)
+    mine = world.commit("Mine", {"mine.txt": "mine\n"})
+    if amended:
+        world.write("mine.txt", "mine, amended\n")
+        world.git("commit", "-qa", "--amend", "--no-edit")
+        mine = world.git("rev-parse", "HEAD")
+    world.commit("Theirs", {"theirs.txt": "theirs\n"}, at=rewritten.work(world))
+    _take(world, mine)
+    assert world.resync("run", "--yes", "--advance").code == 0
+    taken = world.git("rev-parse", "HEAD")
+    assert taken != mine
+    _drop(world, 2)
+    done = world.resync("run", "--yes", "--json")
+    assert done.code == 3, done
+    assert [(each["oid"], each["verdict"]) for each in done.json["commits"]] == [
+        (taken, "dropped-by-upstream")
+    ]
+
+
+def test_a_copy_that_a_rebase_made_here_of_what_others_made_is_none_of_ones_own(world: World) -> None:
+    """Somebody tried git's own way first, had upstream's old commits replayed, and went back."""
+    old = rewritten.start(world)
+    world.commit("Mine", {"mine.txt": "mine\n"})
+    _drop(world, 1)
+    world.git("fetch", "-q")
+    world.git("rebase", "-q", "--onto", "origin/main", f"{old}~1")
+    world.git("commit", "-q", "--amend", "--no-edit", "--reset-author")
+    world.git("reset", "-q", "--hard", "main@{1}")
+    world.git("reset", "-q", "--hard", old)
+    world.git("cherry-pick", "main@{3}")
+    assert _plan(world) == {"Mine": "reapplied"}
+
+
 def test_what_upstream_has_again_is_not_dropped(world: World) -> None:
     rewritten.start(world)
     mine = world.commit("Mine", {"mine.txt": "mine\n"})
