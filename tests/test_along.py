@@ -259,7 +259,7 @@ def _read_only(world: World) -> None:
         (_settings_by_condition, "settings of its own"),
         (_twice, "has it checked out as well"),
         (_leads_elsewhere, "does not lead back to its repository"),
-        (_gone_for_a_while, "it is not there now"),
+        (_gone_for_a_while, "is not there now"),
         (_no_index, "it is not clean there"),
         (_split_index, "split"),
         (_read_only, "You may not change files"),
@@ -466,6 +466,12 @@ def test_what_somebody_saves_there_meanwhile_is_left_and_listed_with_its_place(m
     status = call(world, "status")
     assert (status.code, f"look at {saved}" in status.out) == (3, True), status
     assert world.git("status", "--porcelain", at=linked(world)) == " M numbers.txt"
+    away = linked(world).rename(world.base / "away")
+    linked(world).mkdir()
+    status = call(world, "status")
+    assert (status.code, f"look at {saved}" in status.out) == (3, True), "nobody can look there"
+    linked(world).rmdir()
+    away.rename(linked(world))
     world.git("checkout", "-q", "numbers.txt", at=linked(world))
     assert call(world, "status").code == 0
 
@@ -499,6 +505,23 @@ def test_the_other_tree_is_gone_half_way(moving: World) -> None:
     assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
     world.git("worktree", "prune")
     assert not list((world.clone / ".git").rglob("*.lock"))
+
+
+def test_the_other_tree_is_away_half_way(moving: World) -> None:
+    """On a disk that is not always there, as `git worktree lock` says: it never comes back half-way."""
+    world = moving
+    before, away = everything(world), world.base / "away"
+    assert meanwhile(world, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
+    world.git("worktree", "lock", str(linked(world)))
+    linked(world).rename(away)
+    for command in ("continue", "abort"):
+        done = call(world, command, "--json")
+        assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), done
+        assert "not there now" in done.json["error"]["message"]
+    assert call(world, "status").code == 4
+    away.rename(linked(world))
+    assert call(world, "abort").code == 0
+    assert everything(world) == before
 
 
 @pytest.mark.parametrize("place", ["steps:Run.publish", "trees:TreeSwitch.write_index"])

@@ -181,7 +181,7 @@ class Sequencer:
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
-        run = Run(self._repository, journal, self._caller, self._settings)
+        run = self._taken_up(journal)
         locks = ExitStack()
         with _held(locks):
             self._lock_again(run, locks, journal.plan, "continue")
@@ -196,7 +196,7 @@ class Sequencer:
 
     def abort(self, journal: Journal) -> Result:
         """Take back whatever an interrupted run did."""
-        run = Run(self._repository, journal, self._caller, self._settings)
+        run = self._taken_up(journal)
         locks = ExitStack()
         with _held(locks):
             self._lock_again(run, locks, journal.plan, "abort")
@@ -207,6 +207,13 @@ class Sequencer:
                 with uninterrupted():
                     self._leave(run, journal.plan, error)
         return Result(left=left, moved=run.moved)
+
+    def _taken_up(self, journal: Journal) -> Run:
+        """A run that is half-way; raises ``Unfinished`` where one of its working trees cannot be opened."""
+        try:
+            return Run(self._repository, journal, self._caller, self._settings)
+        except Refused as refused:
+            raise Unfinished(refused.kind, refused.message, refused.hint) from None
 
     def _lock_again(self, run: Run, locks: ExitStack, plan: Plan, command: str) -> None:
         """Lock what a run that is half-way goes on with; refs that somebody moved since are ``run.moved``."""
