@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from resync.journal import Journals
 from resync.jump import Along
 from resync.model import OtherTree, RefName
 from resync.repository import Repository
@@ -537,9 +538,32 @@ def test_the_tree_of_the_run_is_gone_half_way(moving: World, place: str) -> None
     world.git("worktree", "prune")
     assert (world.clone / ".git" / "index.lock").exists()
     assert without_backup(world.state())["files"] != before["files"]
+    status = call(world, "status", "--json")
+    assert (status.code, "resync abort here" in status.json["hint"]) == (4, True), status
+    # A disk that does not take it: nothing is claimed, nothing is unlocked, and the next one takes it back.
+    refused = "raise OSError(5, 'It is bad')"
+    failed = meanwhile(world, "resync.worktree.switch:FileSwitch.revert", refused, "abort", "--json")
+    assert (failed.code, "It is bad" in failed.json["error"]["message"]) == (4, True), failed
+    assert (world.clone / ".git" / "index.lock").exists()
     call(world, "abort")
     assert without_backup(world.state()) == before
     assert world.git("status", "--porcelain") == ""
+    assert not list((world.clone / ".git").rglob("*.lock"))
+
+
+def test_what_was_saved_before_its_run_was_taken_back_is_recorded(moving: World) -> None:
+    world = moving
+    world.git("checkout", "-q", "etc/tool.conf")
+    world.git("branch", "-q", "--set-upstream-to=origin/main", "topic")
+    there = World(base=world.base, upstream=world.upstream, clone=linked(world), env=world.env)
+    assert meanwhile(there, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
+    world.git("worktree", "remove", "--force", "--force", str(linked(world)))
+    world.write("numbers.txt", "saved just now\n")
+    call(world, "abort")
+    assert world.git("status", "--porcelain") == " M numbers.txt"
+    with Repository.open(str(world.clone), world.env) as repository:
+        (entry,) = Journals(repository).everywhere()
+    assert (entry.state, [each.path for each in entry.all_left]) == ("aborted", [b"numbers.txt"])
 
 
 def test_a_branch_without_its_conflicts_moves_with_its_tree(moving: World) -> None:

@@ -27,6 +27,8 @@ from resync.worktree.drivers import clear_dead
 from resync.worktree.settings import WorktreeSettings
 
 _A_DAY = 24 * 60 * 60
+# What cannot be taken back, now or later: its record is damaged, or something else is checked out by now.
+_GIVEN_UP = ("ref-moved", "unreadable-journal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,28 +158,39 @@ class Sequencer:
         for entry in self._journals.everywhere():
             if entry.state == "switching" and self._journals.stands(entry):
                 continue
+            left = entry.all_left
             if entry.state == "switching":
-                with suppress(ResyncError, OSError):
-                    self._take_others_back(entry)
+                try:
+                    left += self._take_others_back(entry)
+                except (ResyncError, OSError) as error:
+                    if not isinstance(error, ResyncError) or error.kind not in _GIVEN_UP:
+                        if self._journals.takes_along(entry):
+                            raise _not_taken_back(entry, error) from error
+                        continue  # it stays locked for those whom it concerns
             Proof(self._journals.proof(entry.run)).release_left()
             if entry.state == "planned":
                 self._journals.forget(entry.run)
             elif entry.state == "switching":
                 # Its working tree is gone, and nobody can finish it: what it kept stays.
-                self._journals.advance(entry.run, "aborted", entry.all_left)
+                self._journals.advance(entry.run, "aborted", left)
         self._journals.clear_removed()
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)
         clear_dead(self._journals.folder, self._caller.now - _A_DAY)
 
-    def _take_others_back(self, entry: Entry) -> None:
-        """Take back what a run did in other working trees than its own, which is gone, and to the refs."""
+    def _take_others_back(self, entry: Entry) -> tuple[PathIn, ...]:
+        """Take back what a run did in other working trees than its own, which is gone, and to the refs;
+        returns the paths that are somebody else's by now."""
         if not entry.trees:
-            return
+            return ()
         run = Run(self._repository, self._journals.load(entry.run), self._caller, self._settings, gone=True)
         with ExitStack() as locks:
-            run.lock(locks, lenient=True)
-            run.revert()
+            try:
+                run.lock(locks, lenient=True)
+                return run.revert()
+            except BaseException:
+                run.abandon()
+                raise
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
@@ -271,6 +284,18 @@ def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
         f"Run {other.plan.id} was interrupted half-way in {place}, another working tree of this repository,"
         " and holds locks of what both need. Nothing was changed.",
         f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+    )
+
+
+def _not_taken_back(entry: Entry, error: ResyncError | OSError) -> Unfinished:
+    """What to say where a run stands half-way here, its own working tree is gone, and the way back fails."""
+    reason = str(error).removesuffix(" Nothing was changed.").removesuffix(".")
+    hint = f"{error.hint}; then " if isinstance(error, ResyncError) and error.hint else ""
+    return Unfinished(
+        "interrupted-run",
+        f"Run {entry.run} was interrupted half-way, the working tree in which it was made is gone, and what"
+        f" it did here cannot be taken back now: {reason}. Everything of yours is backed up.",
+        f"{hint}resync abort",
     )
 
 
