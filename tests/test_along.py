@@ -227,12 +227,6 @@ def _split_index(world: World) -> None:
     world.git("update-index", "--split-index", at=linked(world))
 
 
-def _read_only(world: World) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (linked(world) / "sub").chmod(0o555)
-
-
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -263,7 +257,6 @@ def _read_only(world: World) -> None:
         (_gone_for_a_while, "is not there now"),
         (_no_index, "it is not clean there"),
         (_split_index, "split"),
-        (_read_only, "You may not change files"),
     ],
 )
 def test_no_other_does(two: World, spoil: Callable[[World], None], said: str) -> None:
@@ -303,6 +296,17 @@ def test_nor_a_tree_on_another_file_system(two: World, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "stat", stat)
     assert "lies on another file system" in take(two)[0]
+
+
+def test_nor_a_tree_whose_folders_may_not_be_written_to(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system is not asked: root may write everywhere."""
+    real = os.access
+
+    def access(path: str | bytes, mode: int) -> bool:
+        return real(path, mode) and not (mode & os.W_OK and os.fsencode(path).endswith(b"/linked/sub"))
+
+    monkeypatch.setattr(os, "access", access)
+    assert f"You may not change files in {linked(two)}/sub" in take(two)[0]
 
 
 def test_a_tree_that_is_gone_has_nothing_checked_out(two: World) -> None:
@@ -580,3 +584,19 @@ def test_a_branch_without_its_conflicts_moves_with_its_tree(moving: World) -> No
     assert isinstance(rescue, dict)
     assert world.git("rev-parse", rescue["branch"]) == parked
     assert f"cd {linked(world)} && git cherry-pick {parked[:10]}" in call(world, "status").out
+
+
+def test_undo_of_a_sitting_takes_the_other_tree_back_too(moving: World) -> None:
+    """All runs since the first stop are taken back as one, and only the first had to do with the tree."""
+    world = moving
+    text = (world.clone / "numbers.txt").read_text().replace("two, the old way", "two, my way")
+    world.commit("Count my way", {"numbers.txt": text})
+    before = everything(world)
+    assert call(world, *RUN, "--dirty", "park", "--on-conflict", "stop").code == 4
+    assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
+    assert clean(world)
+    assert call(world, "skip", minutes=1).code in (0, 3)
+    undone = call(world, "undo", "--yes", "--json", minutes=2)
+    assert (undone.code, topic(undone)["moved"]) == (0, True), undone
+    assert everything(world) == before
+    assert clean(world)

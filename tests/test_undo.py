@@ -61,7 +61,7 @@ def test_there_and_back_three_times(rewritten_world: World) -> None:
 
 
 def test_the_index_knows_the_files_that_came_back(rewritten_world: World) -> None:
-    """Scripts ask ``git diff-index`` or ``diff-files`` whether a checkout is clean, and read no file for it."""
+    """Scripts ask ``git diff-index`` whether a checkout is clean, and it reads no file to find out."""
     world = rewritten_world
     world.git("stash", "--include-untracked")
     world.git("update-index", "--refresh")
