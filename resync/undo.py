@@ -199,10 +199,12 @@ def _staying(
     moved = {tree.branch: (switch, tree) for switch, tree in undone.others}
     staying = {}
     for update in updates:
-        if not update.name.startswith(BRANCHES) or repository.ref(update.name) != update.new:
+        now, reason = repository.ref(update.name), ""
+        if update.name in moved and now not in (update.new, update.old, None):
+            reason = "it has moved since"
+        elif not update.name.startswith(BRANCHES) or now != update.new:
             continue
-        reason = ""
-        if update.name in moved and update.new is not None and update.old is not None:
+        elif update.name in moved and update.new is not None and update.old is not None:
             reason = along.take_back(*moved[update.name], update.new, update.old)
         elif where := other_checkout(repository, update.name):
             reason = f"it is checked out in {where}"

@@ -438,7 +438,11 @@ def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, sp
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("rev-parse", "main") == main
     notes = " ".join(each["text"] for each in undone.json["notes"])
-    said = {"edited": "it is not clean there (README)", "committed": "", "elsewhere": "it was not there"}
+    said = {
+        "edited": "it is not clean there (README)",
+        "committed": "it has moved since",
+        "elsewhere": "it was not there",
+    }
     assert said[spoil] in notes
 
 
