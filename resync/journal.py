@@ -252,6 +252,13 @@ class Journals:
         names = [entry.run for entry in found if entry.state == "switching" and self.takes_along(entry)]
         return self.load(names[-1], steps=False) if names else None
 
+    def last_along(self) -> Journal | None:
+        """The last run of another working tree that moved this one along and stands, without its steps."""
+        for entry, stands in _finished(self.everywhere()):
+            if stands and entry.undoes is None and self.takes_along(entry):
+                return self.load(entry.run, steps=False)
+        return None
+
     def unfinished_elsewhere(self) -> list[Journal]:
         """The runs that stand half-way in other working trees than this one, without their steps."""
         found = [entry for entry in self.everywhere("switching") if entry.worktree != self._worktree]

@@ -55,11 +55,20 @@ def choose(journals: Journals, run: str | None) -> Journal:
     """The run to undo: the named one, else the last that changed something. A sitting counts as one run,
     which has the name of its first.
 
-    Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
+    Raises ``Refused``: ``nothing-to-undo``, ``other-worktree``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
         for entry, _ in journals.finished():
             return whole(journals, entry.run)
+        along = journals.last_along()
+        if along is not None:
+            place = along.plan.checkout
+            raise Refused(
+                "other-worktree",
+                f"Run {along.plan.id} of another working tree, {place}, has moved this one along, and is"
+                " undone there. Nothing was changed.",
+                f"cd {place}, then resync undo {along.plan.id}",
+            )
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )

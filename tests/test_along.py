@@ -385,8 +385,14 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     assert world.git("log", "-g", "-1", "--format=%H", "HEAD", at=linked(world)) == topic(done)["new_tip"]
     assert script.stat().st_mode & 0o777 == 0o640, "it replaced one with these permissions"
     assert f"with it 4 files of its working tree {place}" in call(world, "log", done.json["run"]).out
+    # Who sits in the other one is told where the way back is.
+    told = call(world, "undo", "--yes", "--json", at=linked(world))
+    assert (told.code, told.json["error"]["kind"]) == (1, "other-worktree"), told
+    assert told.json["hint"] == f"cd {world.clone}, then resync undo {done.json['run']}"
+    assert f"resync log {done.json['run']}" in call(world, "log", at=linked(world)).out
     undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert (undone.code, topic(undone)["moved"], topic(undone)["worktree"]) == (0, True, place), undone
+    assert "has changed nothing here yet" in call(world, "log", at=linked(world)).out
     assert everything(world) == before
     assert clean(world)
     assert (linked(world) / "numbers.txt").stat().st_ino == inode, "the very file came back"
