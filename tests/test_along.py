@@ -466,6 +466,15 @@ def test_what_is_locked_or_staged_there_meanwhile_refuses_the_run(moving: World)
     assert str(linked(world)) in done.json["error"]["message"]
     world.git("reset", "-q", "--hard", at=linked(world))
     assert everything(world) == before
+    edit = f"open({str(linked(world) / 'README')!r}, 'a').write('more\\n')"
+    done = meanwhile(world, place, edit, *RUN)
+    assert f"'README' in {linked(world)} was changed by somebody else" in done.json["error"]["message"]
+    world.git("checkout", "-q", "README", at=linked(world))
+    assert everything(world) == before
+    gone = f"subprocess.run(['git', 'worktree', 'remove', {str(linked(world))!r}], check=True)"
+    done = meanwhile(world, place, gone, *RUN)
+    said = f"Something else was checked out in {linked(world)} while resync was planning."
+    assert (done.code, said in done.json["error"]["message"]) == (1, True), done
 
 
 def test_what_somebody_saves_there_meanwhile_is_left_and_listed_with_its_place(moving: World) -> None:

@@ -63,6 +63,7 @@ class TreeSwitch:
         self._pins = pins
         self._who = caller.signed(repository.identity())
         self._root = root
+        self._where = f" in {root}" if root is not None else ""
         self._index = [change for step in self._switches for change in step.index]
         self._files = FileSwitch(
             repository.root,
@@ -73,6 +74,7 @@ class TreeSwitch:
             keep=caller.folder,
             originals=originals,
             folders={path: access for step in self._switches for path, access in step.access.items()},
+            where=self._where,
         )
         self._index_lock = LockFile(repository.index_path, proof)
         self._head_lock = LockFile(repository.ref_path(RefName(b"HEAD")), proof)
@@ -109,7 +111,7 @@ class TreeSwitch:
     @property
     def strayed(self) -> bool:
         """Whether something else is checked out than was planned with."""
-        return self.repository.head().branch != self._branch
+        return self.repository.checked_out() != self._branch
 
     def way_back(self, tip: Oid) -> str:
         """The command that has checked out again what was: the branch, or (detached) the commit ``tip``."""
@@ -136,10 +138,6 @@ class TreeSwitch:
         self._files.check()
         self._files.stage()
         fsync_directory(self._folder)
-
-    @property
-    def _where(self) -> str:
-        return f" in {self._root}" if self._root is not None else ""
 
     def change_files(self) -> tuple[PathIn, ...]:
         """Every file to its final bytes; returns the paths that are somebody else's by now."""
