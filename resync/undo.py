@@ -65,8 +65,8 @@ def choose(journals: Journals, run: str | None) -> Journal:
             place = along.plan.checkout
             raise Refused(
                 "other-worktree",
-                f"Run {along.plan.id} of another working tree, {place}, has moved this one along, and is"
-                " undone there. Nothing was changed.",
+                f"Run {along.plan.id} of another working tree, {place}, has moved this one along; it can only"
+                " be undone there. Nothing was changed.",
                 f"cd {place}, then resync undo {along.plan.id}",
             )
         raise Refused(

@@ -523,11 +523,15 @@ def test_the_other_tree_of_a_run_that_stands_half_way(moving: World) -> None:
 def test_the_other_tree_is_gone_half_way(moving: World) -> None:
     world = moving
     assert meanwhile(world, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
-    shutil.rmtree(linked(world))
+    linked(world).rename(world.base / "moved")
+    done = call(world, "continue", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), "it may have been moved"
+    assert "git worktree repair" in done.json["hint"]
+    assert "git worktree prune" in done.json["hint"]
+    world.git("worktree", "prune")
     done = call(world, "continue", "--json")
     assert done.code == 0, done
     assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
-    world.git("worktree", "prune")
     assert not list((world.clone / ".git").rglob("*.lock"))
 
 

@@ -58,10 +58,15 @@ def other_checkout(repository: Repository, branch: RefName) -> str | None:
     return next((each.root for each in other_checkouts(repository, branch)), None)
 
 
+def is_known(repository: Repository, tree: OtherTree) -> bool:
+    """Whether git still knows a working tree, wherever its folder is (git worktree list)."""
+    return _place(repository.common_dir, tree.git_dir) is not None
+
+
 def is_gone(repository: Repository, tree: OtherTree) -> bool:
     """Whether a working tree is no longer there: its folder was removed, or its git directory was.
 
-    One that is locked is not gone where its folder is away: ``opened`` refuses it.
+    One that is locked is not gone where its folder is away.
     """
     root = _place(repository.common_dir, tree.git_dir)
     return root is None or _is_removed(root, os.path.join(repository.common_dir, tree.git_dir))
@@ -95,10 +100,12 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
         return known
     root = _place(repository.common_dir, tree.git_dir) or tree.root
     if _is_missing(root):
+        locked = os.path.exists(os.path.join(repository.common_dir, tree.git_dir, "locked"))
+        unlock = f"git worktree unlock {root}, then " if locked else ""
         raise Refused(
             "other-worktree",
             f"The working tree {root} is not there now. Nothing was changed.",
-            f"bring its disk back; if it is gone for good: git worktree unlock {root}",
+            f"if it was moved: git worktree repair NEW-PLACE; if it was removed: {unlock}git worktree prune",
         )
     env = {name: value for name, value in repository.environment_given.items() if name not in _PLACES}
     other = Repository.open(root, env)

@@ -25,7 +25,7 @@ from resync.repository.durable import fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
-from resync.repository.trees import is_gone, opened
+from resync.repository.trees import is_known, opened
 from resync.request import Caller
 from resync.worktree.files import Files, git_mode
 from resync.worktree.index import Index, index_bytes, load_index
@@ -220,12 +220,13 @@ def other_trees(
 ) -> Iterator[TreeSwitch]:
     """The working trees that move along in a run.
 
-    One that is gone since the run began is left out: there is nothing left to be changed.
+    One that git no longer knows is left out: there is nothing left to be changed. Raises what ``opened`` does
+    where its folder is not there: it may have been moved, and must not stay half-way.
     """
     plan = journal.plan
     undone = _undone(repository, plan) if plan.others else None
     for number, (switch, tree) in enumerate(plan.others, start=1):
-        if not is_gone(repository, tree):
+        if is_known(repository, tree):
             there = opened(repository, tree)
             yield TreeSwitch(
                 there,
