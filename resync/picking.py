@@ -66,12 +66,12 @@ def pick(
     objects: Objects,
     tip: Oid,
     commits: Sequence[Oid],
+    *,
     options: MergeOptions,
     committer: bytes,
+    beside: Join,
     edited: Collection[TreePath] = (),
     renew: Collection[Oid] = (),
-    *,
-    beside: Join,
 ) -> Picked:
     """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change, ``renew`` those of the
     commits that get new Change-Ids, ``beside`` says what parents a commit gets.

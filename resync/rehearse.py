@@ -300,7 +300,16 @@ def _plan_of_move(
     along = Along(repository, settings)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits, along.take))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = stop_at(repository, seen, request, checkout, replayed, branches, options, caller)
+    stop = stop_at(
+        repository,
+        seen,
+        request,
+        caller,
+        checkout=checkout,
+        replayed=replayed,
+        branches=branches,
+        options=options,
+    )
     if stop is not None:
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()

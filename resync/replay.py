@@ -68,7 +68,7 @@ def beside(
 
     New objects are added to memory. Raises ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, tip, committer, options, (), (), lambda oid: "", renew)
+    picker = _Picker(objects, history, tip, committer=committer, options=options, renew=renew)
     nowhere, commits = _Upstream(objects, ()), []
     # What stands in the place of a commit may be one of the side, which has to be made first.
     later = {old: new for old, new in side.stands if new in side.commits}
@@ -107,7 +107,17 @@ def replay(
     ``Refused`` where an object is missing.
     """
     roots = frozenset(filter(None, (_own_root(objects, series) for series in branches)))
-    picker = _Picker(objects, history, onto, committer, options, merged, roots, dropped, renew)
+    picker = _Picker(
+        objects,
+        history,
+        onto,
+        committer=committer,
+        options=options,
+        merged=merged,
+        roots=roots,
+        dropped=dropped,
+        renew=renew,
+    )
     settled = ("already-upstream", "became-empty")
     picks: dict[Oid, LocalCommit] = {}
     searched: dict[frozenset[Oid], _Upstream] = {}
@@ -158,13 +168,15 @@ class _Picker:
         objects: Objects,
         history: History,
         onto: Oid,
+        *,
         committer: bytes,
         options: MergeOptions,
-        merged: Collection[Oid],
-        roots: Collection[Oid],
-        dropped: Callable[[Oid], str],
         renew: bool,
+        merged: Collection[Oid] = (),
+        roots: Collection[Oid] = (),
+        dropped: Callable[[Oid], str] = lambda oid: "",
     ) -> None:
+        """``roots`` are commits without parents that branches began with; the rest is as in ``replay``."""
         self._objects = objects
         self._history = history
         self._onto = onto

@@ -33,7 +33,13 @@ class Known:
 
 
 def sides(
-    objects: Objects, history: History, commits: Sequence[Oid], apart: Collection[Oid], known: Known, tip: Oid
+    objects: Objects,
+    history: History,
+    commits: Sequence[Oid],
+    *,
+    apart: Collection[Oid],
+    known: Known,
+    tip: Oid,
 ) -> tuple[Side, ...]:
     """The sides of the merges among ``commits``, which are to be taken in this order onto ``tip``.
 
@@ -115,6 +121,7 @@ class Sides:
         objects: Objects,
         history: History,
         found: Sequence[Side],
+        *,
         options: MergeOptions,
         committer: bytes,
         renew: Collection[Oid],

@@ -13,7 +13,7 @@ from resync.errors import Refused
 from resync.merge import MergeOptions
 from resync.model import BranchMove, LocalCommit, Oid, RefUpdate, SetMessage, Side, Sitting
 from resync.observe import Observation
-from resync.picking import halt, pick, show
+from resync.picking import Halt, halt, pick, show
 from resync.replay import Replay
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
@@ -36,11 +36,12 @@ def stop_at(
     repository: Repository,
     seen: Observation,
     request: Request,
+    caller: Caller,
+    *,
     checkout: Checkout,
     replayed: Replay,
     branches: Sequence[BranchMove],
     options: MergeOptions,
-    caller: Caller,
 ) -> Stop | None:
     """The end of a run at the first conflict; None where there is none, or it goes on past it.
 
@@ -50,34 +51,27 @@ def stop_at(
     if request.on_conflict != "stop" or onto is None:
         return None
     who = caller.signed(repository.identity())
-    stop = halt(objects, replayed, onto)
-    if stop is None:
+    halted = halt(objects, replayed, onto)
+    if halted is None:
         return None
-    found = sides(
+    found = _sides(objects, seen, halted, onto, branches)
+    renewed = halted.left if request.change_id == "new" else ()
+    picked = pick(
         objects,
-        seen.history,
-        stop.left,
-        {each.oid for each in stop.commits if not each.conflicts},
-        Known(
-            commits=stop.commits,
-            branches={each.old_tip: each.new_tip for each in branches if each.moves},
-            old_tips=seen.upstream.old_tips,
-            onto=onto,
-        ),
-        stop.tip,
+        halted.tip,
+        without_sides(halted.left, found),
+        options=options,
+        committer=who,
+        beside=Sides(objects, seen.history, found, options=options, committer=who, renew=renewed),
+        renew=renewed,
     )
-    _refuse_flattening(objects, stop.left, found)
-    left = without_sides(stop.left, found)
-    renewed = stop.left if request.change_id == "new" else ()
-    beside = Sides(objects, seen.history, found, options, who, renewed)
-    picked = pick(objects, stop.tip, left, options, who, renew=renewed, beside=beside)
     if picked.conflicted is None:
         return None
     done = {each.oid: each for each in picked.commits}
     shown = show(objects, picked.conflicted, picked.tip, message_rules(repository))
     index, worktree = trees(objects, objects.commit(head.tip).tree, checkout.changes)
     return Stop(
-        commits=tuple(done.get(each.oid, each) for each in stop.commits),
+        commits=tuple(done.get(each.oid, each) for each in halted.commits),
         carried=Carried(
             index=index,
             worktree=worktree,
@@ -98,6 +92,27 @@ def stop_at(
         pick=move_pick(repository, shown.taken.commit),
         messages=set_message(repository, shown.message),
     )
+
+
+def _sides(
+    objects: Objects, seen: Observation, halted: Halt, onto: Oid, branches: Sequence[BranchMove]
+) -> tuple[Side, ...]:
+    """The sides of the merges that are left; refuses where one of them could only be flattened."""
+    found = sides(
+        objects,
+        seen.history,
+        halted.left,
+        apart={each.oid for each in halted.commits if not each.conflicts},
+        known=Known(
+            commits=halted.commits,
+            branches={each.old_tip: each.new_tip for each in branches if each.moves},
+            old_tips=seen.upstream.old_tips,
+            onto=onto,
+        ),
+        tip=halted.tip,
+    )
+    _refuse_flattening(objects, halted.left, found)
+    return found
 
 
 def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Side]) -> None:

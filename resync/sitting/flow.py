@@ -156,11 +156,11 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
             objects,
             ground.tip,
             sitting.commits,
-            table.options,
-            table.who,
-            edited,
-            sitting.renew,
+            options=table.options,
+            committer=table.who,
             beside=table.beside(sitting),
+            edited=edited,
+            renew=sitting.renew,
         )
     tree = objects.commit(picked.tip).tree
     sitting = with_made(sitting, picked.commits)

@@ -33,7 +33,7 @@ def merged_sides(table: Table, parked: Parked) -> tuple[Side, ...]:
         onto=upstream.new_tip,
     )
     history = open_history(table.repository)
-    return sides(table.objects, history, parked.commits, parked.apart, known, table.head.tip)
+    return sides(table.objects, history, parked.commits, apart=parked.apart, known=known, tip=table.head.tip)
 
 
 def side_of(sitting: Sitting, oid: Oid | None) -> tuple[Oid, ...]:

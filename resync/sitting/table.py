@@ -68,9 +68,9 @@ class Table:
             self.objects,
             open_history(self.repository),
             sitting.sides,
-            self.options,
-            self.who,
-            sitting.renew,
+            options=self.options,
+            committer=self.who,
+            renew=sitting.renew,
         )
 
     @property
