@@ -242,13 +242,23 @@ class Journals:
         """Whether the working tree is still there in which a run was made (git worktree remove, prune)."""
         return os.path.isdir(os.path.join(os.path.dirname(self.folder), entry.worktree))
 
+    def takes_along(self, entry: Entry) -> bool:
+        """Whether a run that was made in another working tree has this one move along."""
+        return self._worktree in entry.trees
+
     def moved_from_elsewhere(self, everywhere: Iterable[Entry] | None = None) -> Journal | None:
         """The run of another working tree that stands half-way and has this one move along, without its
         steps; ``everywhere`` are all runs, where these are read."""
         found = self.everywhere() if everywhere is None else everywhere
-        half_way = [entry for entry in found if entry.state == "switching" and self.stands(entry)]
-        names = [entry.run for entry in half_way if self._worktree in entry.trees]
+        names = [entry.run for entry in found if entry.state == "switching" and self.takes_along(entry)]
         return self.load(names[-1], steps=False) if names else None
+
+    def last_along(self) -> Journal | None:
+        """The last run of another working tree that moved this one along and stands, without its steps."""
+        for entry, stands in _finished(self.everywhere()):
+            if stands and entry.undoes is None and self.takes_along(entry):
+                return self.load(entry.run, steps=False)
+        return None
 
     def unfinished_elsewhere(self) -> list[Journal]:
         """The runs that stand half-way in other working trees than this one, without their steps."""

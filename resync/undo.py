@@ -55,11 +55,20 @@ def choose(journals: Journals, run: str | None) -> Journal:
     """The run to undo: the named one, else the last that changed something. A sitting counts as one run,
     which has the name of its first.
 
-    Raises ``Refused``: ``nothing-to-undo``, ``unknown-run``, ``already-undone``.
+    Raises ``Refused``: ``nothing-to-undo``, ``other-worktree``, ``unknown-run``, ``already-undone``.
     """
     if run is None:
         for entry, _ in journals.finished():
             return whole(journals, entry.run)
+        along = journals.last_along()
+        if along is not None:
+            place = along.plan.checkout
+            raise Refused(
+                "other-worktree",
+                f"Run {along.plan.id} of another working tree, {place}, has moved this one along; it can only"
+                " be undone there. Nothing was changed.",
+                f"cd {place}, then resync undo {along.plan.id}",
+            )
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
         )
@@ -198,10 +207,12 @@ def _staying(
     moved = {tree.branch: (switch, tree) for switch, tree in undone.others}
     staying = {}
     for update in updates:
-        if not update.name.startswith(BRANCHES) or repository.ref(update.name) != update.new:
+        now, reason = repository.ref(update.name), ""
+        if update.name in moved and now not in (update.new, update.old, None):
+            reason = "it has moved since"
+        elif not update.name.startswith(BRANCHES) or now != update.new:
             continue
-        reason = ""
-        if update.name in moved and update.new is not None and update.old is not None:
+        elif update.name in moved and update.new is not None and update.old is not None:
             reason = along.take_back(*moved[update.name], update.new, update.old)
         elif where := other_checkout(repository, update.name):
             reason = f"it is checked out in {where}"

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from resync import rescue as rescues
+from resync.errors import ResyncError
 from resync.history import authorship, open_history
 from resync.journal import Entry, Journal, Journals
 from resync.model import (
@@ -233,10 +235,15 @@ def _still_left(repository: Repository, entry: Entry, journals: Journals) -> Ite
     if not entry.left_in:
         return
     for _, tree in journals.load(entry.run).plan.others:
-        if not is_gone(repository, tree):
+        if is_gone(repository, tree):
+            continue
+        there = None
+        with suppress(ResyncError):  # where nobody can look now, all of it may well wait
             there = opened(repository, tree)
-            paths = [each for each in entry.left_in if each.root in (tree.root, there.root)]
-            yield from (PathIn(each.path, there.root) for each in paths if not _as_in_head(there, each.path))
+        roots = (tree.root, there.root) if there is not None else (tree.root,)
+        for each in entry.left_in:
+            if each.root in roots and (there is None or not _as_in_head(there, each.path)):
+                yield PathIn(each.path, roots[-1])
 
 
 def _as_in_head(repository: Repository, path: TreePath) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from resync.journal import Journals
 from resync.jump import Along
 from resync.model import OtherTree, RefName
 from resync.repository import Repository
@@ -253,7 +254,7 @@ def _split_index(world: World) -> None:
         (_settings_by_condition, "settings of its own"),
         (_twice, "has it checked out as well"),
         (_leads_elsewhere, "does not lead back to its repository"),
-        (_gone_for_a_while, "it is not there now"),
+        (_gone_for_a_while, "is not there now"),
         (_no_index, "it is not clean there"),
         (_split_index, "split"),
     ],
@@ -388,8 +389,14 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     assert world.git("log", "-g", "-1", "--format=%H", "HEAD", at=linked(world)) == topic(done)["new_tip"]
     assert script.stat().st_mode & 0o777 == 0o640, "it replaced one with these permissions"
     assert f"with it 4 files of its working tree {place}" in call(world, "log", done.json["run"]).out
+    # Who sits in the other one is told where the way back is.
+    told = call(world, "undo", "--yes", "--json", at=linked(world))
+    assert (told.code, told.json["error"]["kind"]) == (1, "other-worktree"), told
+    assert told.json["hint"] == f"cd {world.clone}, then resync undo {done.json['run']}"
+    assert f"resync log {done.json['run']}" in call(world, "log", at=linked(world)).out
     undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert (undone.code, topic(undone)["moved"], topic(undone)["worktree"]) == (0, True, place), undone
+    assert "has changed nothing here yet" in call(world, "log", at=linked(world)).out
     assert everything(world) == before
     assert clean(world)
     assert (linked(world) / "numbers.txt").stat().st_ino == inode, "the very file came back"
@@ -441,7 +448,11 @@ def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, sp
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("rev-parse", "main") == main
     notes = " ".join(each["text"] for each in undone.json["notes"])
-    said = {"edited": "it is not clean there (README)", "committed": "", "elsewhere": "it was not there"}
+    said = {
+        "edited": "it is not clean there (README)",
+        "committed": "it has moved since",
+        "elsewhere": "it was not there",
+    }
     assert said[spoil] in notes
 
 
@@ -459,6 +470,15 @@ def test_what_is_locked_or_staged_there_meanwhile_refuses_the_run(moving: World)
     assert str(linked(world)) in done.json["error"]["message"]
     world.git("reset", "-q", "--hard", at=linked(world))
     assert everything(world) == before
+    edit = f"open({str(linked(world) / 'README')!r}, 'a').write('more\\n')"
+    done = meanwhile(world, place, edit, *RUN)
+    assert f"'README' in {linked(world)} was changed by somebody else" in done.json["error"]["message"]
+    world.git("checkout", "-q", "README", at=linked(world))
+    assert everything(world) == before
+    gone = f"subprocess.run(['git', 'worktree', 'remove', {str(linked(world))!r}], check=True)"
+    done = meanwhile(world, place, gone, *RUN)
+    said = f"Something else was checked out in {linked(world)} while resync was planning."
+    assert (done.code, said in done.json["error"]["message"]) == (1, True), done
 
 
 def test_what_somebody_saves_there_meanwhile_is_left_and_listed_with_its_place(moving: World) -> None:
@@ -474,6 +494,12 @@ def test_what_somebody_saves_there_meanwhile_is_left_and_listed_with_its_place(m
     status = call(world, "status")
     assert (status.code, f"look at {saved}" in status.out) == (3, True), status
     assert world.git("status", "--porcelain", at=linked(world)) == " M numbers.txt"
+    away = linked(world).rename(world.base / "away")
+    linked(world).mkdir()
+    status = call(world, "status")
+    assert (status.code, f"look at {saved}" in status.out) == (3, True), "nobody can look there"
+    linked(world).rmdir()
+    away.rename(linked(world))
     world.git("checkout", "-q", "numbers.txt", at=linked(world))
     assert call(world, "status").code == 0
 
@@ -501,12 +527,33 @@ def test_the_other_tree_of_a_run_that_stands_half_way(moving: World) -> None:
 def test_the_other_tree_is_gone_half_way(moving: World) -> None:
     world = moving
     assert meanwhile(world, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
-    shutil.rmtree(linked(world))
+    linked(world).rename(world.base / "moved")
+    done = call(world, "continue", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), "it may have been moved"
+    assert "git worktree repair" in done.json["hint"]
+    assert "git worktree prune" in done.json["hint"]
+    world.git("worktree", "prune")
     done = call(world, "continue", "--json")
     assert done.code == 0, done
     assert world.git("log", "--format=%s", "origin/main..topic") == "In the linked one"
-    world.git("worktree", "prune")
     assert not list((world.clone / ".git").rglob("*.lock"))
+
+
+def test_the_other_tree_is_away_half_way(moving: World) -> None:
+    """On a disk that is not always there, as `git worktree lock` says: it never comes back half-way."""
+    world = moving
+    before, away = everything(world), world.base / "away"
+    assert meanwhile(world, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
+    world.git("worktree", "lock", str(linked(world)))
+    linked(world).rename(away)
+    for command in ("continue", "abort"):
+        done = call(world, command, "--json")
+        assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), done
+        assert "not there now" in done.json["error"]["message"]
+    assert call(world, "status").code == 4
+    away.rename(linked(world))
+    assert call(world, "abort").code == 0
+    assert everything(world) == before
 
 
 @pytest.mark.parametrize("place", ["steps:Run.publish", "trees:TreeSwitch.write_index"])
@@ -522,9 +569,32 @@ def test_the_tree_of_the_run_is_gone_half_way(moving: World, place: str) -> None
     world.git("worktree", "prune")
     assert (world.clone / ".git" / "index.lock").exists()
     assert without_backup(world.state())["files"] != before["files"]
+    status = call(world, "status", "--json")
+    assert (status.code, "resync abort here" in status.json["hint"]) == (4, True), status
+    # A disk that does not take it: nothing is claimed, nothing is unlocked, and the next one takes it back.
+    refused = "raise OSError(5, 'It is bad')"
+    failed = meanwhile(world, "resync.worktree.switch:FileSwitch.revert", refused, "abort", "--json")
+    assert (failed.code, "It is bad" in failed.json["error"]["message"]) == (4, True), failed
+    assert (world.clone / ".git" / "index.lock").exists()
     call(world, "abort")
     assert without_backup(world.state()) == before
     assert world.git("status", "--porcelain") == ""
+    assert not list((world.clone / ".git").rglob("*.lock"))
+
+
+def test_what_was_saved_before_its_run_was_taken_back_is_recorded(moving: World) -> None:
+    world = moving
+    world.git("checkout", "-q", "etc/tool.conf")
+    world.git("branch", "-q", "--set-upstream-to=origin/main", "topic")
+    there = World(base=world.base, upstream=world.upstream, clone=linked(world), env=world.env)
+    assert meanwhile(there, "resync.sequencer.steps:Run.publish", "os._exit(9)", *RUN).code == 9
+    world.git("worktree", "remove", "--force", "--force", str(linked(world)))
+    world.write("numbers.txt", "saved just now\n")
+    call(world, "abort")
+    assert world.git("status", "--porcelain") == " M numbers.txt"
+    with Repository.open(str(world.clone), world.env) as repository:
+        (entry,) = Journals(repository).everywhere()
+    assert (entry.state, [each.path for each in entry.all_left]) == ("aborted", [b"numbers.txt"])
 
 
 def test_a_branch_without_its_conflicts_moves_with_its_tree(moving: World) -> None:

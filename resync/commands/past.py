@@ -86,9 +86,12 @@ def log(session: Session, run: str | None) -> ExitCode:
             )
             return code
         runs = list(journals.newest_first())
-        if not runs:
+        along = journals.last_along()
+        if not runs and along is None:
             console.lines(["resync has changed nothing here yet."])
         console.lines(text.journal_headline(journal, console.paint) for journal in runs)
+        if along is not None:
+            console.lines([lookback.along_sentence(along)])
         code, error = looked(session, journals)
         console.document(
             data.document(

@@ -146,7 +146,8 @@ def half_way_elsewhere(journal: Journal) -> Unfinished:
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way in {place}, and this working tree moves along in it."
         " Everything of yours is backed up.",
-        f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+        f"cd {place}, then resync continue or resync abort;"
+        " if it is no longer there: git worktree prune, then resync abort here",
     )
 
 

@@ -19,7 +19,7 @@ from resync.model import MODE_GITLINK, FileChange, Oid, OtherTree, RefName, Swit
 from resync.repository import Repository
 from resync.repository.config import truth, value_of
 from resync.repository.locks import LockFile, Proof
-from resync.repository.trees import is_gone, opened, other_checkouts
+from resync.repository.trees import opened, other_checkouts
 from resync.worktree.access import folders_of
 from resync.worktree.filters import Filters
 from resync.worktree.folders import check_folders
@@ -77,8 +77,6 @@ class Along:
         tree, *more = trees
         if more:
             raise Refused("several", f"{more[0].root} has it checked out as well")
-        if is_gone(self._repository, tree):
-            raise Refused("gone", "it is not there now")
         there = opened(self._repository, tree)
         self._refuse_work(there)
         self._refuse_settings(there)

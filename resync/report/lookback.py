@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from resync.report.text import Paint, Tone
+from resync.report.text import Paint, Tone, quoted
 from resync.report.words import count, shown
 
 if TYPE_CHECKING:
     from resync.comparison import Compared, Mark, Place
+    from resync.journal import Journal
 
 
 _SHORT = 10
@@ -59,3 +60,11 @@ def graph_lines(places: Sequence[Place], paint: Paint) -> Iterator[str]:
         for at, child in reversed([*enumerate(children)]):
             last = at == len(children) - 1
             waiting.append((child, rest + ("`-- " if last else "|-- "), rest + ("    " if last else "|   ")))
+
+
+def along_sentence(journal: Journal) -> str:
+    """That a run of another working tree has moved this one."""
+    run, place = journal.plan.id, quoted(shown(journal.plan.checkout))
+    return (
+        f"Moved along with another working tree: resync log {run}; to undo it: cd {place}, then resync undo"
+    )

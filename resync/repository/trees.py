@@ -34,7 +34,7 @@ def other_checkouts(repository: Repository, branch: RefName) -> tuple[OtherTree,
         if _same(full, repository.git_dir):
             continue
         root = _place(repository.common_dir, git_dir)
-        if root is None or (_is_missing(root) and not os.path.exists(os.path.join(full, "locked"))):
+        if root is None or _is_removed(root, full):
             continue
         if git_dir == "." and not os.path.exists(os.path.join(full, "index")):
             continue  # a bare repository has a HEAD as well
@@ -58,10 +58,22 @@ def other_checkout(repository: Repository, branch: RefName) -> str | None:
     return next((each.root for each in other_checkouts(repository, branch)), None)
 
 
+def is_known(repository: Repository, tree: OtherTree) -> bool:
+    """Whether git still knows a working tree, wherever its folder is (git worktree list)."""
+    return _place(repository.common_dir, tree.git_dir) is not None
+
+
 def is_gone(repository: Repository, tree: OtherTree) -> bool:
-    """Whether a working tree is no longer there: its folder was removed, or its git directory was."""
+    """Whether a working tree is no longer there: its folder was removed, or its git directory was.
+
+    One that is locked is not gone where its folder is away.
+    """
     root = _place(repository.common_dir, tree.git_dir)
-    return root is None or _is_missing(root)
+    return root is None or _is_removed(root, os.path.join(repository.common_dir, tree.git_dir))
+
+
+def _is_removed(root: str, git_dir: str) -> bool:
+    return _is_missing(root) and not os.path.exists(os.path.join(git_dir, "locked"))
 
 
 def _is_missing(folder: str) -> bool:
@@ -79,7 +91,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     """A working tree as a repository, wherever its folder is now.
 
     It shares the objects of ``repository`` and is closed with it. Raises what ``Repository.open`` does, and
-    ``Refused("other-worktree")`` where its folder does not lead back to it.
+    ``Refused("other-worktree")`` where its folder is not there, or does not lead back to it.
     """
     if _same(os.path.join(repository.common_dir, tree.git_dir), repository.git_dir):
         return repository
@@ -87,6 +99,14 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     if known is not None:
         return known
     root = _place(repository.common_dir, tree.git_dir) or tree.root
+    if _is_missing(root):
+        locked = os.path.exists(os.path.join(repository.common_dir, tree.git_dir, "locked"))
+        unlock = f"git worktree unlock {root}, then " if locked else ""
+        raise Refused(
+            "other-worktree",
+            f"The working tree {root} is not there now. Nothing was changed.",
+            f"if it was moved: git worktree repair NEW-PLACE; if it was removed: {unlock}git worktree prune",
+        )
     env = {name: value for name, value in repository.environment_given.items() if name not in _PLACES}
     other = Repository.open(root, env)
     wanted = (root, os.path.join(repository.common_dir, tree.git_dir), repository.common_dir)

@@ -27,6 +27,8 @@ from resync.worktree.drivers import clear_dead
 from resync.worktree.settings import WorktreeSettings
 
 _A_DAY = 24 * 60 * 60
+# What cannot be taken back, now or later: its record is damaged, or something else is checked out by now.
+_GIVEN_UP = ("ref-moved", "unreadable-journal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,32 +158,43 @@ class Sequencer:
         for entry in self._journals.everywhere():
             if entry.state == "switching" and self._journals.stands(entry):
                 continue
+            left = entry.all_left
             if entry.state == "switching":
-                with suppress(ResyncError, OSError):
-                    self._take_others_back(entry)
+                try:
+                    left += self._take_others_back(entry)
+                except (ResyncError, OSError) as error:
+                    if not isinstance(error, ResyncError) or error.kind not in _GIVEN_UP:
+                        if self._journals.takes_along(entry):
+                            raise _not_taken_back(entry, error) from error
+                        continue  # it stays locked for those whom it concerns
             Proof(self._journals.proof(entry.run)).release_left()
             if entry.state == "planned":
                 self._journals.forget(entry.run)
             elif entry.state == "switching":
                 # Its working tree is gone, and nobody can finish it: what it kept stays.
-                self._journals.advance(entry.run, "aborted", entry.all_left)
+                self._journals.advance(entry.run, "aborted", left)
         self._journals.clear_removed()
         clear_locks(self._repository)
         self._repository.objects.clear_dead(self._caller.now - _A_DAY)
         clear_dead(self._journals.folder, self._caller.now - _A_DAY)
 
-    def _take_others_back(self, entry: Entry) -> None:
-        """Take back what a run did in other working trees than its own, which is gone, and to the refs."""
+    def _take_others_back(self, entry: Entry) -> tuple[PathIn, ...]:
+        """Take back what a run did in other working trees than its own, which is gone, and to the refs;
+        returns the paths that are somebody else's by now."""
         if not entry.trees:
-            return
+            return ()
         run = Run(self._repository, self._journals.load(entry.run), self._caller, self._settings, gone=True)
         with ExitStack() as locks:
-            run.lock(locks, lenient=True)
-            run.revert()
+            try:
+                run.lock(locks, lenient=True)
+                return run.revert()
+            except BaseException:
+                run.abandon()
+                raise
 
     def finish(self, journal: Journal) -> Result:
         """Carry out what is left of an interrupted run."""
-        run = Run(self._repository, journal, self._caller, self._settings)
+        run = self._taken_up(journal)
         locks = ExitStack()
         with _held(locks):
             self._lock_again(run, locks, journal.plan, "continue")
@@ -196,7 +209,7 @@ class Sequencer:
 
     def abort(self, journal: Journal) -> Result:
         """Take back whatever an interrupted run did."""
-        run = Run(self._repository, journal, self._caller, self._settings)
+        run = self._taken_up(journal)
         locks = ExitStack()
         with _held(locks):
             self._lock_again(run, locks, journal.plan, "abort")
@@ -207,6 +220,13 @@ class Sequencer:
                 with uninterrupted():
                     self._leave(run, journal.plan, error)
         return Result(left=left, moved=run.moved)
+
+    def _taken_up(self, journal: Journal) -> Run:
+        """A run that is half-way; raises ``Unfinished`` where one of its working trees cannot be opened."""
+        try:
+            return Run(self._repository, journal, self._caller, self._settings)
+        except Refused as refused:
+            raise Unfinished(refused.kind, refused.message, refused.hint) from None
 
     def _lock_again(self, run: Run, locks: ExitStack, plan: Plan, command: str) -> None:
         """Lock what a run that is half-way goes on with; refs that somebody moved since are ``run.moved``."""
@@ -264,6 +284,18 @@ def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
         f"Run {other.plan.id} was interrupted half-way in {place}, another working tree of this repository,"
         " and holds locks of what both need. Nothing was changed.",
         f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+    )
+
+
+def _not_taken_back(entry: Entry, error: ResyncError | OSError) -> Unfinished:
+    """What to say where a run stands half-way here, its own working tree is gone, and the way back fails."""
+    reason = str(error).removesuffix(" Nothing was changed.").removesuffix(".")
+    hint = f"{error.hint}; then " if isinstance(error, ResyncError) and error.hint else ""
+    return Unfinished(
+        "interrupted-run",
+        f"Run {entry.run} was interrupted half-way, the working tree in which it was made is gone, and what"
+        f" it did here cannot be taken back now: {reason}. Everything of yours is backed up.",
+        f"{hint}resync abort",
     )
 
 

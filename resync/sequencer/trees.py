@@ -25,7 +25,7 @@ from resync.repository.durable import fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES
-from resync.repository.trees import is_gone, opened
+from resync.repository.trees import is_known, opened
 from resync.request import Caller
 from resync.worktree.files import Files, git_mode
 from resync.worktree.index import Index, index_bytes, load_index
@@ -63,6 +63,7 @@ class TreeSwitch:
         self._pins = pins
         self._who = caller.signed(repository.identity())
         self._root = root
+        self._where = f" in {root}" if root is not None else ""
         self._index = [change for step in self._switches for change in step.index]
         self._files = FileSwitch(
             repository.root,
@@ -73,6 +74,7 @@ class TreeSwitch:
             keep=caller.folder,
             originals=originals,
             folders={path: access for step in self._switches for path, access in step.access.items()},
+            where=self._where,
         )
         self._index_lock = LockFile(repository.index_path, proof)
         self._head_lock = LockFile(repository.ref_path(RefName(b"HEAD")), proof)
@@ -109,7 +111,7 @@ class TreeSwitch:
     @property
     def strayed(self) -> bool:
         """Whether something else is checked out than was planned with."""
-        return self.repository.head().branch != self._branch
+        return self.repository.checked_out() != self._branch
 
     def way_back(self, tip: Oid) -> str:
         """The command that has checked out again what was: the branch, or (detached) the commit ``tip``."""
@@ -136,10 +138,6 @@ class TreeSwitch:
         self._files.check()
         self._files.stage()
         fsync_directory(self._folder)
-
-    @property
-    def _where(self) -> str:
-        return f" in {self._root}" if self._root is not None else ""
 
     def change_files(self) -> tuple[PathIn, ...]:
         """Every file to its final bytes; returns the paths that are somebody else's by now."""
@@ -222,12 +220,13 @@ def other_trees(
 ) -> Iterator[TreeSwitch]:
     """The working trees that move along in a run.
 
-    One that is gone since the run began is left out: there is nothing left to be changed.
+    One that git no longer knows is left out: there is nothing left to be changed. Raises what ``opened`` does
+    where its folder is not there: it may have been moved, and must not stay half-way.
     """
     plan = journal.plan
     undone = _undone(repository, plan) if plan.others else None
     for number, (switch, tree) in enumerate(plan.others, start=1):
-        if not is_gone(repository, tree):
+        if is_known(repository, tree):
             there = opened(repository, tree)
             yield TreeSwitch(
                 there,

@@ -68,12 +68,14 @@ class FileSwitch:
         keep: str = "",
         originals: Mapping[TreePath, bytes] | None = None,
         folders: Mapping[TreePath, Access] | None = None,
+        where: str = "",
     ) -> None:
         """``root`` is the top of the working tree, ``folder`` the run's own, on the same file system.
 
         ``keep`` is a directory that stays though it becomes empty: somebody stands in it. ``originals`` are
         files that an earlier run moved away: what has its old bytes comes back as the very same file.
-        ``folders`` is the access of those that may be made again.
+        ``folders`` is the access of those that may be made again. ``where`` follows the names of files in
+        what is said, where it is another tree than people expect.
         """
         self._root = os.path.join(os.fsencode(root), b"")
         self._quarantine = os.path.join(os.fsencode(folder), b"quarantine", b"")
@@ -82,6 +84,7 @@ class FileSwitch:
         self._settings = settings
         self._keep = os.fsencode(keep)
         self._access = folders or {}
+        self._where = where
         self._seen: dict[TreePath, _Signature] = {}
         # Removals go first and from the deepest, so that a folder can make room for a file.
         numbered = list(enumerate(changes))
@@ -126,8 +129,8 @@ class FileSwitch:
             elif not self._same(found, change.before) and not self._is_ready(change, found):
                 raise Refused(
                     "changed-meanwhile",
-                    f"{os.fsdecode(change.path)!r} was changed by somebody else while resync was planning."
-                    " Nothing was changed.",
+                    f"{os.fsdecode(change.path)!r}{self._where} was changed by somebody else while resync was"
+                    " planning. Nothing was changed.",
                     "resync",
                 )
 
