@@ -81,3 +81,8 @@ def listed(names: Sequence[bytes]) -> str:
     """Names for a sentence, only the first where there are many; they are escaped where it is shown."""
     first = ", ".join(name.decode("utf-8", "backslashreplace") for name in names[:_MOST_LISTED])
     return first + (", …" if len(names) > _MOST_LISTED else "")
+
+
+def as_reason(error: Exception) -> str:
+    """What an error says, as a part of another sentence that says itself what was not changed."""
+    return str(error).removesuffix(" Nothing was changed.").removesuffix(".")

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from resync.carry import Carried
 from resync.checkout import Checkout, programs_for, read_checkout
-from resync.errors import Refused, ResyncError, listed
+from resync.errors import Refused, ResyncError, as_reason, listed
 from resync.journal import Journals
 from resync.jump.landing import jump
 from resync.model import MODE_GITLINK, FileChange, Oid, OtherTree, RefName, Switch, TreePath
@@ -25,8 +25,6 @@ from resync.worktree.filters import Filters
 from resync.worktree.folders import check_folders
 from resync.worktree.index import INTENT_TO_ADD, Index
 from resync.worktree.settings import WorktreeSettings, read_settings
-
-_NOTHING = " Nothing was changed."
 
 
 class Along:
@@ -124,8 +122,7 @@ class Along:
 
 def because(tree: OtherTree, why: ResyncError | OSError) -> str:
     """Why a branch stays with its working tree, as one sentence."""
-    reason = str(why).removesuffix(_NOTHING).removesuffix(".")
-    return f"it is checked out in {tree.root} and stays with it: {reason}; run resync there"
+    return f"it is checked out in {tree.root} and stays with it: {as_reason(why)}; run resync there"
 
 
 def _refuse_edits(checkout: Checkout) -> None:
