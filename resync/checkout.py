@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 
 from resync.errors import Refused
@@ -69,7 +70,7 @@ def read_checkout(
             "checked-out-elsewhere",
             f"{os.fsdecode(head.name)} is checked out in {elsewhere} as well; moving it would leave the files"
             " there behind, as if somebody had edited them all. Nothing was changed.",
-            f"git -C {elsewhere} checkout --detach",
+            f"git -C {shlex.quote(elsewhere)} checkout --detach",
         )
     objects = repository.objects
     # Read once: what is planned with, what is backed up and what is compared later are the same bytes.

@@ -7,6 +7,7 @@ all that hangs on it: one who dies in between is followed by another who goes on
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
         raise Refused(
             "checked-out",
             f"{name} is checked out in {where}, so it is not dropped. Nothing was changed.",
-            f"git -C {where} checkout --detach",
+            f"git -C {shlex.quote(where)} checkout --detach",
         )
     pins: dict[RefName, Oid] = {}
     journal = None
@@ -140,7 +141,7 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
                 "interrupted-run",
                 f"{name} belongs to run {rescue.run}, which was interrupted half-way in {place} and needs it."
                 " Nothing was changed.",
-                f"cd {place}, then resync continue or resync abort",
+                f"cd {shlex.quote(place)}, then resync continue or resync abort",
             )
         pins = refs_of(repository.refs(), rescue.run)
     refs = {**pins, rescue.name: rescue.oid}

@@ -5,6 +5,7 @@ What has changed since is found and saved first; then branch, index and files go
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -67,7 +68,7 @@ def choose(journals: Journals, run: str | None) -> Journal:
                 "other-worktree",
                 f"Run {along.plan.id} of another working tree, {place}, has moved this one along; it can only"
                 " be undone there. Nothing was changed.",
-                f"cd {place}, then resync undo {along.plan.id}",
+                f"cd {shlex.quote(place)}, then resync undo {along.plan.id}",
             )
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
@@ -79,7 +80,7 @@ def choose(journals: Journals, run: str | None) -> Journal:
         raise Refused(
             "other-worktree",
             f"Run {run} was made in another working tree, {journal.plan.checkout}. Nothing was changed.",
-            f"cd {journal.plan.checkout}, then resync undo {run}",
+            f"cd {shlex.quote(journal.plan.checkout)}, then resync undo {run}",
         )
     journal = whole(journals, run)
     for later, stands in journals.finished():

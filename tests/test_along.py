@@ -405,6 +405,16 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     assert clean(world)
 
 
+def test_a_hint_can_be_pasted_whatever_the_place_is_called(moving: World) -> None:
+    place = moving.base / "my other one"
+    moving.git("worktree", "move", str(linked(moving)), str(place))
+    moving.git("branch", "-q", "--set-upstream-to=origin/main", "topic")
+    done = call(moving, "run", "--yes", "--json", "--only-current", at=place)
+    assert done.code == 0, done
+    undone = call(moving, "undo", "--yes", "--json", done.json["run"])
+    assert undone.json["hint"] == f"cd '{place}', then resync undo {done.json['run']}"
+
+
 def test_a_tree_that_is_not_clean_stays_and_so_does_its_branch(moving: World) -> None:
     world = moving
     world.write("plugin.txt", "edited\n", at=linked(world))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def half_way_elsewhere(journal: Journal) -> Unfinished:
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way in {place}, and this working tree moves along in it."
         " Everything of yours is backed up.",
-        f"cd {place}, then resync continue or resync abort;"
+        f"cd {shlex.quote(place)}, then resync continue or resync abort;"
         " if it is no longer there: git worktree prune, then resync abort here",
     )
 

@@ -7,6 +7,7 @@ may be moved.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -101,7 +102,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     root = _place(repository.common_dir, tree.git_dir) or tree.root
     if _is_missing(root):
         locked = os.path.exists(os.path.join(repository.common_dir, tree.git_dir, "locked"))
-        unlock = f"git worktree unlock {root}, then " if locked else ""
+        unlock = f"git worktree unlock {shlex.quote(root)}, then " if locked else ""
         raise Refused(
             "other-worktree",
             f"The working tree {root} is not there now. Nothing was changed.",
@@ -116,7 +117,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
         raise Refused(
             "other-worktree",
             f"{root} does not lead back to its repository. Nothing was changed.",
-            f"git worktree list, then git worktree repair {root}",
+            f"git worktree list, then git worktree repair {shlex.quote(root)}",
         )
     other.objects = repository.objects
     repository.opened_beside[tree.git_dir] = other

@@ -8,6 +8,7 @@ changes nothing, so finishing an interrupted run is carrying it out again.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -238,8 +239,8 @@ class Sequencer:
                 "other-worktree",
                 f"Run {plan.id} was interrupted in {there}, and {here} is another working tree of the same"
                 " repository. Nothing was changed.",
-                f"cd {there}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they were, if you set"
-                " them); if the repository was moved from there, move away what is there now",
+                f"cd {shlex.quote(there)}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they"
+                " were, if you set them); if the repository was moved from there, move away what is there now",
             )
         try:
             run.lock(locks, lenient=True)
@@ -283,7 +284,8 @@ def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
     return (
         f"Run {other.plan.id} was interrupted half-way in {place}, another working tree of this repository,"
         " and holds locks of what both need. Nothing was changed.",
-        f"cd {place}, then resync continue or resync abort; if it is no longer there: git worktree prune",
+        f"cd {shlex.quote(place)}, then resync continue or resync abort;"
+        " if it is no longer there: git worktree prune",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
@@ -115,7 +116,7 @@ class TreeSwitch:
 
     def way_back(self, tip: Oid) -> str:
         """The command that has checked out again what was: the branch, or (detached) the commit ``tip``."""
-        git = f"git -C {self._root}" if self._root is not None else "git"
+        git = f"git -C {shlex.quote(self._root)}" if self._root is not None else "git"
         if self._branch is None:
             return f"{git} checkout --detach {tip.decode()}"
         return f"{git} checkout {self._branch.removeprefix(BRANCHES).decode('utf-8', 'replace')}"
