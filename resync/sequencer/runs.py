@@ -240,7 +240,8 @@ class Sequencer:
                 f"Run {plan.id} was interrupted in {there}, and {here} is another working tree of the same"
                 " repository. Nothing was changed.",
                 f"cd {shlex.quote(there)}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they"
-                " were, if you set them); if the repository was moved from there, move away what is there now",
+                " were, if you set them); if the repository was moved from there, move away what is there"
+                " now",
             )
         try:
             run.lock(locks, lenient=True)
