@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from resync.journal import TREES
 from resync.model import (
     MODE_FILE,
     MODE_GITLINK,
@@ -30,14 +31,12 @@ from resync.model import (
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.repository.refs import write_now
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, REMOTES, TAGS
 from resync.request import Caller
 from resync.worktree.snapshot import snapshot
 
 RUN_REFS = b"refs/resync/"
 """Below it each run keeps what it pins: ``refs/resync/<run>/``."""
-
-_TAGS, _REMOTES = b"refs/tags/", b"refs/remotes/"
 
 _LONGEST_NAME = 200
 """In bytes. A file name may have 255; a rescue branch's has a time and a number too, its lock ``.lock``."""
@@ -93,7 +92,7 @@ def with_backup(
 def pins_of(run: str, tree: int | None = None) -> bytes:
     """What the names of a run's refs begin with; with ``tree`` those of another working tree, by number."""
     prefix = b"%s%s/" % (RUN_REFS, run.encode())
-    return prefix if tree is None else b"%strees/%d/" % (prefix, tree)
+    return prefix if tree is None else b"%s%s/%d/" % (prefix, TREES.encode(), tree)
 
 
 def _with_rescue(repository: Repository, plan: Plan, branch: BranchMove) -> BranchMove:
@@ -212,7 +211,7 @@ def _ends(plan: Plan, kept: frozenset[Oid]) -> Iterator[tuple[bytes, Oid]]:
     for step in plan.steps:
         if isinstance(step, MoveRefs):
             for update in step.updates:
-                if update.name.startswith((_TAGS, _REMOTES)):
+                if update.name.startswith((TAGS, REMOTES)):
                     name = update.name.removeprefix(b"refs/")
                     for side, oid in ((b"was/", update.old), (b"is/", update.new)):
                         if oid is not None and oid not in kept:
@@ -224,6 +223,6 @@ def _old_tracked(plan: Plan) -> Oid | None:
     for step in plan.steps:
         if isinstance(step, MoveRefs):
             for update in step.updates:
-                if update.name.startswith(_REMOTES):
+                if update.name.startswith(REMOTES):
                     return update.old
     return None

@@ -6,7 +6,10 @@ the hint is the command that helps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+_MOST_LISTED = 5
 
 
 class ExitCode(IntEnum):
@@ -72,3 +75,14 @@ class Interrupted(ResyncError):
     """A signal ended the command; the message says how far it had come and what became of that."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def listed(names: Sequence[bytes]) -> str:
+    """Names for a sentence, only the first where there are many; they are escaped where it is shown."""
+    first = ", ".join(name.decode("utf-8", "backslashreplace") for name in names[:_MOST_LISTED])
+    return first + (", …" if len(names) > _MOST_LISTED else "")
+
+
+def as_reason(error: Exception) -> str:
+    """What an error says, as a part of another sentence that says itself what was not changed."""
+    return str(error).removesuffix(" Nothing was changed.").removesuffix(".")

@@ -21,14 +21,12 @@ from resync.merge.recordings import Recording
 from resync.merge.rerere import conflicted_texts, normalise, resolutions
 from resync.model import Commit, Conflict, LocalCommit, MergeResult, Oid, Plan, RefName, TreePath
 from resync.repository import Repository
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, REMOTES
 from resync.repository.rr_cache import Added
 from resync.rescue import RescueBranch
 from resync.resolution_file import Resolution, ResolutionFile, ResolvedCommit
 from resync.resolutions import Resolutions
 from resync.worktree.settings import WorktreeSettings
-
-_REMOTES = b"refs/remotes/"
 
 _MOST_COMMITS = 200
 """So many of the newest local commits are compared by patch with those that a file names."""
@@ -272,7 +270,7 @@ def here(repository: Repository, content: ResolutionFile) -> Sequence[Oid | None
     Change-Id."""
     refs = repository.refs()
     mine = [repository.objects.peel(oid) for name, oid in refs.items() if name.startswith(BRANCHES)]
-    theirs = [repository.objects.peel(oid) for name, oid in refs.items() if name.startswith(_REMOTES)]
+    theirs = [repository.objects.peel(oid) for name, oid in refs.items() if name.startswith(REMOTES)]
     tips = [repository.head().tip, *filter(repository.objects.is_commit, mine)]
     history: History = open_history(repository)
     gone = list(filter(repository.objects.is_commit, theirs))

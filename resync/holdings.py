@@ -21,13 +21,13 @@ from resync.journal import TREES, Journal
 from resync.model import MODE_GITLINK, MODE_TREE, NO_CONTENT, Oid, RefName, TreePath
 from resync.repository import Objects, Repository
 from resync.repository.objects import BLOB, COMMIT, TREE
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, TAGS
 from resync.worktree.files import git_mode
 from resync.worktree.index import read_index
 from resync.worktree.moves import look
 from resync.worktree.snapshot import is_snapshot
 
-_STAYS = (BRANCHES, b"refs/tags/", b"refs/stash", b"refs/notes/", RUN_REFS)
+_STAYS = (BRANCHES, TAGS, b"refs/stash", b"refs/notes/", RUN_REFS)
 
 # What a fetch brought is pinned until the next one.
 _PASSING = b".fetched"

@@ -14,17 +14,17 @@ from resync.model import Oid, Plan, RefName
 def holding(journals: Journals, branch: RefName | None) -> Plan | None:
     """The last run of a branch, if it was an undo that turned away from a tip of upstream (``holds``). What
     only took up parked work does not count."""
-    runs = (plan for plan in done_on(journals, branch) if not _beside(journals, plan))
+    runs = (plan for plan in done_on(journals, branch) if not _resolves(journals, plan))
     last = next(runs, None)
     return last if last is not None and last.holds is not None else None
 
 
-def _beside(journals: Journals, plan: Plan) -> bool:
-    """Whether a run is a part of a sitting that does not follow upstream, or took one back."""
+def _resolves(journals: Journals, plan: Plan) -> bool:
+    """Whether a run only resolves conflicts, or took such a one back."""
     if plan.undoes is not None:
         with suppress(Refused):  # its record may be gone
-            return _beside(journals, journals.load(plan.undoes, steps=False).plan)
-    return plan.sitting is not None and plan.upstream is None
+            return _resolves(journals, journals.load(plan.undoes, steps=False).plan)
+    return plan.resolves
 
 
 def done_on(journals: Journals, branch: RefName | None) -> Iterator[Plan]:

@@ -26,6 +26,7 @@ from resync.repository.durable import fsync, fsync_directory, make_folders, new_
 
 VERSION = 1
 TREES = "trees"
+"""Where a run keeps what is of other working trees: a folder in its own, and what their pins begin with."""
 _REMOVED = "removed-"
 _OTHER_VERSION = "another version of resync wrote it"
 _CHECKSUM = "sha256"
@@ -120,7 +121,7 @@ class Journals:
             waits=plan.waiting,
             trees=tuple(tree.git_dir for _, tree in plan.others),
             sitting=plan.sitting.id if plan.sitting is not None else None,
-            sits=plan.sitting is not None and plan.sitting.open,
+            sits=plan.halted,
         )
         _write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)

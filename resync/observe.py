@@ -12,13 +12,13 @@ from resync.model import Evidence, Head, Note, Oid, RefName, RefUpdate, Upstream
 from resync.policy import deploys
 from resync.repository import Repository
 from resync.repository.refs import write_now
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, TAGS
 from resync.request import Caller, Progress, Request
 from resync.upstream.commit_map import read_map, tips_of
 from resync.upstream.detached import stands_on
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
-from resync.upstream.fetch import TAGS, Fetched
+from resync.upstream.fetch import Fetched
 from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.moved import moved
 from resync.upstream.published import published

@@ -12,7 +12,7 @@ from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import carry
 from resync.checkout import merge_options_at, programs_for, read_checkout
-from resync.errors import Refused
+from resync.errors import Refused, listed
 from resync.forest import Topic, branch_moves, topics
 from resync.holds import holding
 from resync.journal import Journals
@@ -35,11 +35,11 @@ from resync.observe import Observation, observe, unusable
 from resync.policy import settled
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
+from resync.repository.repo import TAGS
 from resync.request import Caller, Progress, Request
 from resync.signing import promised
 from resync.stopping import stop_at
 from resync.upstream.dropped import Dropped, yours
-from resync.upstream.fetch import TAGS
 from resync.upstream.gitreview import gitreview_notes
 from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
@@ -195,8 +195,7 @@ def _count(files: Sequence[LocalFile]) -> str:
 
 
 def _list(files: Sequence[LocalFile]) -> str:
-    names = [each.path.decode("utf-8", "backslashreplace") for each in files]
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return listed([each.path for each in files])
 
 
 # --- plans that only move refs -----------------------------------------------------------------------

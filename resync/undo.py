@@ -109,7 +109,7 @@ def rehearse_undo(
     said (they are on the rescue branch either way), and whatever reading the checkout refuses.
     """
     undone, head = journal.plan, repository.head()
-    sitting = undone.sitting if undone.sitting is not None and undone.sitting.open else None
+    sitting = undone.sitting if undone.halted else None
     if repository.ref(_work(undone)) is None:
         raise _missing_backup(undone)
     if head.branch != undone.head.branch:
@@ -144,7 +144,6 @@ def _plan_back(
     filters: Filters,
 ) -> Plan:
     head = since.head
-    halted = undone.sitting is not None and undone.sitting.open
     who = caller.signed(repository.identity())
     back = _Back(repository, checkout, head, settings, filters)
     changes = list(undone.file_changes)
@@ -181,7 +180,7 @@ def _plan_back(
         ),
         undoes=undone.id,
         # Who gives up in the middle has not turned away from where upstream is.
-        holds=None if halted else turned_away(Journals(repository), undone),
+        holds=None if undone.halted else turned_away(Journals(repository), undone),
         notes=(*filters.notes, *(_stays(name, why) for name, why in staying.items())),
         branches=tuple(_gone_back(updates, along)),
     )

@@ -90,7 +90,7 @@ def take(world: World, new: str = "main") -> tuple[str, Along]:
     return why, along
 
 
-def test_a_clean_tree_does(two: World) -> None:
+def test_a_clean_tree_moves_along(two: World) -> None:
     why, along = take(two)
     (switch,) = along.switches
     assert why == ""
@@ -99,14 +99,14 @@ def test_a_clean_tree_does(two: World) -> None:
     assert {each.path for each in switch.index} == {b"README", b"deep/er", b"new", b"sub/one"}
 
 
-def test_so_does_the_main_tree_from_a_linked_one(two: World) -> None:
+def test_the_main_tree_is_found_and_opened_from_a_linked_one(two: World) -> None:
     with Repository.open(str(linked(two)), two.env) as repository:
         (tree,) = other_checkouts(repository, RefName(b"refs/heads/main"))
         assert (tree.root, tree.git_dir) == (str(two.clone), ".")
         assert opened(repository, tree).root == str(two.clone)
 
 
-def test_what_git_does_not_have_and_is_nobodys_way_is_no_matter(two: World) -> None:
+def test_files_that_git_does_not_have_and_that_are_not_in_the_way_do_not_matter(two: World) -> None:
     two.write("notes", "mine\n", at=linked(two))
     two.write("deep.txt", "mine\n", at=linked(two))
     assert take(two)[0] == ""
@@ -259,7 +259,9 @@ def _split_index(world: World) -> None:
         (_split_index, "split"),
     ],
 )
-def test_no_other_does(two: World, spoil: Callable[[World], None], said: str) -> None:
+def test_a_tree_that_cannot_move_along_stays_and_the_reason_is_said(
+    two: World, spoil: Callable[[World], None], said: str
+) -> None:
     spoil(two)
     why, along = take(two)
     assert along.switches == []
@@ -267,7 +269,7 @@ def test_no_other_does(two: World, spoil: Callable[[World], None], said: str) ->
     assert said in why
 
 
-def test_nor_where_a_filter_fails(two: World) -> None:
+def test_a_tree_in_which_a_filter_fails_stays(two: World) -> None:
     two.git("config", "filter.up.smudge", "false")
     two.commit("Filtered", {"a.up": "x\n"})
     assert "filter" in take(two)[0]
@@ -277,13 +279,13 @@ def test_nor_where_a_filter_fails(two: World) -> None:
     assert take(two)[0] == ""
 
 
-def test_nor_where_a_submodule_changes(two: World) -> None:
+def test_a_tree_in_which_a_submodule_changes_stays(two: World) -> None:
     two.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
     two.git("commit", "-q", "-m", "A module")
     assert "a submodule changes there" in take(two)[0]
 
 
-def test_nor_a_tree_on_another_file_system(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_on_another_file_system_stays(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.stat
 
     def stat(path: str | bytes, **options: bool) -> os.stat_result:
@@ -298,7 +300,9 @@ def test_nor_a_tree_on_another_file_system(two: World, monkeypatch: pytest.Monke
     assert "lies on another file system" in take(two)[0]
 
 
-def test_nor_a_tree_whose_folders_may_not_be_written_to(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_whose_folders_may_not_be_written_to_stays(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The system is not asked: root may write everywhere."""
     real = os.access
 

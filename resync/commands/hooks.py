@@ -28,12 +28,7 @@ PRE, POST = "preSwitch", "postSwitch"
 def switches(plan: Plan) -> bool:
     """Whether a plan changes what is checked out here: only then there is something to hook into. A person
     who is resolving conflicts is at the files anyway."""
-    return not of_sitting(plan) and bool(plan.switches)
-
-
-def of_sitting(plan: Plan) -> bool:
-    """Whether a run is a step of a person's work on conflicts, and does not follow upstream."""
-    return plan.sitting is not None and plan.upstream is None
+    return not plan.resolves and bool(plan.switches)
 
 
 def rewritten(session: Session, repository: Repository, done: Plan) -> None:

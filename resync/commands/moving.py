@@ -191,7 +191,7 @@ def _report_done(
     console = session.console
     if done.undoes is None:
         hooks.rewritten(session, repository, done)
-    if hooks.of_sitting(done):
+    if done.resolves:
         return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
     try:

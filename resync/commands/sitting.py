@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from resync.commands.session import Session, still_waiting, waiting_lines
+from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
 from resync.errors import ExitCode, Refused
 from resync.journal import Entry, Journals
 from resync.model import Commit, Plan, Sitting
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 def skip(session: Session) -> ExitCode:
     """Leave what was taken parked, and go on with the next."""
-    from resync.commands.session import interrupted
     from resync.sequencer import Sequencer
 
     with session.open() as repository:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from resync.carry import Carried
 from resync.checkout import Checkout, programs_for, read_checkout
-from resync.errors import Refused, ResyncError
+from resync.errors import Refused, ResyncError, as_reason, listed
 from resync.journal import Journals
 from resync.jump.landing import jump
 from resync.model import MODE_GITLINK, FileChange, Oid, OtherTree, RefName, Switch, TreePath
@@ -25,9 +25,6 @@ from resync.worktree.filters import Filters
 from resync.worktree.folders import check_folders
 from resync.worktree.index import INTENT_TO_ADD, Index
 from resync.worktree.settings import WorktreeSettings, read_settings
-
-_NOTHING = " Nothing was changed."
-_MOST_NAMED = 3
 
 
 class Along:
@@ -94,7 +91,7 @@ class Along:
                 raise Refused("filter-failed", str(filters.notes[0]))
         in_the_way = [each.path for each in landing.in_the_way]
         if in_the_way:
-            raise Refused("in-the-way", f"files that git does not have are in the way: {_names(in_the_way)}")
+            raise Refused("in-the-way", f"files that git does not have are in the way: {listed(in_the_way)}")
         _refuse_submodules(landing.switch)
         device = os.stat(self._repository.common_dir).st_dev
         check_folders(there.root, (each.path for each in landing.switch.files), device)
@@ -125,15 +122,14 @@ class Along:
 
 def because(tree: OtherTree, why: ResyncError | OSError) -> str:
     """Why a branch stays with its working tree, as one sentence."""
-    reason = str(why).removesuffix(_NOTHING).removesuffix(".")
-    return f"it is checked out in {tree.root} and stays with it: {reason}; run resync there"
+    return f"it is checked out in {tree.root} and stays with it: {as_reason(why)}; run resync there"
 
 
 def _refuse_edits(checkout: Checkout) -> None:
     """Refuse whatever is not as HEAD has it, and what is not meant to be (sparse checkouts)."""
     edited = {each.path for each in checkout.changes} | _unusual(checkout.index)
     if edited:
-        raise Refused("dirty", f"it is not clean there ({_names(sorted(edited))})")
+        raise Refused("dirty", f"it is not clean there ({listed(sorted(edited))})")
 
 
 def _unusual(index: Index) -> set[TreePath]:
@@ -154,8 +150,3 @@ def _as_before(change: FileChange, known: FileChange | None) -> FileChange:
     if known is None or change.after is None:
         return change
     return replace(change, after=known.before, access_after=known.access_before)
-
-
-def _names(paths: Sequence[TreePath]) -> str:
-    names = [each.decode("utf-8", "backslashreplace") for each in paths]
-    return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")

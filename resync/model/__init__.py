@@ -308,9 +308,9 @@ class Plan:
     is nothing to rescue or the backup is only pinned. ``new_tip`` is where the branch will stand.
     ``notes`` are what the report says besides, ``branches`` the other branches that it has to do with;
     ``elsewhere`` are branches of the upstream's name that were rewritten at other remotes. ``sitting`` is how
-    a person's work on conflicts stands after a run that is a part of it. ``signs``
-    says what the reapplied commits are signed with (None: they are not), ``renews`` whether Change-Ids are
-    made anew: what is parked gets its own when a person resolves it.
+    a person's work on conflicts stands after a run that is a part of it. ``signs`` says what the reapplied
+    commits are signed with (None: they are not), ``renews`` whether Change-Ids are made anew: what is parked
+    gets its own when a person resolves it.
     """
 
     id: str
@@ -357,6 +357,16 @@ class Plan:
     def folders(self) -> Mapping[TreePath, Access]:
         """The access of each folder that may be made again where it is made."""
         return {path: access for step in self.switches for path, access in step.access.items()}
+
+    @property
+    def halted(self) -> bool:
+        """Whether a person is in the middle of resolving conflicts when it is done."""
+        return self.sitting is not None and self.sitting.open
+
+    @property
+    def resolves(self) -> bool:
+        """Whether it is no more than a step of a person's work on conflicts, and does not follow upstream."""
+        return self.sitting is not None and self.upstream is None
 
     @property
     def waiting(self) -> bool:

@@ -58,8 +58,8 @@ class Sitting:
     be taken, the next one first, and so are the ``edits``. ``aside`` is a commit of the edits that were set
     aside, on the old tip and with the index as second parent (files as git stores them); ``announced`` are
     those that ``git add -N`` had announced, and ``returned`` says that all are back. ``settled`` are parked
-    edits that were dealt with. ``renew`` are the commits that get new Change-Ids,
-    and ``sides`` those of the merges among the commits.
+    edits that were dealt with. ``renew`` are the commits that get new Change-Ids, and ``sides`` those of the
+    merges among the commits.
     """
 
     id: str

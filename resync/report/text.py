@@ -180,7 +180,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     yield from _work_lines(plan, paint)
     yield ""
     name = shown(plan.head.name)
-    if plan.new_tip == plan.head.tip and not _changes(plan):
+    if plan.new_tip == plan.head.tip and not plan.file_changes:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
         moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
@@ -192,7 +192,7 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
 def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     """Where everything is after a run."""
     name = shown(plan.head.name)
-    halted = plan.sitting is not None and plan.sitting.open
+    halted = plan.halted
     how = "Stopped at the first conflict." if halted else "Done."
     tone: Tone = "warning" if halted else "good"
     yield paint(f"{how} {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", tone)
@@ -200,13 +200,9 @@ def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
         yield f"Everything that you had is on the branch {_rescue(plan)}."
 
 
-def _changes(plan: Plan) -> int:
-    return len(plan.file_changes)
-
-
 def changed(plan: Plan) -> str:
     """How many files of the working tree a plan changes."""
-    return f"{count(_changes(plan), 'file')} of the working tree"
+    return f"{count(len(plan.file_changes), 'file')} of the working tree"
 
 
 def _rescue(plan: Plan) -> str:
@@ -404,7 +400,7 @@ def hold_lines(held: Plan) -> Iterator[str]:
 
 def undo_line(plan: Plan) -> Iterator[str]:
     """How to take the run back."""
-    if plan.sitting is not None and plan.sitting.open:
+    if plan.halted:
         return  # abort is the word then
     if plan.undoes is not None:
         yield "To take this undo back: resync undo"

@@ -17,7 +17,7 @@ from resync.model import Oid, RefName, RefUpdate
 from resync.repository.durable import fsync, fsync_directory, make_folders
 from resync.repository.locks import LockFile, Proof, RunLock
 from resync.repository.ref_files import PSEUDO
-from resync.repository.repo import BRANCHES, Repository
+from resync.repository.repo import BRANCHES, REMOTES, Repository
 
 
 class RefTransaction:
@@ -170,7 +170,7 @@ class RefTransaction:
             return True
         if setting in ("false", "no", "off", "0"):
             return False
-        return name == b"HEAD" or name.startswith((BRANCHES, b"refs/remotes/", b"refs/notes/"))
+        return name == b"HEAD" or name.startswith((BRANCHES, REMOTES, b"refs/notes/"))
 
 
 def _without(packed: str, name: RefName) -> bytes | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dulwich.config import StackedConfig
     from dulwich.repo import Repo
 
-BRANCHES = b"refs/heads/"
+BRANCHES, TAGS, REMOTES = b"refs/heads/", b"refs/tags/", b"refs/remotes/"
 
 # A file or folder in the git directory, and the operation that it says is under way.
 _OPERATIONS = {
@@ -66,7 +66,7 @@ class Repository:
         self.index_path = os.path.abspath(repo.index_path())
         self._ref_files = RefFiles(self.git_dir, self.common_dir, repo.object_store.object_format.hex_length)
         self._env = env
-        self.beside: dict[str, Repository] = {}
+        self.opened_beside: dict[str, Repository] = {}
         """Other working trees of it that were opened (``trees.opened``), by their git directory."""
 
     @classmethod
@@ -74,8 +74,8 @@ class Repository:
         """Open the repository that ``path`` is in, as git finds it (``GIT_DIR`` and its kin in ``env``).
 
         Raises ``Refused``: ``not-a-repository``, ``not-yours``, ``bare-repository``,
-        ``unsupported-repository``; and
-        ``UsageError``: ``no-such-folder``, ``bad-config``, ``unsupported-environment``.
+        ``unsupported-repository``; and ``UsageError``: ``no-such-folder``, ``bad-config``,
+        ``unsupported-environment``.
         """
         opened = cls(discover(path, env), env)
         try:
@@ -98,7 +98,7 @@ class Repository:
 
     def close(self) -> None:
         """Close the files that dulwich holds open, those of the working trees beside it too."""
-        for other in self.beside.values():
+        for other in self.opened_beside.values():
             other.close()
         with suppress(OSError):
             self.objects.let_go()

@@ -70,7 +70,7 @@ def _made(repository: Repository) -> Iterator[str]:
             yield from (os.path.join(folder, each) for each in names)
     packs = os.path.join(common, "objects", "pack")
     yield from (os.path.join(packs, each) for each in os.listdir(packs))
-    for tree in (repository, *repository.beside.values()):
+    for tree in (repository, *repository.opened_beside.values()):
         named = (
             os.path.join(tree.git_dir, *name) for name in (("ORIG_HEAD",), ("MERGE_RR",), ("logs", "HEAD"))
         )

@@ -96,7 +96,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     """
     if _same(os.path.join(repository.common_dir, tree.git_dir), repository.git_dir):
         return repository
-    known = repository.beside.get(tree.git_dir)
+    known = repository.opened_beside.get(tree.git_dir)
     if known is not None:
         return known
     root = _place(repository.common_dir, tree.git_dir) or tree.root
@@ -120,7 +120,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
             f"git worktree list, then git worktree repair {shlex.quote(root)}",
         )
     other.objects = repository.objects
-    repository.beside[tree.git_dir] = other
+    repository.opened_beside[tree.git_dir] = other
     return other
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from resync.errors import Busy, Interrupted, Refused, ResyncError, Unfinished
+from resync.errors import Busy, Interrupted, Refused, ResyncError, Unfinished, as_reason
 from resync.interrupts import uninterrupted
 from resync.journal import Entry, Journal, Journals
 from resync.model import MoveRefs, PathIn, Plan, RefUpdate
@@ -292,12 +292,11 @@ def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
 
 def _not_taken_back(entry: Entry, error: ResyncError | OSError) -> Unfinished:
     """What to say where a run stands half-way here, its own working tree is gone, and the way back fails."""
-    reason = str(error).removesuffix(" Nothing was changed.").removesuffix(".")
     hint = f"{error.hint}; then " if isinstance(error, ResyncError) and error.hint else ""
     return Unfinished(
         "interrupted-run",
         f"Run {entry.run} was interrupted half-way, the working tree in which it was made is gone, and what"
-        f" it did here cannot be taken back now: {reason}. Everything of yours is backed up.",
+        f" it did here cannot be taken back now: {as_reason(error)}. Everything of yours is backed up.",
         f"{hint}resync abort",
     )
 

@@ -10,7 +10,7 @@ from resync.backup import CHERRY_PICK_HEAD, move_pick, set_message, with_backup
 from resync.carry import Carried, edits_between
 from resync.checkout import programs_for, read_checkout
 from resync.commit_message import message_rules
-from resync.errors import Refused, Unfinished
+from resync.errors import Refused, Unfinished, listed
 from resync.journal import Journals
 from resync.jump import Jump, jump
 from resync.model import (
@@ -256,11 +256,9 @@ def _refuse_untracked(landing: Jump) -> None:
     changed = {each.path for each in landing.switch.files}
     found = [each.path for each in landing.in_the_way if each.path in changed]
     if found:
-        names = ", ".join(path.decode("utf-8", "backslashreplace") for path in found[:5])
         raise Refused(
             "untracked-in-the-way",
-            f"Untracked files stand where a file has to go ({names}{', …' if len(found) > 5 else ''})."
-            " Nothing was changed.",
+            f"Untracked files stand where a file has to go ({listed(found)}). Nothing was changed.",
             "move them away, then resync continue",
         )
 

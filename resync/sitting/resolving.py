@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from resync.commit_message import cleaned, message_rules, proposed
-from resync.errors import LargeBlob, Unfinished
+from resync.errors import LargeBlob, Unfinished, listed
 from resync.history import authorship, open_history
 from resync.merge import MergeOptions
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
@@ -25,10 +25,9 @@ def refuse_unresolved(table: Table, taken: Taken) -> None:
     """Raise ``Unfinished("unresolved")`` where paths are unmerged in the index, or have conflict markers."""
     left = sorted({*table.checkout.index.unmerged, *_marked(table, taken)})
     if left:
-        names = ", ".join(path.decode("utf-8", "backslashreplace") for path in left[:5])
         raise Unfinished(
             "unresolved",
-            f"Not resolved yet: {names}{', …' if len(left) > 5 else ''}. Nothing was changed.",
+            f"Not resolved yet: {listed(left)}. Nothing was changed.",
             "edit what conflicts, tell git with git add (or git rm), then resync continue",
         )
 

@@ -14,9 +14,8 @@ from resync.errors import Refused
 from resync.history import History, open_history
 from resync.model import Head, Oid, RefName
 from resync.repository import Repository
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, REMOTES
 
-_REMOTES = b"refs/remotes/"
 _RECORDS = b"refs/resync/upstream/"
 _LEFT = re.compile(rb"checkout: moving from (?P<name>\S+) to ")
 
@@ -79,9 +78,9 @@ def _names(repository: Repository) -> Iterator[Named]:
     seen = set()
     for remote in repository.remotes():
         name = remote.encode("utf-8", "surrogateescape")
-        for ref in repository.refs(_REMOTES + name + b"/"):
+        for ref in repository.refs(REMOTES + name + b"/"):
             if not repository.is_symbolic(ref):
-                seen.add(Named(remote, RefName(BRANCHES + ref.removeprefix(_REMOTES + name + b"/"))))
+                seen.add(Named(remote, RefName(BRANCHES + ref.removeprefix(REMOTES + name + b"/"))))
         for ref in repository.refs(_RECORDS + name + b"/"):
             if ref.endswith(b".tips"):
                 branch = ref.removeprefix(_RECORDS + name + b"/").removesuffix(b".tips")
@@ -92,7 +91,7 @@ def _names(repository: Repository) -> Iterator[Named]:
 def _tips(repository: Repository, name: Named) -> Iterator[Oid]:
     """What is known to have been the branch's tip."""
     path = name.remote.encode("utf-8", "surrogateescape") + b"/" + name.branch.removeprefix(BRANCHES)
-    tracking = RefName(_REMOTES + path)
+    tracking = RefName(REMOTES + path)
     tip = repository.ref(tracking)
     if tip is not None:
         yield tip
@@ -147,7 +146,7 @@ def _left(
 def _defaults(repository: Repository) -> Iterator[Named]:
     """The branch to which each remote's HEAD pointed when it was cloned."""
     for remote in repository.remotes():
-        prefix = _REMOTES + remote.encode("utf-8", "surrogateescape") + b"/"
+        prefix = REMOTES + remote.encode("utf-8", "surrogateescape") + b"/"
         target = repository.chain_end(RefName(prefix + b"HEAD"))
         if target.startswith(prefix):
             yield Named(remote, RefName(BRANCHES + target.removeprefix(prefix)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from resync.errors import ResyncError
+from resync.errors import ResyncError, as_reason
 from resync.history import History
 from resync.model import Head, Note, Oid, Upstream
 from resync.repository import Repository
@@ -48,7 +48,7 @@ def look_elsewhere(
             seen = _look(repository, history, other, head, asked, progress, shared)
         except ResyncError as error:
             name = other.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
-            why = error.message.removesuffix(" Nothing was changed.").removesuffix(".")
+            why = as_reason(error)
             unknown.append(Note(None, f"whether {other.remote}/{name} was rewritten is not known. {why}"))
             continue
         if seen is not None:

@@ -17,7 +17,7 @@ from resync.history import Commits, History, HistoryCut
 from resync.model import Evidence, Head, Oid, RefName, RefUpdate, Upstream, UpstreamKind
 from resync.repository import Repository
 from resync.repository.objects import TREE
-from resync.repository.repo import BRANCHES, ReflogEntry
+from resync.repository.repo import BRANCHES, REMOTES, ReflogEntry
 from resync.upstream.find import UpstreamBranch
 from resync.upstream.published import merged_in
 
@@ -115,7 +115,7 @@ def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iter
     names = {
         bytes(tracking),
         tracking.removeprefix(b"refs/"),
-        tracking.removeprefix(b"refs/remotes/"),
+        tracking.removeprefix(REMOTES),
     }
     for ref in dict.fromkeys((head.branch or RefName(b"HEAD"), RefName(b"HEAD"))):
         for entry in reversed(repository.reflog(ref)):

@@ -19,11 +19,9 @@ from resync.remote.address import without_secrets
 from resync.remote.way import Way
 from resync.repository import Repository
 from resync.repository.damage import signs_of_damage
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, TAGS
 from resync.request import Progress, Prompt
 from resync.upstream.find import UpstreamBranch
-
-TAGS = b"refs/tags/"
 
 # Tags by which projects say that they end or replace a branch; resync.announcement adds to them.
 ANNOUNCEMENTS = ("*-early-demise", "*-eol")

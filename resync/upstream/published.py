@@ -13,12 +13,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from resync.history import History
 from resync.model import Head, Oid, RefName
 from resync.repository import Repository
-from resync.repository.repo import BRANCHES
+from resync.repository.repo import BRANCHES, REMOTES, TAGS
 from resync.upstream.find import UpstreamBranch, tracking_ref
 
 _PUSHED = b"update by push"
-_REMOTES = b"refs/remotes/"
-_TAGS = b"refs/tags/"
 
 
 def published(
@@ -33,7 +31,7 @@ def published(
     refs = _known(repository, upstream) if advertised is None else advertised
     tips: dict[Oid, None] = {}
     for name, oid in refs.items():
-        if name == upstream.branch or name in own or not name.startswith((BRANCHES, _TAGS)):
+        if name == upstream.branch or name in own or not name.startswith((BRANCHES, TAGS)):
             continue
         if oid in repository.objects:
             commit = repository.objects.peel(oid)
@@ -44,7 +42,7 @@ def published(
 
 def _known(repository: Repository, upstream: UpstreamBranch) -> dict[RefName, Oid]:
     """The remote's branches by their remote-tracking refs, under the names that the remote has for them."""
-    prefix = _REMOTES + upstream.remote.encode("utf-8", "surrogateescape") + b"/"
+    prefix = REMOTES + upstream.remote.encode("utf-8", "surrogateescape") + b"/"
     return {
         RefName(BRANCHES + name.removeprefix(prefix)): oid for name, oid in repository.refs(prefix).items()
     }
@@ -63,7 +61,7 @@ def _own_names(repository: Repository, remote: str, head: Head) -> Iterator[RefN
         pushed_to = tracking_ref(pushes, branch)
         if pushed_to is not None:
             yield pushed_to
-    prefix = _REMOTES + remote.encode("utf-8", "surrogateescape") + b"/"
+    prefix = REMOTES + remote.encode("utf-8", "surrogateescape") + b"/"
     for tracking in repository.refs(prefix):
         if pushed_from_here(repository, tracking):
             yield RefName(BRANCHES + tracking.removeprefix(prefix))

@@ -17,13 +17,13 @@ from resync.errors import Refused, UsageError
 from resync.history import History
 from resync.model import Oid, RefName, Upstream
 from resync.repository import Repository
+from resync.repository.repo import TAGS
 from resync.upstream.evidence import Judgement
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-_TAGS = b"refs/tags/"
 _TAG = re.compile(r"(?:(?P<word>[A-Za-z][A-Za-z0-9_.+-]*?)(?P<joint>[-_/]))?(?P<version>[vV]?[0-9].*)")
 _PLAIN = ("release", "releases", "rel", "version", "ver", "v")
 
@@ -39,7 +39,7 @@ class Release:
     @property
     def name(self) -> str:
         """The tag as people say it."""
-        return self.tag.removeprefix(_TAGS).decode("utf-8", "replace")
+        return self.tag.removeprefix(TAGS).decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +83,9 @@ def release_of(tag: RefName) -> Release | None:
     """The release that a tag names; None where its name is no version."""
     from packaging.version import Version
 
-    if not tag.startswith(_TAGS):
+    if not tag.startswith(TAGS):
         return None
-    found = _TAG.fullmatch(tag.removeprefix(_TAGS).decode("utf-8", "replace"))
+    found = _TAG.fullmatch(tag.removeprefix(TAGS).decode("utf-8", "replace"))
     if found is None:
         return None
     try:

@@ -8,9 +8,7 @@ from heapq import heappop, heappush
 from resync.history import History, MentionIndex, PatchIndex
 from resync.model import Oid, RefName, Successor
 from resync.repository import Repository
-from resync.repository.repo import BRANCHES
-
-_TAGS = b"refs/tags/"
+from resync.repository.repo import BRANCHES, TAGS
 
 _NEWEST = 200
 """So many of the old branch's commits are looked for elsewhere; older ones every branch has."""
@@ -33,7 +31,7 @@ def successors(
     newest = _newest(history, old_tip)
     found: list[tuple[int, RefName, Oid, set[Oid]]] = []
     for name, oid in advertised.items():
-        if not name.startswith((BRANCHES, _TAGS)) or oid not in objects:
+        if not name.startswith((BRANCHES, TAGS)) or oid not in objects:
             continue
         tip = objects.peel(oid)
         if objects.is_commit(tip):

@@ -18,8 +18,8 @@ from resync.model import Oid, RefName, Upstream
 from resync.programs import Piped, Programs, because
 from resync.repository import Repository
 from resync.repository.objects import TAG
+from resync.repository.repo import TAGS
 from resync.signers import Folder, NotAsked, argument, ask, openpgp_program, ssh_program
-from resync.upstream.fetch import TAGS
 from resync.upstream.signed_tag import SignedTag, Unproven, parse_signed_tag, ssh_key
 
 _OPENPGP = re.compile(r"(?:0x)?([0-9A-F]{40}|[0-9A-F]{64})")

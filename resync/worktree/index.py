@@ -36,12 +36,13 @@ RAW_ID = 40
 """Where the id begins in what stands before a path: behind the stat data."""
 _WIDTHS = {RAW_ID + width + words: width for width in (20, 32) for words in (2, 4)}  # of the id, by the size
 _EXTENDED_SIZES = frozenset({RAW_ID + 20 + 4, RAW_ID + 32 + 4})
-_STAT = struct.Struct(">10I")
+RAW_STAT = struct.Struct(">10I")
+"""Stat data: ten numbers of 32 bits (gitformat-index)."""
 INDEX_HEADER = struct.Struct(">4sII")
 """How an index file begins: ``DIRC``, its version, and how many entries it has."""
 
 _WORD = struct.Struct(">H")
-NO_STAT = bytes(_STAT.size)
+NO_STAT = bytes(RAW_STAT.size)
 """Stat data that matches no file: git looks at the content then."""
 
 RAW_MODE = slice(24, 28)
@@ -106,7 +107,7 @@ class IndexEntry(NamedTuple):
     @property
     def stat_data(self) -> StatData:
         """The stat data as numbers."""
-        fields = _STAT.unpack(self.stat)
+        fields = RAW_STAT.unpack(self.stat)
         return StatData(*fields[:6], *fields[7:])
 
 

@@ -19,6 +19,7 @@ from resync.worktree.index import (
     INTENT_TO_ADD,
     NO_STAT,
     RAW_ID,
+    RAW_STAT,
     SKIP_WORKTREE,
     Index,
     IndexEntry,
@@ -26,9 +27,9 @@ from resync.worktree.index import (
 )
 
 _FILLING = tuple(bytes(8 - used) for used in range(8))  # after an entry: one NUL or more, to a multiple of 8
-_STAT = struct.Struct(">10I")
 _MODIFIED = struct.Struct(">II")
 _UINT32 = 0xFFFFFFFF
+_MTIME_SECONDS, _SIZE = slice(8, 12), slice(36, 40)  # where they stand in the stat data
 _SECOND = 1_000_000_000
 _place_of = attrgetter("path", "stage")
 
@@ -122,7 +123,7 @@ def _changed_index(
             kept.pop(path, None)
     second = max(0, min(index_mtime_ns // _SECOND, _UINT32)).to_bytes(4, "big")
     rows = [
-        (path, 0, raw if raw[8:12] < second else smudge_racy(raw, index_mtime_ns))
+        (path, 0, raw if raw[_MTIME_SECONDS] < second else smudge_racy(raw, index_mtime_ns))
         for path, raw in kept.items()
     ]
     sides = (entry for stages in index.unmerged.values() for entry in stages)
@@ -142,8 +143,7 @@ def _changed_index(
 def serialise_index(entries: Iterable[IndexEntry], *, hex_length: int) -> bytes:
     """The bytes of an index file with these entries, in any order: version 2, or 3 where a flag needs it.
 
-    No extension is written: each of them describes an index that this one is not. Raises ``ValueError``
-    where two entries have the same path and stage.
+    Raises ``ValueError`` where two entries have the same path and stage.
     """
     ordered = sorted(entries, key=_place_of)
     for one, following in pairwise(ordered):
@@ -176,7 +176,7 @@ def is_racy(stat: bytes, index_mtime_ns: int) -> bool:
     Equal stat data proves nothing then, and the content has to be looked at (git's
     Documentation/technical/racy-git). An entry without nanoseconds is compared by the second.
     """
-    seconds, nanoseconds = _MODIFIED.unpack_from(stat, 8)
+    seconds, nanoseconds = _MODIFIED.unpack_from(stat, _MTIME_SECONDS.start)
     if nanoseconds:
         return bool(seconds * _SECOND + nanoseconds >= index_mtime_ns)
     return bool(seconds >= index_mtime_ns // _SECOND)
@@ -188,7 +188,7 @@ def smudge_racy(stat: bytes, index_mtime_ns: int) -> bytes:
     In the newer index it would no longer look racy; a recorded size of 0 makes every reader look at the
     content. A file that is really empty keeps its 0 and is safe: any change of it changes the size.
     """
-    return stat[:36] + bytes(4) + stat[40:] if is_racy(stat, index_mtime_ns) else stat
+    return stat[: _SIZE.start] + bytes(4) + stat[_SIZE.stop :] if is_racy(stat, index_mtime_ns) else stat
 
 
 def _pack_stat(status: os.stat_result, mode: int) -> bytes:
@@ -197,7 +197,7 @@ def _pack_stat(status: os.stat_result, mode: int) -> bytes:
     size = 0 if mode == MODE_GITLINK else status.st_size
     # A size that is a multiple of 4 GiB would look like 0, which means "unknown"; git writes 2 GiB then.
     size = 0x80000000 if size and not size & _UINT32 else size & _UINT32
-    return _STAT.pack(
+    return RAW_STAT.pack(
         ctime & _UINT32,
         ctime_ns,
         mtime & _UINT32,

@@ -15,10 +15,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from resync.model import MODE_SYMLINK, TreePath
 from resync.repository.objects import BLOB, Objects
 from resync.worktree.files import git_mode
-from resync.worktree.index import RAW_ID, RAW_MODE, RAW_MODES
+from resync.worktree.index import RAW_ID, RAW_MODE, RAW_MODES, RAW_STAT
 from resync.worktree.settings import WorktreeSettings
 
-_pack_stat = struct.Struct(">10I").pack
 _unpack_stat = struct.Struct(">4I4xI4x3I").unpack_from  # without device and mode
 _SECOND = 1_000_000_000
 _UINT32 = 0xFFFFFFFF
@@ -50,7 +49,7 @@ class StatRule:
         is unchanged. Of most files every byte is as it was recorded, and no number needs a look of its own;
         but nanoseconds of 0 may not have been recorded, and a size of 0 may say that nobody knows.
         """
-        index_mtime, modes, pack, second = self._index_mtime, self._modes, _pack_stat, _SECOND
+        index_mtime, modes, pack, second = self._index_mtime, self._modes, RAW_STAT.pack, _SECOND
         for (path, raw), status in zip(recorded.items(), statuses, strict=True):
             unchanged = False
             if status is not None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -158,7 +159,7 @@ class FileSwitch:
                 "submodule-in-the-way",
                 f"The submodule {os.fsdecode(change.path)!r} is in the way of a file that upstream has now,"
                 " and it may hold work of yours. Nothing was changed.",
-                f"save what you need of it and move it away: mv {os.fsdecode(change.path)} ..",
+                f"save what you need of it and move it away: mv {shlex.quote(os.fsdecode(change.path))} ..",
             )
 
     def stage(self) -> None:
