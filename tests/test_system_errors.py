@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from resync.journal import Journals
 from tests.conftest import World, needs_git
+from tests.inside import inside
 
 pytestmark = needs_git
 
@@ -44,6 +47,26 @@ def test_a_disk_that_fills(rewritten_world: World, free: int, tmp_path: Path) ->
         )
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@pytest.mark.parametrize("look", ["sitting", "entries"])
+def test_a_run_that_is_done_is_called_done(
+    rewritten_world: World, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """Whatever the system says to a look at what waits afterwards."""
+    world = rewritten_world
+    tip, looked = world.git("rev-parse", "main"), getattr(Journals, look)
+
+    def denied(journals: Journals, *others: object) -> object:
+        if world.git("rev-parse", "main") != tip:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), journals.folder)
+        return looked(journals, *others)
+
+    monkeypatch.setattr(Journals, look, denied)
+    done = inside(world, "run", "--yes", "--dirty", "park")
+    assert (done.code, "Nothing of yours was changed" in done.err) == (3, False), done
+    assert "What waits for you cannot be looked at now" in done.out + done.err
+    assert "Done. main is at" in done.out
 
 
 def test_a_run_that_was_killed_early(rewritten_world: World) -> None:

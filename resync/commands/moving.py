@@ -18,7 +18,7 @@ from resync.commands.session import (
     still_waiting,
     waiting_lines,
 )
-from resync.errors import Busy, ExitCode, Refused, ResyncError
+from resync.errors import Busy, ExitCode, Refused
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
@@ -194,24 +194,15 @@ def _report_done(
     if done.resolves:
         return resolving.report(session, repository, command, done, result)
     journals = Journals(repository)
-    try:
-        left_over, unseen = still_waiting(repository, journals), ""
-    except (OSError, ResyncError) as error:
-        # The run is done, whatever the system says to a look at what waits.
-        left_over, unseen = (), f"What waits for you cannot be looked at now ({error}): resync status"
+    found = resolving.afterwards(session, repository, journals)
+    sitting = found.sitting
     behind = any(each.waits for each in done.branches)
     elsewhere = elsewhere_hint(session, done.elsewhere)
-    waits = left_over or result.left or behind or elsewhere or unseen
-    code = ExitCode.WAITING if waits else ExitCode.OK
-    sitting = resolving.open_sitting(journals)
-    resolving.record(session, repository, sitting)
-    if sitting is not None:
-        code = ExitCode.UNFINISHED
+    waits = found.waits or result.left or behind or elsewhere
+    code = ExitCode.UNFINISHED if sitting is not None else ExitCode.WAITING if waits else ExitCode.OK
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
-    stopped_at: dict[str, Any] = {}
-    if sitting is not None:
-        stopped_at["sitting"] = resolving.standing(repository, sitting)
+    stopped_at: dict[str, Any] = {"sitting": found.standing} if sitting is not None else {}
     document = data.document(
         command,
         code,
@@ -219,7 +210,7 @@ def _report_done(
         done=True,
         left=result.left,
         bared=result.bared,
-        hint="resync status" if left_over or unseen or sitting is not None else elsewhere,
+        hint="resync status" if found.waits or sitting is not None else elsewhere,
         **stopped_at,
     )
     if done.recorded:
@@ -233,10 +224,8 @@ def _report_done(
     elif done.upstream is not None and done.upstream.kind == "advanced":
         console.lines(["To carry your work over to its new commits: resync run --advance"])
     console.important(text.elsewhere_lines(done.elsewhere, done.head, elsewhere, console.paint))
-    if sitting is not None:
-        console.important(["", *resolving.standing_lines(session, repository, sitting)])
-    else:
-        console.important([*waiting_lines(left_over, session), *filter(None, [unseen])])
+    console.important([""] if sitting is not None else [])
+    console.important(found.lines)
     if done.recorded:
         console.lines(text.undo_line(done))
     if not hooks.after(session, repository, done, document):

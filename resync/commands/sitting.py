@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resync.commands.session import Session, interrupted, still_waiting, waiting_lines
-from resync.errors import ExitCode, Refused
+from resync.errors import ExitCode, Refused, ResyncError, as_reason
 from resync.journal import Entry, Journals
 from resync.model import Commit, Plan, Sitting
 from resync.report import data, text
@@ -115,14 +115,12 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
     """Say what a step did and where the sitting stands, and record it with the run."""
     console, journals, sitting = session.console, Journals(repository), done.sitting
     assert sitting is not None
-    record(session, repository, sitting)
-    left_over = () if sitting.open else still_waiting(repository, journals)
-    code = ExitCode.WAITING if left_over or result.left else ExitCode.OK
+    found = afterwards(session, repository, journals, sitting)
+    code = ExitCode.WAITING if found.waits or result.left else ExitCode.OK
     if sitting.open:
         code = ExitCode.UNFINISHED
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
-    hint = "resync status" if left_over or sitting.open else ""
     document = data.document(
         command,
         code,
@@ -130,21 +128,54 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
         done=True,
         left=result.left,
         bared=result.bared,
-        hint=hint,
-        sitting=standing(repository, sitting),
+        hint="resync status" if found.waits or sitting.open else "",
+        sitting=found.standing,
     )
     _conclude(journals, done, document)
     console.lines(words.step_lines(done, console.paint))
     console.important(text.left_lines(result.left, console.paint))
     console.important(text.bared_lines(result.bared, console.paint))
-    if sitting.open:
-        console.important(standing_lines(session, repository, sitting))
-    else:
+    if not sitting.open:
         console.lines(text.done_lines(done, console.paint))
-        console.important(waiting_lines(left_over, session))
+    console.important(found.lines)
+    if not sitting.open:
         console.lines(text.undo_line(done))
     console.document(document)
     return code
+
+
+class Afterwards(NamedTuple):
+    """What there is for a person to do when a run is done: what waits, or where a sitting stands.
+
+    ``standing`` says the latter to a program, and ``lines`` say all of it to a person. ``waits`` says that
+    something waits, or cannot be looked at.
+    """
+
+    sitting: Sitting | None
+    waits: bool
+    standing: dict[str, Any] | None
+    lines: tuple[str, ...]
+
+
+def afterwards(
+    session: Session, repository: Repository, journals: Journals, sitting: Sitting | None = None
+) -> Afterwards:
+    """Look what there is to do after a run, and record the conflicts of a sitting: the one that is given, or
+    that stands open.
+
+    The run is done, whatever the system says to that: nothing that goes wrong here makes it look failed.
+    """
+    try:
+        sitting = sitting or open_sitting(journals)
+        record(session, repository, sitting)
+        if sitting is not None and sitting.open:
+            lines = tuple(standing_lines(session, repository, sitting))
+            return Afterwards(sitting, False, standing(repository, sitting), lines)
+        left_over = still_waiting(repository, journals)
+        return Afterwards(sitting, bool(left_over), None, tuple(waiting_lines(left_over, session)))
+    except (OSError, ResyncError) as error:
+        unseen = f"What waits for you cannot be looked at now ({as_reason(error)}): resync status"
+        return Afterwards(sitting, True, None, (unseen,))
 
 
 def record(session: Session, repository: Repository, sitting: Sitting | None) -> None:
