@@ -24,6 +24,7 @@ from resync.request import (
     Caller,
     LogFormat,
     Request,
+    run_id,
 )
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def _caller(console: Console) -> Caller:
     except FileNotFoundError:
         folder = ""
     prompt = console.prompt if console.interactive else None
-    return Caller(now=now, zone=zone, run=f"{stamp}-{os.urandom(2).hex()}", folder=folder, prompt=prompt)
+    return Caller(now=now, zone=zone, run=run_id(stamp), folder=folder, prompt=prompt)
 
 
 def _request(options: argparse.Namespace, shared: str | None) -> Request:

@@ -23,6 +23,7 @@ from resync.errors import Refused
 from resync.model import Backup, MoveRefs, PathIn, Plan, SetMessage, Switch, TreePath
 from resync.repository import Repository
 from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
+from resync.request import Caller, run_id
 
 VERSION = 1
 TREES = "trees"
@@ -99,6 +100,13 @@ class Journals:
     def run_folder(self, run: str) -> str:
         """The folder of one run, whether it exists or not."""
         return os.path.join(self._runs, run)
+
+    def unused(self, caller: Caller) -> Caller:
+        """The caller with an id for a run that no run here has: chance alone gives one twice, where the clock
+        stands. Call it with the lock of runs held where the run is to begin."""
+        while os.path.lexists(self.run_folder(caller.run)):
+            caller = replace(caller, run=run_id(caller.run.rpartition("-")[0]))
+        return caller
 
     def proof(self, run: str) -> str:
         """The file that proves which locks are one run's."""

@@ -1,7 +1,8 @@
-"""What is asked of a command, and who asks: the options as data. No I/O here."""
+"""What is asked of a command, and who asks: the options as data."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -76,3 +77,8 @@ class Caller:
         sign = b"-" if self.zone < 0 else b"+"
         hours, minutes = divmod(abs(self.zone), 60)
         return b"%s %d %s%02d%02d" % (identity, self.now, sign, hours, minutes)
+
+
+def run_id(stamp: str) -> str:
+    """An id for a run: the time that it begins at, for people, and a number by chance."""
+    return f"{stamp}-{os.urandom(2).hex()}"

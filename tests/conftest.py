@@ -70,6 +70,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     before = _home_files()
     yield home
+    for log in (home / ".state" / "resync" / "log").glob("*"):
+        print(log.read_text("utf-8", "replace"))  # pytest shows it beside a test that failed
     assert _home_files() == before, "the test touched the real home"
 
 

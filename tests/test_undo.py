@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from tests.conftest import CLOCK, Done, World, needs_git
+from tests.inside import inside
 from tests.rewritten import publish, work
 
 pytestmark = needs_git
@@ -386,3 +389,16 @@ def test_a_hold_is_said_by_status_and_check(rewritten_world: World) -> None:
     assert (check.code, "resync run --redo" in check.out) == (5, True)
     run(world, "--redo")
     assert world.resync("status", "--json").json["held"] is None
+
+
+def test_a_run_that_would_have_the_id_of_another(rewritten_world: World) -> None:
+    """The clock stands (GIT_COMMITTER_DATE is set), and chance draws the same number twice."""
+    world, before = rewritten_world, rewritten_world.git("rev-parse", "HEAD")
+    drawn, chance = iter([b"\0\1", b"\0\1", b"\0\2"]), os.urandom
+    with mock.patch("os.urandom", lambda size: next(drawn) if size == 2 else chance(size)):
+        done = inside(world, "run", "--yes", "--dirty", "park", "--json")
+        back = inside(world, "undo", "--yes", "--json")
+    assert (done.code, back.code) == (3, 0), (done, back)
+    assert done.json["run"].endswith("Z-0001")
+    assert back.json["run"].endswith("Z-0002")
+    assert world.git("rev-parse", "HEAD") == before

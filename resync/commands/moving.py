@@ -112,20 +112,21 @@ def run(session: Session, request: Request) -> ExitCode:
                 return _report_done(session, repository, "run", unfinished.plan, finished)
             refuse_unfinished(journals)
             prune(repository, journals, session.caller)
+            caller = journals.unused(session.caller)
             console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
-                rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings, console.progress)
             except Refused as refusal:
                 if refusal.kind == "operation-in-progress":
-                    pin_autostash(repository, session.caller)
+                    pin_autostash(repository, caller)
                 if not isinstance(refusal, Doubt):
                     raise
                 if request.unattended:
                     raise
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
-                rehearsed = rehearse(repository, request, session.caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings, console.progress)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
-            agreed = signed(repository, rehearsed, session.caller, programs_for(repository, settings))
+            agreed = signed(repository, rehearsed, caller, programs_for(repository, settings))
             console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
             for line in _headline(agreed):
                 console.log(f"{repository.root}: {line}")
@@ -321,7 +322,7 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
             rehearsed = undoing.rehearse_undo(
                 repository,
                 journal,
-                session.caller,
+                journals.unused(session.caller),
                 settings,
                 console.progress,
                 discard_newer=discard_newer or not yes,

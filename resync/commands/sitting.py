@@ -65,14 +65,15 @@ def _step(
     from resync.signing import signed
 
     settings, progress = session.settings(repository), session.console.progress
+    caller = journals.unused(session.caller)
     if entry is None:
-        plan = sitting.begin(repository, journals, session.caller, settings, progress)
+        plan = sitting.begin(repository, journals, caller, settings, progress)
     else:
         last = journals.load(entry.run, steps=False).plan
-        plan = sitting.go_on(repository, last, session.caller, settings, progress, skip=skip)
+        plan = sitting.go_on(repository, last, caller, settings, progress, skip=skip)
         if not skip:
             record(session, repository, last.sitting)
-    agreed = signed(repository, plan, session.caller, programs_for(repository, settings))
+    agreed = signed(repository, plan, caller, programs_for(repository, settings))
     result = sequencer.carry_out(agreed)
     if skip:
         Resolutions(repository).clear()
@@ -91,10 +92,8 @@ def give_up(
     last = journals.load(entry.run, steps=False).plan
     check_place(repository, last, repository.head())
     journal = undo.choose(journals, entry.run)
-    console, settings = session.console, session.settings(repository)
-    plan = undo.rehearse_undo(
-        repository, journal, session.caller, settings, console.progress, discard_newer=True
-    )
+    console, settings, caller = session.console, session.settings(repository), journals.unused(session.caller)
+    plan = undo.rehearse_undo(repository, journal, caller, settings, console.progress, discard_newer=True)
     result = sequencer.carry_out(plan)
     Resolutions(repository).clear()
     code = ExitCode.WAITING if result.left else ExitCode.OK
