@@ -253,7 +253,9 @@ def _caller(console: Console) -> Caller:
     except FileNotFoundError:
         folder = ""
     prompt = console.prompt if console.interactive else None
-    return Caller(now=now, zone=zone, run=run_id(stamp), folder=folder, prompt=prompt)
+    return Caller(
+        now=now, zone=zone, run=run_id(stamp), folder=folder, prompt=prompt, progress=console.progress
+    )
 
 
 def _request(options: argparse.Namespace, shared: str | None) -> Request:

@@ -12,10 +12,7 @@ from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import carry
 from resync.checkout import merge_options_at, programs_for, read_checkout
-from resync.errors import Refused, listed
 from resync.forest import Topic, branch_moves, topics
-from resync.holds import holding
-from resync.journal import Journals
 from resync.jump import Along, jump
 from resync.merge import MergeOptions
 from resync.model import (
@@ -23,51 +20,43 @@ from resync.model import (
     InTheWay,
     LocalFile,
     MoveRefs,
-    Note,
     Oid,
     Plan,
     RefName,
     RefUpdate,
-    Upstream,
 )
 from resync.notes import with_notes
-from resync.observe import Observation, observe, unusable
+from resync.observe import Observation, observe
 from resync.policy import settled
+from resync.refusals import refuse_edits, refuse_surprises
 from resync.replay import Replay, Series, replay
 from resync.repository import Repository
 from resync.repository.repo import TAGS
-from resync.request import Caller, Progress, Request
+from resync.request import Caller, Request
 from resync.signing import promised
 from resync.stopping import stop_at
 from resync.upstream.dropped import Dropped, yours
 from resync.upstream.gitreview import gitreview_notes
-from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked
 
 
-def rehearse(
-    repository: Repository,
-    request: Request,
-    caller: Caller,
-    settings: WorktreeSettings,
-    progress: Progress,
-) -> Plan:
+def rehearse(repository: Repository, request: Request, caller: Caller, settings: WorktreeSettings) -> Plan:
     """Observe, replay and carry over in memory; the plan that ``run`` would carry out.
 
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
     request = settled(repository.config, request)
-    seen = observe(repository, request, caller, progress)
-    notes = _refuse_surprises(repository, seen, request, settings)
+    seen = observe(repository, request, caller)
     moves = _moves(seen, request)
+    notes = refuse_surprises(repository, seen, request, settings, moves=moves)
     others = topics(repository, seen, request, moves=moves)
     if moves:
-        with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
+        with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
             plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
-        _refuse_edits(plan, request)
+        refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
     if moves:
@@ -84,118 +73,6 @@ def _moves(seen: Observation, request: Request) -> bool:
     if seen.upstream.kind == "up-to-date":
         return False
     return seen.upstream.kind != "advanced" or bool(request.advance)
-
-
-def _refuse_surprises(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
-) -> tuple[Note, ...]:
-    """Refuse whatever is unsure; what the report should say of what is sure."""
-    upstream = seen.upstream
-    refusal = unusable(seen)
-    if refusal is not None:
-        raise refusal
-    if request.expect is not None and not _expected(request.expect, upstream.new_tip):
-        found = upstream.new_tip.decode() if upstream.new_tip else "nothing"
-        raise Refused(
-            "unexpected-tip",
-            f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
-            "find out what upstream did: resync check",
-        )
-    if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
-        raise Refused(
-            "pinned-release",
-            f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
-            " to go to its newest release, nobody said. Nothing was changed.",
-            "resync run --to release, or resync run --to tip",
-        )
-    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
-    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
-    announced = _announced(repository, seen, request, settings, unsure=unsure)
-    if unsure and announced is None:
-        how = {
-            "unrelated": "has no history in common with what it was",
-            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
-        }[upstream.kind]
-        raise Refused(
-            f"{upstream.kind}-upstream",
-            f"{upstream.name} {how}. Nothing was changed.",
-            _if_meant(upstream),
-        )
-    held = holding(Journals(repository), seen.head.branch)
-    if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
-        raise Refused(
-            "held",
-            f"You took back the move to this state of {upstream.name}, so resync does not repeat it unasked."
-            " Nothing was changed.",
-            "resync run --redo",
-        )
-    if announced is None or announced.signer is None:
-        return ()
-    tag = announced.tag.removeprefix(TAGS).decode("utf-8", "backslashreplace")
-    return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
-
-
-def _if_meant(upstream: Upstream) -> str:
-    assert upstream.new_tip is not None
-    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
-
-
-def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
-) -> Announcement | None:
-    """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
-    if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
-        return None
-    wanted = request.require_announcement
-    if not wanted and not unsure:
-        return None
-    tags = seen.fetched.announcements if seen.fetched is not None else {}
-    try:
-        return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused as refusal:
-        if wanted:
-            raise
-        if refusal.kind == "untrusted-announcement":
-            refusal.hint = _if_meant(seen.upstream)
-            raise
-        return None
-
-
-def _expected(expected: str, tip: Oid | None) -> bool:
-    return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
-
-
-def _whole(expected: str | None, tip: Oid | None) -> bool:
-    """Whether the whole id is expected: of seven digits somebody can make another commit."""
-    return expected is not None and tip is not None and expected.lower().encode() == tip
-
-
-def _refuse_edits(plan: Plan, request: Request) -> None:
-    """Refuse by the policy for uncommitted edits: a service must not restart on upstream's defaults."""
-    edits = [each for each in plan.files if each.state in ("staged", "unstaged")]
-    if request.dirty == "refuse" and edits:
-        raise Refused(
-            "dirty",
-            f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
-            "commit them, or allow: --dirty restore",
-        )
-    parked = [each for each in plan.files if each.verdict in ("parked", "set-aside")]
-    if request.dirty != "park" and request.unattended and parked:
-        raise Refused(
-            "would-park",
-            f"{_count(parked)} in the way of upstream's changes and would be moved to the rescue branch"
-            f" ({_list(parked)}). Nothing was changed.",
-            "resync plan to look at it; resync run --yes --dirty park to allow it",
-        )
-
-
-def _count(files: Sequence[LocalFile]) -> str:
-    return "1 file is" if len(files) == 1 else f"{len(files)} files are"
-
-
-def _list(files: Sequence[LocalFile]) -> str:
-    return listed([each.path for each in files])
 
 
 # --- plans that only move refs -----------------------------------------------------------------------

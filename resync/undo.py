@@ -42,7 +42,7 @@ from resync.repository import Repository
 from resync.repository.merge_message import read_message
 from resync.repository.repo import BRANCHES
 from resync.repository.trees import other_checkout
-from resync.request import Caller, Progress
+from resync.request import Caller
 from resync.rescue import read
 from resync.whole import whole
 from resync.worktree.access import folders_of, with_access
@@ -98,7 +98,6 @@ def rehearse_undo(
     journal: Journal,
     caller: Caller,
     settings: WorktreeSettings,
-    progress: Progress,
     *,
     discard_newer: bool,
 ) -> Plan:
@@ -129,7 +128,7 @@ def rehearse_undo(
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     programs = programs_for(repository, settings)
-    with Filters(settings, programs, lenient=True, progress=progress) as filters:
+    with Filters(settings, programs, lenient=True, progress=caller.progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         return _plan_back(repository, undone, since, checkout, caller, settings, filters)
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("upstream", "policy", "resolutions", "resolution_file"),
     ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
     ("observe", "plan", "rescue", "notes", "picking", "sides"),
-    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
+    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "refusals", "stopping"),
     ("rehearse", "sequencer", "undo", "letting_go", "sitting"),
     ("report",),
     ("console",),

@@ -24,13 +24,14 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
 
     With ``--verbose`` it says of every commit whose it is and why, with ``commit`` (a revision) of that one.
     """
-    from resync.observe import observe, unusable
+    from resync.observe import observe
+    from resync.refusals import unusable
 
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
         error: ResyncError | None = stopped(journals)
-        seen = observe(repository, request, session.caller, console.progress)
+        seen = observe(repository, request, session.caller)
         upstream = seen.upstream
         left_over = still_waiting(repository, journals)
         refusal = unusable(seen)

@@ -40,9 +40,7 @@ def plan(session: Session, request: Request) -> ExitCode:
     with session.open() as repository:
         journals = Journals(repository)
         refuse_unfinished(journals)
-        rehearsed = rehearse(
-            repository, request, session.caller, session.settings(repository), console.progress
-        )
+        rehearsed = rehearse(repository, request, session.caller, session.settings(repository))
         left_over = still_waiting(repository, journals)
         elsewhere = elsewhere_hint(session, rehearsed.elsewhere)
         waits = bool(left_over) or any(each.waits for each in rehearsed.branches)
@@ -89,7 +87,7 @@ def run(session: Session, request: Request) -> ExitCode:
     from resync.checkout import programs_for
     from resync.commands import hooks
     from resync.letting_go import prune
-    from resync.observe import Doubt
+    from resync.refusals import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
     from resync.signing import signed
@@ -115,7 +113,7 @@ def run(session: Session, request: Request) -> ExitCode:
             caller = journals.unused(session.caller)
             console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
-                rehearsed = rehearse(repository, request, caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings)
             except Refused as refusal:
                 if refusal.kind == "operation-in-progress":
                     pin_autostash(repository, caller)
@@ -124,7 +122,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 if request.unattended:
                     raise
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
-                rehearsed = rehearse(repository, request, caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             agreed = signed(repository, rehearsed, caller, programs_for(repository, settings))
             console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
@@ -156,13 +154,14 @@ def _warn(session: Session, repository: Repository) -> None:
 
 def _asked_for_old_tip(session: Session, repository: Repository, request: Request) -> str:
     """Let a person say where upstream's commits end; an answer that is none raises ``Doubt``."""
-    from resync.observe import observe, unusable
+    from resync.observe import observe
+    from resync.refusals import unusable
     from resync.upstream.candidates import candidates
     from resync.upstream.dropped import made_here
     from resync.upstream.published import published
 
     console = session.console
-    seen = observe(repository, request, session.caller, console.progress)
+    seen = observe(repository, request, session.caller)
     refusal = unusable(seen)
     if refusal is None or seen.upstream.new_tip is None:
         raise Busy("moved-meanwhile", "Upstream moved just now. Nothing was changed.", "resync")
@@ -324,7 +323,6 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
                 journal,
                 journals.unused(session.caller),
                 settings,
-                console.progress,
                 discard_newer=discard_newer or not yes,
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)

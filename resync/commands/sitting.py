@@ -64,13 +64,12 @@ def _step(
     from resync.resolutions import Resolutions
     from resync.signing import signed
 
-    settings, progress = session.settings(repository), session.console.progress
-    caller = journals.unused(session.caller)
+    settings, caller = session.settings(repository), journals.unused(session.caller)
     if entry is None:
-        plan = sitting.begin(repository, journals, caller, settings, progress)
+        plan = sitting.begin(repository, journals, caller, settings)
     else:
         last = journals.load(entry.run, steps=False).plan
-        plan = sitting.go_on(repository, last, caller, settings, progress, skip=skip)
+        plan = sitting.go_on(repository, last, caller, settings, skip=skip)
         if not skip:
             record(session, repository, last.sitting)
     agreed = signed(repository, plan, caller, programs_for(repository, settings))
@@ -93,7 +92,7 @@ def give_up(
     check_place(repository, last, repository.head())
     journal = undo.choose(journals, entry.run)
     console, settings, caller = session.console, session.settings(repository), journals.unused(session.caller)
-    plan = undo.rehearse_undo(repository, journal, caller, settings, console.progress, discard_newer=True)
+    plan = undo.rehearse_undo(repository, journal, caller, settings, discard_newer=True)
     result = sequencer.carry_out(plan)
     Resolutions(repository).clear()
     code = ExitCode.WAITING if result.left else ExitCode.OK

@@ -28,7 +28,7 @@ from resync.model import (
 from resync.notes import with_notes
 from resync.picking import Picked, pick, show
 from resync.repository import Repository
-from resync.request import Caller, Progress
+from resync.request import Caller
 from resync.sides import without_sides
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
@@ -41,13 +41,7 @@ from resync.worktree.settings import WorktreeSettings
 from resync.worktree.snapshot import stash
 
 
-def begin(
-    repository: Repository,
-    journals: Journals,
-    caller: Caller,
-    settings: WorktreeSettings,
-    progress: Progress,
-) -> Plan:
+def begin(repository: Repository, journals: Journals, caller: Caller, settings: WorktreeSettings) -> Plan:
     """The plan of a sitting's first step: edits aside, and the first parked commit that conflicts taken.
 
     What applies cleanly by now is committed at once. Raises ``Refused``: ``nothing-interrupted`` where
@@ -62,7 +56,7 @@ def begin(
             " Nothing was changed.",
             "resync status",
         )
-    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
         checkout = read_checkout(repository, head, settings, filters)
         table = Table(repository, head, checkout, caller, settings, filters)
         found = merged_sides(table, parked)
@@ -86,7 +80,6 @@ def go_on(
     last: Plan,
     caller: Caller,
     settings: WorktreeSettings,
-    progress: Progress,
     *,
     skip: bool = False,
 ) -> Plan:
@@ -100,7 +93,7 @@ def go_on(
     assert sitting is not None
     head = repository.head()
     check_place(repository, last, head)
-    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
+    with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
         checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
         table = Table(repository, head, checkout, caller, settings, filters)
         taken = sitting.taken
