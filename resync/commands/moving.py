@@ -22,6 +22,7 @@ from resync.errors import Busy, ExitCode, Refused
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
+from resync.report.plan import branch_lines, changed, done_lines, plan_lines, undo_line
 from resync.report.words import count, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -63,9 +64,9 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
     if plan.upstream is not None:
         yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
     if plan.recorded:
-        yield from text.plan_lines(plan, paint)
+        yield from plan_lines(plan, paint)
     else:
-        yield from text.branch_lines(plan, paint)
+        yield from branch_lines(plan, paint)
         yield from text.note_lines(plan.notes, paint)
 
 
@@ -138,7 +139,7 @@ def _headline(plan: Plan) -> Iterator[str]:
     if plan.upstream is not None:
         yield next(text.upstream_lines(plan.upstream, lambda line, tone: line))
     if plan.recorded:
-        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {text.changed(plan)} to change"
+        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {changed(plan)} to change"
 
 
 def _warn(session: Session, repository: Repository) -> None:
@@ -218,7 +219,7 @@ def _report_done(
             # The run is done; that its record lacks what was said about it must not make it look failed.
             journals.conclude(done.id, document)
         console.lines([""])
-        console.lines(text.done_lines(done, console.paint))
+        console.lines(done_lines(done, console.paint))
         console.important(text.left_lines(result.left, console.paint))
         console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
@@ -227,7 +228,7 @@ def _report_done(
     console.important([""] if sitting is not None else [])
     console.important(found.lines)
     if done.recorded:
-        console.lines(text.undo_line(done))
+        console.lines(undo_line(done))
     if not hooks.after(session, repository, done, document):
         code = ExitCode.WAITING
         document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")

@@ -13,6 +13,7 @@ from resync.journal import Entry, Journals
 from resync.model import Commit, Plan, Sitting
 from resync.report import data, text
 from resync.report import sitting as words
+from resync.report.plan import done_lines, undo_line
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -134,10 +135,10 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
     console.important(text.left_lines(result.left, console.paint))
     console.important(text.bared_lines(result.bared, console.paint))
     if not sitting.open:
-        console.lines(text.done_lines(done, console.paint))
+        console.lines(done_lines(done, console.paint))
     console.important(found.lines)
     if not sitting.open:
-        console.lines(text.undo_line(done))
+        console.lines(undo_line(done))
     console.document(document)
     return code
 
