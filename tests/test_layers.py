@@ -29,7 +29,7 @@ FLOORS = (
     ("report",),
     ("console",),
     ("commands",),
-    ("demo", "failures", "fleet"),
+    ("arguments", "demo", "failures", "fleet"),
     ("cli",),
     ("__main__", "worker"),
 )
