@@ -14,7 +14,6 @@ from resync.carry import carry
 from resync.checkout import merge_options_at, programs_for, read_checkout
 from resync.forest import Topic, branch_moves, topics
 from resync.jump import Along, jump
-from resync.merge import MergeOptions
 from resync.model import (
     BranchMove,
     InTheWay,
@@ -29,7 +28,7 @@ from resync.notes import with_notes
 from resync.observe import Observation, observe
 from resync.policy import settled
 from resync.refusals import refuse_edits, refuse_surprises
-from resync.replay import Replay, Series, replay
+from resync.replay import PickOptions, Replay, Series, replay
 from resync.repository import Repository
 from resync.repository.repo import TAGS
 from resync.request import Caller, Request
@@ -90,8 +89,8 @@ def _plan_of_refs(
     branches: tuple[BranchMove, ...] = ()
     along = Along(repository, settings)
     if others:
-        options = _options(repository, seen, settings)
-        replayed = _replay(repository, seen, request, caller, options, [], others)
+        options = _options(repository, seen, caller, settings)
+        replayed = _replay(repository, seen, request, options, [], others)
         branches = tuple(branch_moves(others, replayed, request, (), along.take))
     updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
     plan = Plan(
@@ -170,9 +169,9 @@ def _plan_of_move(
     objects, head = repository.objects, seen.head
     checkout = read_checkout(repository, head, settings, filters)
     who = caller.signed(repository.identity())
-    options = _options(repository, seen, settings)
+    options = _options(repository, seen, caller, settings)
     current = _current(repository, seen)
-    replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
+    replayed, *elsewhere = _replay(repository, seen, request, options, [current], others)
     along = Along(repository, settings)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits, along.take))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
@@ -190,7 +189,7 @@ def _plan_of_move(
         replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
         carried, edits = stop.carried, ()
     else:
-        carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options)
+        carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options.merging)
     new_tree = objects.commit(replayed.tip).tree
     landing = jump(repository, checkout, carried, settings, filters)
     in_the_way = landing.in_the_way
@@ -229,9 +228,14 @@ def _plan_of_move(
     return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
 
 
-def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
+def _options(
+    repository: Repository, seen: Observation, caller: Caller, settings: WorktreeSettings
+) -> PickOptions:
     assert seen.upstream.new_tip is not None
-    return merge_options_at(repository, repository.objects.commit(seen.upstream.new_tip).tree, settings)
+    tree = repository.objects.commit(seen.upstream.new_tip).tree
+    return PickOptions(
+        merging=merge_options_at(repository, tree, settings), committer=caller.signed(repository.identity())
+    )
 
 
 def _current(repository: Repository, seen: Observation) -> _Current:
@@ -248,8 +252,7 @@ def _replay(
     repository: Repository,
     seen: Observation,
     request: Request,
-    caller: Caller,
-    options: MergeOptions,
+    options: PickOptions,
     current: Sequence[_Current],
     others: Sequence[Topic],
 ) -> tuple[Replay, ...]:
@@ -265,9 +268,8 @@ def _replay(
         repository.objects,
         seen.history,
         branches,
+        options,
         onto=seen.upstream.new_tip,
-        committer=caller.signed(repository.identity()),
-        options=options,
         merged=merged,
         once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
         dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,

@@ -26,10 +26,10 @@ from resync.model import (
     Switch,
 )
 from resync.notes import with_notes
-from resync.picking import Picked, pick, show
+from resync.replay.picking import Picked, pick, show
+from resync.replay.sides import without_sides
 from resync.repository import Repository
 from resync.request import Caller
-from resync.sides import without_sides
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
 from resync.sitting.merges import as_merge, merged_sides, side_of, with_made
@@ -149,8 +149,7 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
             objects,
             ground.tip,
             sitting.commits,
-            options=table.options,
-            committer=table.who,
+            table.picks,
             beside=table.beside(sitting),
             edited=edited,
             renew=sitting.renew,

@@ -9,9 +9,10 @@ from resync.carry import trees
 from resync.checkout import Checkout, merge_options_at
 from resync.history import open_history
 from resync.model import MODE_TREE, Conflict, Head, LocalFile, Oid, Sitting, TreePath
+from resync.replay import PickOptions
+from resync.replay.sides import Sides
 from resync.repository import Repository
 from resync.request import Caller
-from resync.sides import Sides
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
@@ -61,6 +62,7 @@ class Table:
         self.who = caller.signed(repository.identity())
         self.index, self.worktree = trees(self.objects, self.tree, checkout.changes)
         self.options = merge_options_at(repository, self.tree, settings)
+        self.picks = PickOptions(merging=self.options, committer=self.who)
 
     def beside(self, sitting: Sitting) -> Sides:
         """What makes the parents of merges in that sitting."""
@@ -68,8 +70,7 @@ class Table:
             self.objects,
             open_history(self.repository),
             sitting.sides,
-            options=self.options,
-            committer=self.who,
+            self.picks,
             renew=sitting.renew,
         )
 
