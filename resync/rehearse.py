@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from resync import plan as planning
 from resync.backup import move_head, with_backup
 from resync.carry import carry
-from resync.checkout import merge_options_at, programs_for, read_checkout
+from resync.checkout import filters_for, merge_options_at, read_checkout
 from resync.forest import Topic, branch_moves, topics
 from resync.jump import Along, jump
 from resync.model import (
@@ -53,8 +53,8 @@ def rehearse(repository: Repository, request: Request, caller: Caller, settings:
     notes = refuse_surprises(repository, seen, request, settings, moves=moves)
     others = topics(repository, seen, request, moves=moves)
     if moves:
-        with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
-            plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
+        with filters_for(repository, settings, caller) as filters:
+            plan = _plan_of_move(repository, seen, request, caller, filters, others)
         refuse_edits(plan, request)
     else:
         plan = _plan_of_refs(repository, seen, request, caller, settings, others)
@@ -162,17 +162,16 @@ def _plan_of_move(
     seen: Observation,
     request: Request,
     caller: Caller,
-    settings: WorktreeSettings,
     filters: Filters,
     others: Sequence[Topic],
 ) -> Plan:
     objects, head = repository.objects, seen.head
-    checkout = read_checkout(repository, head, settings, filters)
+    checkout = read_checkout(repository, head, filters)
     who = caller.signed(repository.identity())
-    options = _options(repository, seen, caller, settings)
+    options = _options(repository, seen, caller, filters.settings)
     current = _current(repository, seen)
     replayed, *elsewhere = _replay(repository, seen, request, options, [current], others)
-    along = Along(repository, settings)
+    along = Along(repository, filters.settings)
     branches = tuple(branch_moves(others, elsewhere, request, replayed.commits, along.take))
     old_tree, edits = objects.commit(head.tip).tree, checkout.changes
     stop = stop_at(
@@ -191,12 +190,12 @@ def _plan_of_move(
     else:
         carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options.merging)
     new_tree = objects.commit(replayed.tip).tree
-    landing = jump(repository, checkout, carried, settings, filters)
+    landing = jump(repository, checkout, carried, filters)
     in_the_way = landing.in_the_way
     bystanders: tuple[InTheWay, ...] = ()
     if request.include_untracked:
         known = {each.path for each in in_the_way}
-        untracked = find_untracked(objects, repository.root, checkout.index, settings)
+        untracked = find_untracked(objects, repository.root, checkout.index, filters.settings)
         bystanders = tuple(each for each in untracked if each.path not in known)
     plan = Plan(
         id=caller.run,

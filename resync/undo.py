@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from resync import plan as planning
 from resync.backup import CHERRY_PICK_HEAD, ORIG_HEAD, RUN_REFS, move_head, with_backup
-from resync.checkout import Checkout, programs_for, read_checkout
+from resync.checkout import Checkout, disk_form, filters_for, read_checkout
 from resync.errors import Refused
 from resync.history import open_history, tree_changes
 from resync.holds import done_on, turned_away
@@ -47,7 +47,6 @@ from resync.rescue import read
 from resync.whole import whole
 from resync.worktree.access import folders_of, with_access
 from resync.worktree.filters import Filters
-from resync.worktree.form import DiskForm
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import untracked_in_the_way
 
@@ -127,10 +126,9 @@ def rehearse_undo(
             "to keep them on a rescue branch only: resync undo --discard-newer",
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
-    programs = programs_for(repository, settings)
-    with Filters(settings, programs, lenient=True, progress=caller.progress) as filters:
-        checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
-        return _plan_back(repository, undone, since, checkout, caller, settings, filters)
+    with filters_for(repository, settings, caller, lenient=True) as filters:
+        checkout = read_checkout(repository, head, filters, sitting=sitting)
+        return _plan_back(repository, undone, since, checkout, caller, filters)
 
 
 def _plan_back(
@@ -139,16 +137,15 @@ def _plan_back(
     since: _Since,
     checkout: Checkout,
     caller: Caller,
-    settings: WorktreeSettings,
     filters: Filters,
 ) -> Plan:
     head = since.head
     who = caller.signed(repository.identity())
-    back = _Back(repository, checkout, head, settings, filters)
+    back = _Back(repository, checkout, head, filters)
     changes = list(undone.file_changes)
     records = [change for step in undone.switches for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
-    along = Along(repository, settings)
+    along = Along(repository, filters.settings)
     staying = _staying(repository, undone, updates, along)
     updates = [update for update in updates if update.name not in staying]
     files, entries = back.newer(undone, changes, records)
@@ -310,28 +307,12 @@ def _copied_from(oid: Oid, copied: Mapping[Oid | None, Oid]) -> Iterator[Oid]:
 class _Back:
     """Compares what a run left behind with what stands there now."""
 
-    def __init__(
-        self,
-        repository: Repository,
-        checkout: Checkout,
-        head: Head,
-        settings: WorktreeSettings,
-        filters: Filters,
-    ) -> None:
+    def __init__(self, repository: Repository, checkout: Checkout, head: Head, filters: Filters) -> None:
         self._repository = repository
         self._checkout = checkout
         self._head = head
-        self._settings = settings
-        self._form = DiskForm(
-            repository.objects,
-            repository.root,
-            checkout.index,
-            checkout.index_mtime_ns,
-            checkout.changes,
-            repository.objects.commit(head.tip).tree,
-            settings,
-            filters,
-        )
+        self._settings = filters.settings
+        self._form = disk_form(repository, checkout, repository.objects.commit(head.tip).tree, filters)
         self._tracked = checkout.index.entries.keys() | {each.path for each in checkout.changes}
 
     def in_the_way(self, changes: Sequence[FileChange]) -> tuple[InTheWay, ...]:

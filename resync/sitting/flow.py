@@ -8,7 +8,7 @@ from dataclasses import replace
 from resync import plan as planning
 from resync.backup import CHERRY_PICK_HEAD, move_pick, set_message, with_backup
 from resync.carry import Carried, edits_between
-from resync.checkout import programs_for, read_checkout
+from resync.checkout import filters_for, read_checkout
 from resync.commit_message import message_rules
 from resync.errors import Refused, Unfinished, listed
 from resync.journal import Journals
@@ -36,7 +36,6 @@ from resync.sitting.merges import as_merge, merged_sides, side_of, with_made
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
 from resync.sitting.table import End, Ground, Table
 from resync.waiting import parked_on
-from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.snapshot import stash
 
@@ -56,9 +55,9 @@ def begin(repository: Repository, journals: Journals, caller: Caller, settings: 
             " Nothing was changed.",
             "resync status",
         )
-    with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
-        checkout = read_checkout(repository, head, settings, filters)
-        table = Table(repository, head, checkout, caller, settings, filters)
+    with filters_for(repository, settings, caller) as filters:
+        checkout = read_checkout(repository, head, filters)
+        table = Table(repository, head, checkout, caller, filters)
         found = merged_sides(table, parked)
         aside = stash(table.objects, head, table.index, table.worktree, table.who)
         sitting = Sitting(
@@ -93,9 +92,9 @@ def go_on(
     assert sitting is not None
     head = repository.head()
     check_place(repository, last, head)
-    with Filters(settings, programs_for(repository, settings), progress=caller.progress) as filters:
-        checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
-        table = Table(repository, head, checkout, caller, settings, filters)
+    with filters_for(repository, settings, caller) as filters:
+        checkout = read_checkout(repository, head, filters, sitting=sitting)
+        table = Table(repository, head, checkout, caller, filters)
         taken = sitting.taken
         if taken is None:
             left = sitting.commits[1:] if skip else sitting.commits
@@ -190,7 +189,7 @@ def _planned(table: Table, end: End, commits: tuple[LocalCommit, ...]) -> Plan:
         new_worktree=end.worktree,
         conflicts=end.conflicts,
     )
-    landing = jump(table.repository, checkout, carried, table.settings, table.filters)
+    landing = jump(table.repository, checkout, carried, table.filters)
     _refuse_untracked(landing)
     first = sitting.id == table.caller.run
     waits = first and sitting.open and not sitting.returned
