@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -209,15 +208,12 @@ def _report_done(
         code,
         plan=done,
         done=True,
-        left=result.left,
-        bared=result.bared,
+        result=result,
         hint="resync status" if found.waits or sitting is not None else elsewhere,
         **stopped_at,
     )
     if done.recorded:
-        with suppress(OSError):
-            # The run is done; that its record lacks what was said about it must not make it look failed.
-            journals.conclude(done.id, document)
+        resolving.conclude(journals, done, document)
         console.lines([""])
         console.lines(done_lines(done, console.paint))
         console.important(text.left_lines(result.left, console.paint))
@@ -232,8 +228,7 @@ def _report_done(
     if not hooks.after(session, repository, done, document):
         code = ExitCode.WAITING
         document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
-        with suppress(OSError):
-            journals.conclude(done.id, document)
+        resolving.conclude(journals, done, document)
     console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
@@ -277,7 +272,7 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             for update in result.moved:
                 console.warn(text.moved_sentence(update))
             document = data.document(
-                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
+                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, result=result
             )
             if not hooks.after(session, repository, unfinished.plan, document):
                 code = ExitCode.WAITING

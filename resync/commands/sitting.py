@@ -98,8 +98,8 @@ def give_up(
     Resolutions(repository).clear()
     code = ExitCode.WAITING if result.left else ExitCode.OK
     name = shown(plan.head.name)
-    document = data.document("abort", code, plan=plan, done=True, left=result.left, bared=result.bared)
-    _conclude(journals, plan, document)
+    document = data.document("abort", code, plan=plan, done=True, result=result)
+    conclude(journals, plan, document)
     console.lines([f"{name}, its index and your files are as they were before run {journal.plan.id}."])
     if plan.rescue is not None:
         saved = shown(plan.rescue.name.removeprefix(b"refs/heads/"))
@@ -125,12 +125,11 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
         code,
         plan=done,
         done=True,
-        left=result.left,
-        bared=result.bared,
+        result=result,
         hint="resync status" if found.waits or sitting.open else "",
         sitting=found.standing,
     )
-    _conclude(journals, done, document)
+    conclude(journals, done, document)
     console.lines(words.step_lines(done, console.paint))
     console.important(text.left_lines(result.left, console.paint))
     console.important(text.bared_lines(result.bared, console.paint))
@@ -198,7 +197,8 @@ def record(session: Session, repository: Repository, sitting: Sitting | None) ->
     )
 
 
-def _conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:
+def conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:
+    """Record with a run what was said about it, if the system lets us."""
     with suppress(OSError):
         # The run is done; that its record lacks what was said about it must not make it look failed.
         journals.conclude(plan.id, document)
