@@ -181,7 +181,7 @@ def world_at(base: Path) -> World:
 
 
 def carried_out(done: Done, arguments: Sequence[str]) -> bool:
-    """Whether a command did what it was asked for: ``continue`` may stop at a conflict, ``abort`` be back at one."""
+    """Whether a command did what it was asked for: ``continue`` and ``abort`` may end within a sitting."""
     return done.code in (0, 3) or (done.code == 4 and arguments[0] in ("continue", "abort"))
 
 
