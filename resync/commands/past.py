@@ -68,7 +68,7 @@ def log(session: Session, run: str | None) -> ExitCode:
             done = journal.state == "done"
             pairs = tuple(compared(repository, journal.plan)) if done else ()
             graph = places(repository, journal.plan) if done else ()
-            console.lines(text.journal_lines(journal, console.paint))
+            console.lines(lookback.journal_lines(journal, console.paint))
             console.lines(lookback.range_diff_lines(pairs, console.paint))
             console.lines(lookback.graph_lines(graph, console.paint))
             code, error = looked(session, journals)
@@ -89,7 +89,7 @@ def log(session: Session, run: str | None) -> ExitCode:
         along = journals.last_along()
         if not runs and along is None:
             console.lines(["resync has changed nothing here yet."])
-        console.lines(text.journal_headline(journal, console.paint) for journal in runs)
+        console.lines(lookback.journal_headline(journal, console.paint) for journal in runs)
         if along is not None:
             console.lines([lookback.along_sentence(along)])
         code, error = looked(session, journals)

@@ -13,6 +13,7 @@ from resync.interrupts import uninterrupted
 from resync.journal import Journals
 from resync.model import MODE_GITLINK, LocalCommit, TreePath
 from resync.report import data, text
+from resync.report.rescue import drop_lines, rescue_lines
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -62,7 +63,7 @@ def show(session: Session, name: str | None) -> ExitCode:
         planned = plan.files if plan is not None else ()
         files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue, planned)]
         commits = plan.commits if plan is not None else _only_there(repository, rescue)
-        console.lines(text.rescue_lines(rescue, commits, files, console.paint))
+        console.lines(rescue_lines(rescue, commits, files, console.paint))
         code, error = looked(session, journals)
         console.document(
             data.document(
@@ -179,7 +180,7 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
             rescue = rescues.choose(rescues.branches(repository, journals), name)
             planned = letting_go.plan_drop(repository, journals, rescue)
             commits = [repository.objects.commit(oid) for oid in planned.loss.commits]
-            lines = text.drop_lines(rescue, commits, planned.loss.files, console.paint)
+            lines = drop_lines(rescue, commits, planned.loss.files, console.paint)
             if yes:
                 console.lines(lines)
             else:
