@@ -198,8 +198,7 @@ def _report_done(
     sitting = found.sitting
     behind = any(each.waits for each in done.branches)
     elsewhere = elsewhere_hint(session, done.elsewhere)
-    waits = found.waits or result.left or behind or elsewhere
-    code = ExitCode.UNFINISHED if sitting is not None else ExitCode.WAITING if waits else ExitCode.OK
+    code = found.status(result.left, behind, elsewhere)
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
     stopped_at: dict[str, Any] = {"sitting": found.standing} if sitting is not None else {}
@@ -209,7 +208,7 @@ def _report_done(
         plan=done,
         done=True,
         result=result,
-        hint="resync status" if found.waits or sitting is not None else elsewhere,
+        hint=found.hint or elsewhere,
         **stopped_at,
     )
     if done.recorded:
@@ -226,7 +225,7 @@ def _report_done(
     if done.recorded:
         console.lines(undo_line(done))
     if not hooks.after(session, repository, done, document):
-        code = ExitCode.WAITING
+        code = code or ExitCode.WAITING
         document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
         resolving.conclude(journals, done, document)
     console.log(f"{repository.root}: {command} done, status {int(code)}")
@@ -251,10 +250,7 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             if unfinished is None and died:
                 console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
             if unfinished is None and died and journals.sitting() is None:
-                console.document(
-                    data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
-                )
-                return ExitCode.OK
+                return _nothing_more(session, repository, "abort" if abort else "continue")
             elsewhere = journals.moved_from_elsewhere() if unfinished is None else None
             if elsewhere is not None:
                 raise half_way_elsewhere(elsewhere)
@@ -265,20 +261,36 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 return _report_done(session, repository, "continue", unfinished.plan, result)
             result = sequencer.abort(unfinished)
             left = result.left
-            code = ExitCode.WAITING if left or result.moved else ExitCode.OK
+            found = resolving.afterwards(session, repository, journals)
+            code = found.status(left, result.moved)
             what = "your files" if result.moved else f"{shown(unfinished.plan.head.name)} and your files"
             console.lines([f"Run {unfinished.plan.id} was taken back; {what} are as before."])
             console.important(text.left_lines(left, console.paint))
             for update in result.moved:
                 console.warn(text.moved_sentence(update))
+            console.important(found.lines)
             document = data.document(
-                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, result=result
+                "abort",
+                code,
+                checkout=repository.root,
+                branch=unfinished.plan.head.name,
+                result=result,
+                hint=found.hint,
             )
             if not hooks.after(session, repository, unfinished.plan, document):
-                code = ExitCode.WAITING
+                code = code or ExitCode.WAITING
                 document["exit_code"] = int(code)
             console.document(document)
             return code
+
+
+def _nothing_more(session: Session, repository: Repository, command: str) -> ExitCode:
+    """The end of a command that had nothing to finish or take back but what a killed run left behind."""
+    found = resolving.afterwards(session, repository, Journals(repository))
+    code = found.status()
+    session.console.important(found.lines)
+    session.console.document(data.document(command, code, checkout=repository.root, hint=found.hint))
+    return code
 
 
 def _resume_sitting(

@@ -96,15 +96,17 @@ def give_up(
     plan = undo.rehearse_undo(repository, journal, caller, settings, discard_newer=True)
     result = sequencer.carry_out(plan)
     Resolutions(repository).clear()
-    code = ExitCode.WAITING if result.left else ExitCode.OK
+    found = afterwards(session, repository, journals)
+    code = found.status(result.left)
     name = shown(plan.head.name)
-    document = data.document("abort", code, plan=plan, done=True, result=result)
+    document = data.document("abort", code, plan=plan, done=True, result=result, hint=found.hint)
     conclude(journals, plan, document)
     console.lines([f"{name}, its index and your files are as they were before run {journal.plan.id}."])
     if plan.rescue is not None:
         saved = shown(plan.rescue.name.removeprefix(b"refs/heads/"))
         console.lines([f"How far you had come is on the branch {saved}."])
     console.important(text.left_lines(result.left, console.paint))
+    console.important(found.lines)
     console.lines(["To be in the middle of it again: resync undo"])
     console.document(document)
     return code
@@ -115,9 +117,7 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
     console, journals, sitting = session.console, Journals(repository), done.sitting
     assert sitting is not None
     found = afterwards(session, repository, journals, sitting)
-    code = ExitCode.WAITING if found.waits or result.left else ExitCode.OK
-    if sitting.open:
-        code = ExitCode.UNFINISHED
+    code = found.status(result.left)
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
     document = data.document(
@@ -126,7 +126,7 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
         plan=done,
         done=True,
         result=result,
-        hint="resync status" if found.waits or sitting.open else "",
+        hint=found.hint,
         sitting=found.standing,
     )
     conclude(journals, done, document)
@@ -153,6 +153,17 @@ class Afterwards(NamedTuple):
     waits: bool
     standing: dict[str, Any] | None
     lines: tuple[str, ...]
+
+    def status(self, *waiting: object) -> ExitCode:
+        """The exit status of a run that is done; ``waiting`` is whatever else may need a person."""
+        if self.sitting is not None and self.sitting.open:
+            return ExitCode.UNFINISHED
+        return ExitCode.WAITING if self.waits or any(waiting) else ExitCode.OK
+
+    @property
+    def hint(self) -> str:
+        """What to type to see it; empty where there is nothing."""
+        return "resync status" if self.status() else ""
 
 
 def afterwards(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from resync.errors import ResyncError
 from resync.model import (
+    BranchMove,
     Commit,
     Evidence,
     Head,
@@ -210,13 +211,22 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
     for left in waiting.branches:
-        goes = f"resync run --branch {quoted(shown(left.short_name))}"
-        if left.worktree is not None:
-            goes = f"cd {quoted(shown(left.worktree))} && resync run"
-        yield f"  {goes}    # {shown(left.short_name)} still stands on what upstream left"
+        yield f"  {_left_behind(left, undone=waiting.plan.undoes is not None)}"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  resync rescue drop {quoted(rescue)}    # when you need none of it any more"
+
+
+def _left_behind(branch: BranchMove, *, undone: bool) -> str:
+    """What to type for a branch that a run, or an undo, had to leave where it stood."""
+    name = shown(branch.short_name)
+    goes = f"resync run --branch {quoted(name)}"
+    if branch.worktree is not None:
+        goes = f"cd {quoted(shown(branch.worktree))} && resync run"
+    if not undone:
+        return f"{goes}    # {name} still stands on what upstream left"
+    place = f" in {quoted(shown(branch.worktree))}" if branch.worktree is not None else ""
+    return f"look at {name}{place}    # it did not go back to {short(branch.new_tip)}: {shown(branch.reason)}"
 
 
 def _pick(commit: LocalCommit) -> str:

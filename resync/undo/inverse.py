@@ -17,10 +17,8 @@ from resync.model import (
     Head,
     LocalCommit,
     MoveRefs,
-    Note,
     Oid,
     Plan,
-    RefName,
     RefUpdate,
     SetMessage,
     Switch,
@@ -132,8 +130,8 @@ def _plan_back(
     records = [change for step in undone.switches for change in step.index]
     updates = [update for step in undone.steps if isinstance(step, MoveRefs) for update in step.updates]
     along = Along(repository, filters.settings)
-    staying = _staying(repository, undone, updates, along)
-    updates = [update for update in updates if update.name not in staying]
+    staying = list(_staying(repository, undone, updates, along))
+    updates = [update for update in updates if update.name not in {branch.name for branch in staying}]
     files, entries = back.newer(undone, changes, records)
     changes += files
     records += entries
@@ -163,8 +161,8 @@ def _plan_back(
         undoes=undone.id,
         # Who gives up in the middle has not turned away from where upstream is.
         holds=None if undone.halted else turned_away(Journals(repository), undone),
-        notes=(*filters.notes, *(_stays(name, why) for name, why in staying.items())),
-        branches=tuple(_gone_back(updates, along)),
+        notes=filters.notes,
+        branches=(*_gone_back(updates, along), *staying),
     )
     return with_backup(repository, plan, checkout.changes, in_the_way, who, visible=True)
 
@@ -181,32 +179,37 @@ def _message_back(repository: Repository, undone: Plan) -> Iterator[SetMessage]:
 
 def _staying(
     repository: Repository, undone: Plan, updates: Sequence[RefUpdate], along: Along
-) -> dict[RefName, str]:
+) -> Iterator[BranchMove]:
     """The branches that would move back and that another working tree has checked out, and why they stay:
     moved under it, its files would all look edited there, and the next commit would undo what upstream did.
 
     A tree that moved along in the run goes back ``along`` with its branch, if it is as the run has left it.
     """
     moved = {tree.branch: (switch, tree) for switch, tree in undone.others}
-    staying = {}
     for update in updates:
         now, reason = repository.ref(update.name), ""
-        if update.name in moved and now not in (update.new, update.old, None):
-            reason = "it has moved since"
-        elif not update.name.startswith(BRANCHES) or now != update.new:
+        if now is None or update.new is None or update.old is None or not update.name.startswith(BRANCHES):
             continue
-        elif update.name in moved and update.new is not None and update.old is not None:
+        where = other_checkout(repository, update.name)
+        if update.name in moved and now not in (update.new, update.old):
+            reason = "it has moved since"
+        elif now != update.new:
+            continue
+        elif update.name in moved:
             reason = along.take_back(*moved[update.name], update.new, update.old)
-        elif where := other_checkout(repository, update.name):
+        elif where is not None:
             reason = f"it is checked out in {where}"
         if reason:
-            staying[update.name] = reason
-    return staying
-
-
-def _stays(name: RefName, reason: str) -> Note:
-    branch = name.removeprefix(BRANCHES).decode("utf-8", "backslashreplace")
-    return Note(None, f"branch {branch} stays where it is, because {reason}")
+            yield BranchMove(
+                name=update.name,
+                old_tip=now,
+                new_tip=update.old,
+                moves=False,
+                reason=reason,
+                waits=True,
+                commits=(),
+                worktree=where,
+            )
 
 
 def _gone_back(updates: Sequence[RefUpdate], along: Along) -> Iterator[BranchMove]:
