@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resync.console import Console
 from resync.errors import Busy, ExitCode, ResyncError, Unfinished, UsageError
 from resync.journal import Entry, Journal, Journals
 from resync.model import Upstream
-from resync.report import text
+from resync.report import data, text
 from resync.report.words import short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -201,13 +201,24 @@ def refuse_unfinished(journals: Journals) -> None:
         raise error
 
 
-def looked(session: Session, journals: Journals) -> tuple[ExitCode, Unfinished | None]:
-    """The status of a command that only looks, and the reason, which is said, where it is not 0."""
+def looked(
+    session: Session,
+    repository: Repository,
+    journals: Journals,
+    command: str,
+    *,
+    waits: bool = False,
+    **more: Any,
+) -> ExitCode:
+    """End a command that only looks: its object, with ``more`` fields, and its status, 0 unless something
+    ``waits`` or a run stands half-way, which then is said."""
     error = stopped(journals)
-    if error is None:
-        return ExitCode.OK, None
-    session.console.error(text.error_lines(error, session.console.paint))
-    return ExitCode.UNFINISHED, error
+    code = ExitCode.WAITING if waits else ExitCode.OK
+    if error is not None:
+        code = ExitCode.UNFINISHED
+        session.console.error(text.error_lines(error, session.console.paint))
+    session.console.document(data.document(command, code, checkout=repository.root, error=error, **more))
+    return code
 
 
 def refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:

@@ -154,11 +154,8 @@ def _plain(ref: bytes) -> bytes:
 
 def left_lines(left: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The paths that somebody else changed while the run was at work."""
-    if left:
-        yield ""
-        yield paint("Somebody changed these while resync was at work; they were left as they are:", "warning")
-        for each in left:
-            yield f"  {_place(each)}"
+    said = "Somebody changed these while resync was at work; they were left as they are:"
+    yield from _warned_of(left, said, paint)
 
 
 def _place(each: PathIn) -> str:
@@ -179,10 +176,15 @@ def moved_sentence(update: RefUpdate) -> str:
 
 def bared_lines(bared: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The files whose extended attributes are on the old file only."""
-    if bared:
+    said = "The system did not let resync put all extended attributes on the new files:"
+    yield from _warned_of(bared, said, paint)
+
+
+def _warned_of(paths: Sequence[PathIn], said: str, paint: Paint) -> Iterator[str]:
+    if paths:
         yield ""
-        yield paint("The system did not let resync put all extended attributes on the new files:", "warning")
-        for each in bared:
+        yield paint(said, "warning")
+        for each in paths:
             yield f"  {_place(each)}"
 
 
