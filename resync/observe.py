@@ -109,7 +109,7 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
         announcements=fetched.announcements if fetched else {},
     )
     if request.onto is not None:
-        new_tip: Oid | None = resolve(repository, request.onto, "--onto")
+        new_tip: Oid | None = resolve(repository, request.onto, "--onto", _about_to_move(branch, fetched))
     else:
         new_tip = fetched.tip if fetched is not None else _known_tip(branch, tracked)
     judged = judge(
@@ -221,6 +221,13 @@ def _keep(repository: Repository, name: RefName, tip: Oid, caller: Caller) -> No
     if old != tip:
         update = RefUpdate(name=name, old=old, new=tip, message="resync: fetched")
         write_now(repository, [update], caller.signed(repository.identity()))
+
+
+def _about_to_move(branch: UpstreamBranch, fetched: Fetched | None) -> dict[RefName, Oid]:
+    """Where the remote-tracking branch will stand: who names it means what it is after the fetch."""
+    if branch.tracking is None or fetched is None or fetched.tip is None:
+        return {}
+    return {branch.tracking: fetched.tip}
 
 
 def _known_tip(branch: UpstreamBranch, tracked: Oid | None) -> Oid:
