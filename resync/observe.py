@@ -223,7 +223,7 @@ def _judged(
 ) -> Judgement:
     """What upstream did, and whose the commits are; raises ``Refused("never-fetched")``."""
     if request.onto is not None:
-        new_tip: Oid | None = resolve(repository, request.onto, "--onto")
+        new_tip: Oid | None = resolve(repository, request.onto, "--onto", _about_to_move(facts))
     else:
         new_tip = facts.fetched.tip if facts.fetched is not None else _known_tip(facts)
     return judge(
@@ -235,6 +235,14 @@ def _judged(
         new_tip=new_tip,
         published=lambda: published(repository, facts.branch, facts.head, facts.advertised),
     )
+
+
+def _about_to_move(facts: _Facts) -> dict[RefName, Oid]:
+    """Where the remote-tracking branch will stand: who names it means what it is after the fetch."""
+    tracking, fetched = facts.branch.tracking, facts.fetched
+    if tracking is None or fetched is None or fetched.tip is None:
+        return {}
+    return {tracking: fetched.tip}
 
 
 def _known_tip(facts: _Facts) -> Oid:

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "dates", "errors", "model", "request"),
+    ("resync", "dates", "errors", "model", "patterns", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),

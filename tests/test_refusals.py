@@ -962,7 +962,7 @@ def test_after_a_run(rewritten_world: World) -> None:
         "newer-commits",
         f"main has moved since run {run}; undoing that run would take the newer commits off it."
         " Nothing was changed.",
-        "to keep them on a rescue branch only: resync undo --discard-newer",
+        f"to keep them on a rescue branch only: resync undo {run} --discard-newer",
     )
     world.git("reset", "-q", "--soft", "HEAD~1")
     world.git("checkout", "-q", "-b", "other")

@@ -110,6 +110,7 @@ def _follows_owner(repository: Repository) -> bool:
 
 
 def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    """What earlier runs left for a person, the newest first; found at once where none says that it did."""
     if not any(entry.waits for entry in journals.entries()):
         return ()
     from resync.waiting import waiting
@@ -118,6 +119,7 @@ def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, 
 
 
 def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
+    """What waits, with what to type for each of it."""
     for each in left_over:
         yield ""
         yield session.console.paint(
@@ -133,6 +135,7 @@ def elsewhere_hint(session: Session, elsewhere: Sequence[Upstream]) -> str:
 
 
 def interrupted(journal: Journal) -> Unfinished:
+    """What every command has to say where a run stands half-way."""
     return Unfinished(
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way. Everything of yours is backed up.",
@@ -196,6 +199,7 @@ def stopped(journals: Journals) -> Unfinished | None:
 
 
 def refuse_unfinished(journals: Journals) -> None:
+    """Raise what ``stopped`` says, if it does."""
     error = stopped(journals)
     if error is not None:
         raise error

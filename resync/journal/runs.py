@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
 from resync.journal.record import VERSION, decode, encode, in_lines, read, write, write_text
-from resync.model import PathIn, Plan, TreePath
+from resync.model import MoveRefs, PathIn, Plan, RefName, Step, Switch, TreePath
 from resync.repository import Repository
 from resync.repository.durable import fsync_directory, make_folders
+from resync.repository.renames import former_names
 from resync.request import Caller, run_id
 
 TREES = "trees"
@@ -78,6 +81,7 @@ class Journals:
     """The runs of a repository; questions are about those of the working tree that it was opened at."""
 
     def __init__(self, repository: Repository) -> None:
+        self._repository = repository
         self._worktree = os.path.relpath(repository.git_dir, repository.common_dir)
         self.folder = os.path.join(repository.common_dir, "resync")
         self._runs = os.path.join(self.folder, "runs")
@@ -170,7 +174,8 @@ class Journals:
         shutil.rmtree(gone, ignore_errors=True)
 
     def load(self, run: str, *, steps: bool = True) -> Journal:
-        """One run, without the steps of its plan (which are most of it) if so asked.
+        """One run, without the steps of its plan (which are most of it) if so asked. One that is done speaks
+        of the branch that is checked out by the name that it has now.
 
         Raises ``Refused``: ``unknown-run``, or ``unreadable-journal`` where it is damaged.
         """
@@ -188,7 +193,18 @@ class Journals:
             plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(run, str(error)) from None
+        if state == "done" and self._renamed:
+            plan = _renamed(plan, self._renamed)
         return Journal(plan=plan, folder=folder, state=state)
+
+    @functools.cached_property
+    def _renamed(self) -> dict[RefName, RefName]:
+        """The names that the branch which is checked out had before, each with the one that it has now."""
+        with suppress(Refused):
+            branch = self._repository.checked_out()
+            if branch is not None:
+                return dict.fromkeys(former_names(self._repository, branch), branch)
+        return {}
 
     def entries(self, everywhere: Iterable[Entry] | None = None) -> list[Entry]:
         """The runs of this working tree, oldest first; ``everywhere`` are all runs, where these are read."""
@@ -285,6 +301,27 @@ def _finished(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
         if stands and entry.undoes is not None:
             undone.add(entry.undoes)
         yield entry, stands
+
+
+def _renamed(plan: Plan, names: Mapping[RefName, RefName]) -> Plan:
+    """The plan with branches by other names."""
+
+    def step_of(step: Step) -> Step:
+        if isinstance(step, MoveRefs):
+            updates = (replace(each, name=names.get(each.name, each.name)) for each in step.updates)
+            return replace(step, updates=tuple(updates))
+        if isinstance(step, Switch) and step.tree is not None:
+            branch = names.get(step.tree.branch, step.tree.branch)
+            return replace(step, tree=replace(step.tree, branch=branch))
+        return step
+
+    head = plan.head
+    return replace(
+        plan,
+        head=replace(head, branch=names.get(head.branch, head.branch)) if head.branch is not None else head,
+        branches=tuple(replace(each, name=names.get(each.name, each.name)) for each in plan.branches),
+        steps=tuple(map(step_of, plan.steps)),
+    )
 
 
 def _proof(folder: str) -> str:

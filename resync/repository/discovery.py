@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, UsageError
 from resync.repository.numbers import repo_class
-from resync.repository.trust import refuse_reftable
+from resync.repository.trust import ceilings, refuse_reftable, upwards
 
 if TYPE_CHECKING:
     from dulwich.repo import Repo
@@ -35,7 +35,7 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
         if env.get("GIT_DIR"):
             repo = _open_git_dir(path, env)
         elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
-            found = repo_class().discover(path)
+            found = repo_class().discover(path, ceiling_dirs=ceilings(env))
             found.close()
             repo = repo_class()(
                 found.path,
@@ -43,9 +43,9 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
                 index_file=env.get("GIT_INDEX_FILE"),
             )
         else:
-            repo = repo_class().discover(path)
+            repo = repo_class().discover(path, ceiling_dirs=ceilings(env))
     except NotGitRepository:
-        raise _no_repository(path, _nearest(path)) from None
+        raise _no_repository(path, _nearest(path, env)) from None
     except ValueError as error:
         raise UsageError(
             "bad-config",
@@ -57,21 +57,17 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
             "unsupported-repository",
             f"The repository at {path} uses a format that resync cannot read ({error}). Nothing was changed.",
         ) from None
-    passed = None if env.get("GIT_DIR") else _nearest(path)
+    passed = None if env.get("GIT_DIR") else _nearest(path, env)
     if passed is not None and _is_below(passed, repo.path):
         repo.close()
         raise _no_repository(path, passed)
     return repo
 
 
-def _nearest(path: str) -> str | None:
+def _nearest(path: str, env: Mapping[str, str]) -> str | None:
     """The nearest folder at or above ``path`` with a ``.git``, which may be that of no repository."""
-    folder = os.path.abspath(path)
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
-            return None
-    return folder
+    folders = upwards(os.path.abspath(path), env)
+    return next((folder for folder in folders if os.path.lexists(os.path.join(folder, ".git"))), None)
 
 
 def _is_below(folder: str, found: str) -> bool:

@@ -29,6 +29,7 @@ from resync.notes import with_notes
 from resync.replay.picking import Picked, pick, show
 from resync.replay.sides import without_sides
 from resync.repository import Repository
+from resync.repository.renames import way_to
 from resync.request import Caller
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
@@ -122,12 +123,13 @@ def check_place(repository: Repository, last: Plan, head: Head) -> None:
     """Raise where the sitting is not what is going on here: ``Unfinished("other-branch")``, and
     ``Refused("operation-in-progress")`` for a pick of another commit."""
     if head.branch != last.head.branch:
+        repository.refuse_operation(but="cherry-pick")  # of which some check out a commit of their own
         name = _name(last.head)
         raise Unfinished(
             "other-branch",
             f"The conflicts that you are resolving are those of {name}, which is not what is checked out."
             " Nothing was changed.",
-            f"git checkout {name}",
+            way_to(repository, last.head.branch, last.new_tip),
         )
     taken = last.sitting.taken if last.sitting is not None else None
     if repository.ref(CHERRY_PICK_HEAD) not in (None, taken.commit if taken is not None else None):

@@ -25,6 +25,7 @@ from resync.model import (
 )
 from resync.repository import Repository
 from resync.repository.merge_message import read_message
+from resync.repository.renames import way_to
 from resync.repository.repo import BRANCHES
 from resync.repository.trees import other_checkout
 from resync.request import Caller
@@ -95,11 +96,13 @@ def rehearse_undo(
     if repository.ref(backed_up(undone)) is None:
         raise missing_backup(undone)
     if head.branch != undone.head.branch:
+        repository.refuse_operation()  # of which some check out a commit of their own
         name = undone.head.name.decode("utf-8", "replace")
+        back = "abort" if sitting is not None else f"undo {undone.id}"
         raise Refused(
             "other-branch",
             f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
-            f"git checkout {name}, then resync {'abort' if sitting is not None else 'undo ' + undone.id}",
+            f"{way_to(repository, undone.head.branch, undone.new_tip)}, then resync {back}",
         )
     since = _Since(repository, Journals(repository), undone, head)
     if since.somebody_moved and not discard_newer:
@@ -107,7 +110,7 @@ def rehearse_undo(
             "newer-commits",
             f"{head.name.decode('utf-8', 'replace')} has moved since run {undone.id}; undoing that run would"
             " take the newer commits off it. Nothing was changed.",
-            "to keep them on a rescue branch only: resync undo --discard-newer",
+            f"to keep them on a rescue branch only: resync undo {undone.id} --discard-newer",
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     with filters_for(repository, settings, caller, lenient=True) as filters:
