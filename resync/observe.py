@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from resync.errors import Refused, UsageError
 from resync.history import History, open_history
@@ -17,7 +18,6 @@ from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES, TAGS
 from resync.request import Caller, Request
-from resync.upstream.detached import stands_on
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
 from resync.upstream.evidence import (
     Judgement,
@@ -32,9 +32,11 @@ from resync.upstream.fetch import Fetched
 from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.moved import moved
 from resync.upstream.published import published
-from resync.upstream.releases import Choice, Release, aim, choice, standing_at
 from resync.upstream.revision import resolve
 from resync.upstream.shared import ask
+
+if TYPE_CHECKING:
+    from resync.upstream.releases import Choice, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,8 @@ def _release_wanted(repository: Repository, request: Request, head: Head) -> Cho
         )
     by_preset = request.to is None and head.branch is None and request.onto is None and request.fetch
     if asked or (by_preset and deploys(repository.config)):
+        from resync.upstream.releases import choice
+
         return choice(request.constraint, pre=request.pre)
     return None
 
@@ -293,6 +297,9 @@ def _aimed(
     head, fetched, wanted = facts.head, facts.fetched, facts.wanted
     if head.branch is not None and wanted is None:
         return judged.upstream, None
+    from resync.upstream.detached import stands_on
+    from resync.upstream.releases import aim
+
     base = stands_on(facts.history, head.tip, judged.local)
     pinned = _release_here(repository, base, facts)
     if wanted is None or fetched is None or (pinned is None and request.to != "release"):
@@ -314,6 +321,8 @@ def _release_here(repository: Repository, commit: Oid | None, facts: _Facts) -> 
     """The newest release that the commit is, by the tags here and those of the remote."""
     if commit is None:
         return None
+    from resync.upstream.releases import standing_at
+
     tags = {**repository.refs(TAGS), **(facts.advertised or {})}
     return next(iter(standing_at(repository, tags, commit)), None)
 

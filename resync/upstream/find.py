@@ -10,7 +10,6 @@ from resync.errors import Refused, UsageError
 from resync.model import Head, RefName
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
-from resync.upstream.gitreview import MOST_BYTES, read_gitreview
 
 DETACHED = "what HEAD stands on"
 """The source of an upstream that only the history of a detached HEAD tells."""
@@ -107,6 +106,8 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
 
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
+    from resync.upstream.gitreview import MOST_BYTES, read_gitreview
+
     try:
         with open(os.path.join(repository.root, ".gitreview"), "rb") as file:
             settings = read_gitreview(file.read(MOST_BYTES))
