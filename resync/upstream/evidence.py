@@ -70,8 +70,7 @@ def collect(
     """Every tip that upstream is known to have had, strongest evidence first, missing commits left out.
 
     ``given`` is what a person named and ``mapped`` what a commit map says; ``announcements`` are the
-    announcing tags as the remote advertises them (a tag that stands only here proves nothing). Commits that
-    are not in the repository are of no use and are left out.
+    announcing tags as the remote advertises them (a tag that stands only here proves nothing).
     """
     found: list[Evidence] = []
     if given is not None:
