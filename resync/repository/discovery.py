@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, UsageError
 from resync.repository.numbers import repo_class
-from resync.repository.trust import ceilings, refuse_reftable, upwards
+from resync.repository.trust import ceilings, leads_nowhere, refuse_reftable, upwards
 
 if TYPE_CHECKING:
     from dulwich.repo import Repo
@@ -47,6 +47,8 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
     except NotGitRepository:
         raise _no_repository(path, _nearest(path, env)) from None
     except ValueError as error:
+        if (folder := _nearest(path, env)) is not None and leads_nowhere(folder):
+            raise _no_repository(path, folder) from None
         raise UsageError(
             "bad-config",
             f"The configuration of the repository at {path} cannot be read ({error}). Nothing was changed.",
@@ -58,7 +60,7 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
             f"The repository at {path} uses a format that resync cannot read ({error}). Nothing was changed.",
         ) from None
     passed = None if env.get("GIT_DIR") else _nearest(path, env)
-    if passed is not None and _is_below(passed, repo.path):
+    if passed is not None and (_is_below(passed, repo.path) or leads_nowhere(passed)):
         repo.close()
         raise _no_repository(path, passed)
     return repo
@@ -84,6 +86,13 @@ def _no_repository(path: str, passed: str | None) -> Refused:
     import shlex
 
     folder = shlex.quote(passed)
+    if os.path.isfile(os.path.join(passed, ".git")):
+        return Refused(
+            "not-a-repository",
+            f"{os.path.join(passed, '.git')} leads to no git repository. Nothing was changed.",
+            f"if that was moved, there: git worktree repair {folder}; else clone it anew, and take over what"
+            f" is in {folder}",
+        )
     return Refused(
         "not-a-repository",
         f"{os.path.join(passed, '.git')} is not a git repository, or is damaged. Nothing was changed.",

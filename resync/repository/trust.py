@@ -105,6 +105,17 @@ def still_stands(folder: str, git_dir: str) -> bool:
     return os.path.realpath(found) == os.path.realpath(git_dir)
 
 
+def leads_nowhere(folder: str) -> bool:
+    """Whether the ``.git`` of a folder is a file that leads to no repository: one of a working tree whose
+    repository was removed, or moved away."""
+    found = os.path.join(folder, ".git")
+    if not os.path.isfile(found):
+        return False
+    line = _first_line(found) or b""
+    git_dir = os.path.join(folder, os.fsdecode(line.removeprefix(_GITFILE)))
+    return not line.startswith(_GITFILE) or not os.path.isfile(os.path.join(git_dir, "HEAD"))
+
+
 def _top(git_dir: str) -> str:
     return os.path.dirname(git_dir) if os.path.basename(git_dir) == ".git" else git_dir
 

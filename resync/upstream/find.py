@@ -126,10 +126,11 @@ def of_remote(repository: Repository, remote: str, branch: RefName, source: str)
     """The branch of a remote, by its configuration; ``source`` says who named it."""
     # git lets branch.<name>.remote be an address instead of a remote's name; such a branch is not tracked.
     url = repository.config_text("remote", remote, "url") or remote
-    refspecs = repository.config_all("remote", remote, "fetch")
-    return UpstreamBranch(
-        remote=remote, url=url, branch=branch, tracking=tracking_ref(refspecs, branch), source=source
-    )
+    tracking = tracking_ref(repository.config_all("remote", remote, "fetch"), branch)
+    if tracking is not None and tracking.startswith(BRANCHES):
+        # A mirror's refspec: what people commit on tells nothing of where upstream was.
+        tracking = None
+    return UpstreamBranch(remote=remote, url=url, branch=branch, tracking=tracking, source=source)
 
 
 def tracking_ref(refspecs: Iterable[str], branch: RefName) -> RefName | None:

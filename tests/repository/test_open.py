@@ -124,3 +124,23 @@ def test_no_repository_is_found_above_a_ceiling(rewritten_world: World) -> None:
     with pytest.raises(Refused) as refused:
         opened(etc, GIT_CEILING_DIRECTORIES=str(clone))
     assert refused.value.kind == "not-a-repository"
+
+
+def test_a_working_tree_whose_repository_is_gone(rewritten_world: World) -> None:
+    """Or whose ``.git`` says nothing at all; git reads such a file no further up, either."""
+    world = rewritten_world
+    linked = world.base / "linked"
+    world.git("worktree", "add", "-q", "--detach", str(linked))
+    inner = world.clone / "inner"
+    inner.mkdir()
+    (inner / ".git").touch()
+    for folder in (inner, linked):
+        if folder == linked:
+            world.clone.rename(world.base / "moved")
+        assert world.git("rev-parse", "--git-dir", at=folder, check=False) == ""
+        with pytest.raises(Refused) as refused:
+            opened(folder)
+        assert refused.value.kind == "not-a-repository"
+        assert f"{folder}/.git leads to no git repository" in refused.value.message
+    world.git("worktree", "repair", str(linked), at=world.base / "moved")
+    assert opened(linked) == str(linked)

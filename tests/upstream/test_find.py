@@ -8,6 +8,7 @@ from resync.errors import Refused, UsageError
 from resync.repository import Repository
 from resync.upstream.find import UpstreamBranch, find, tracking_ref
 from tests.conftest import World, needs_git
+from tests.inside import inside
 
 pytestmark = needs_git
 
@@ -73,6 +74,16 @@ def test_a_remote_that_is_an_address(rewritten_world: World) -> None:
     rewritten_world.git("config", "branch.main.remote", "https://example.com/up.git")
     upstream = found(rewritten_world)
     assert (upstream.url, upstream.tracking) == ("https://example.com/up.git", None)
+
+
+@pytest.mark.parametrize("mirror", ["+refs/*:refs/*", "+refs/heads/*:refs/heads/up/*"])
+def test_a_branch_of_ones_own_tells_nothing_of_upstream(rewritten_world: World, mirror: str) -> None:
+    """``git clone --mirror`` tracks upstream's branches in those that people commit on."""
+    world = rewritten_world
+    world.git("config", "--replace-all", "remote.origin.fetch", mirror)
+    assert found(world).tracking is None
+    checked = inside(world, "check", "--json").json
+    assert (checked["error"]["kind"], checked["upstream"]["evidence"]) == ("no-evidence", [])
 
 
 GITREVIEW = "[gerrit]\nhost=review.example.com\nproject=openstack/kolla.git\ndefaultbranch=stable/liberty\n"
