@@ -74,6 +74,8 @@ _COMMANDS = {
     "demo": "rewrite a small upstream and resync a clone of it, step by step",
 }
 
+_ABOUT_UPSTREAM = ("run", "check", "plan")
+
 _YES = {
     "run": "do not ask; refuse whatever is unsure",
     "plan": "refuse what run --yes would refuse",
@@ -88,6 +90,8 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
     """
     from resync.console import open_standard_files
 
+    if "#" in arguments:  # zsh hands on the comment of a line that was pasted as it was printed
+        arguments = arguments[: arguments.index("#")]
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
@@ -119,8 +123,7 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
 def _fail(error: ResyncError, command: str, console: Console) -> int:
     from resync.failures import report
 
-    report(error, command, console)
-    return int(error.exit_code)
+    return int(report(error, command, console))
 
 
 def _console(
@@ -149,7 +152,7 @@ def _dispatch(
     if options.command == "demo":
         from resync.demo import demo
 
-        return demo(options.folder, console)
+        return demo(options.folder, console, sys.argv[0], os.environ.get("PATH", ""))
     if options.command == "forget":
         from resync.fleet import meant
 
@@ -166,7 +169,7 @@ def _dispatch(
         caller=_caller(console),
         console=console,
         verbose=options.verbose,
-        words=meaning(arguments, _WITH_VALUE, _COMMANDS),
+        words=meaning(arguments, _WITH_VALUE, _COMMANDS) if options.command in _ABOUT_UPSTREAM else (),
         seen=_register if options.command in ("run", "plan") else lambda root: None,
     )
     match options.command:
@@ -245,7 +248,7 @@ def _caller(console: Console) -> Caller:
                 "bad-date",
                 f"GIT_COMMITTER_DATE is {given!r}, which is no date that resync can read."
                 " Nothing was changed.",
-                "unset GIT_COMMITTER_DATE, or give it as 2016-04-19T19:02:32+00:00",
+                "unset GIT_COMMITTER_DATE    # or give it as 2016-04-19T19:02:32+00:00",
             ) from None
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     try:
@@ -355,7 +358,7 @@ def _parser(called: str) -> argparse.ArgumentParser:
 
 def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argparse.ArgumentParser) -> None:
     """The options of one command."""
-    if command in ("run", "check", "plan"):
+    if command in _ABOUT_UPSTREAM:
         _add_what(parser)
     if command in ("run", "plan"):
         _add_how(parser)

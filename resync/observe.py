@@ -275,18 +275,19 @@ def unusable(seen: Observation) -> Refused | None:
     if upstream.kind == "deleted":
         tag = _ended_by(seen)
         announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
+        wait = "wait, in case upstream makes it anew" if tag else "wait for it to come back"
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
+            wait,
+            f"resync run --upstream {_likeliest(upstream)}    # goes there instead",
         )
     if upstream.kind == "unknown":
         return Doubt(
             "no-evidence",
             f"Nothing tells which of your branch's commits were once those of {upstream.name}."
             " Nothing was changed.",
-            "name the last upstream commit that your work stands on: resync run --old-tip REV",
+            "resync run --old-tip REV    # REV is the last of upstream's commits below your work",
         )
     return None
 

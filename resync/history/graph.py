@@ -43,12 +43,12 @@ _MANY_TARGETS = 2_048
 class HistoryCut(Refused):
     """The answer depends on commits that this shallow clone does not have."""
 
-    def __init__(self, hint: str = "git fetch --unshallow") -> None:
+    def __init__(self, *hints: str) -> None:
         super().__init__(
             "shallow-history",
             "This clone is shallow, and the answer depends on commits that it does not have."
             " Nothing was changed.",
-            hint,
+            *(hints or ("git fetch --unshallow",)),
         )
 
 
