@@ -61,6 +61,8 @@ COMMANDS = {
     "demo": "rewrite a small upstream and resync a clone of it, step by step",
 }
 
+ABOUT_UPSTREAM = ("run", "check", "plan")
+
 _YES = {
     "run": "do not ask; refuse whatever is unsure",
     "plan": "refuse what run --yes would refuse",
@@ -167,7 +169,7 @@ def parser_for(called: str) -> argparse.ArgumentParser:
 
 def _add_options(parser: argparse.ArgumentParser, command: str, everywhere: argparse.ArgumentParser) -> None:
     """The options of one command."""
-    if command in ("run", "check", "plan"):
+    if command in ABOUT_UPSTREAM:
         _add_what(parser)
     if command in ("run", "plan"):
         _add_how(parser)

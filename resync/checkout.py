@@ -83,7 +83,7 @@ def read_checkout(
         index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
     except Refused as error:
         if error.kind == "corrupt-index" and data is not None:
-            error.hint += f"; a copy of it as it is: {_keep_copy(repository, data)}"
+            error.hint += f"\na copy of it as it is: {_keep_copy(repository, data)}"
         raise
     if not index.unmerged.keys() <= _may_be_unmerged(sitting):
         raise Refused(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from resync.arguments import COMMANDS, WITH_VALUE, parse, request_of
+from resync.arguments import ABOUT_UPSTREAM, COMMANDS, WITH_VALUE, parse, request_of
 from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
 from resync.interrupts import listen
 from resync.request import LOG_FORMATS, Caller, LogFormat, run_id
@@ -30,6 +30,8 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
     """
     from resync.console import open_standard_files
 
+    if "#" in arguments:  # zsh hands on the comment of a line that was pasted as it was printed
+        arguments = arguments[: arguments.index("#")]
     # A run makes hundreds of thousands of small tuples that live until its end, and no circles among them:
     # to look for some at every 700th costs a tenth of the time.
     gc.set_threshold(100_000, 20, 20)
@@ -61,8 +63,7 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
 def _fail(error: ResyncError, command: str, console: Console) -> int:
     from resync.failures import report
 
-    report(error, command, console)
-    return int(error.exit_code)
+    return int(report(error, command, console))
 
 
 def _console(
@@ -91,7 +92,7 @@ def _dispatch(
     if options.command == "demo":
         from resync.demo import demo
 
-        return demo(options.folder, console)
+        return demo(options.folder, console, sys.argv[0], os.environ.get("PATH", ""))
     if options.command == "forget":
         from resync.fleet import meant
 
@@ -108,7 +109,7 @@ def _dispatch(
         caller=_caller(console),
         console=console,
         verbose=options.verbose,
-        words=meaning(arguments, WITH_VALUE, COMMANDS),
+        words=meaning(arguments, WITH_VALUE, COMMANDS) if options.command in ABOUT_UPSTREAM else (),
         seen=_register if options.command in ("run", "plan") else lambda root: None,
     )
     match options.command:
@@ -187,7 +188,7 @@ def _caller(console: Console) -> Caller:
                 "bad-date",
                 f"GIT_COMMITTER_DATE is {given!r}, which is no date that resync can read."
                 " Nothing was changed.",
-                "unset GIT_COMMITTER_DATE, or give it as 2016-04-19T19:02:32+00:00",
+                "unset GIT_COMMITTER_DATE    # or give it as 2016-04-19T19:02:32+00:00",
             ) from None
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     try:

@@ -41,18 +41,19 @@ def unusable(seen: Observation) -> Refused | None:
     if upstream.kind == "deleted":
         tag = _ended_by(seen)
         announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
+        wait = "wait, in case upstream makes it anew" if tag else "wait for it to come back"
         return Refused(
             "upstream-deleted",
             f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
+            wait,
+            f"resync run --upstream {_likeliest(upstream)}    # goes there instead",
         )
     if upstream.kind == "unknown":
         return Doubt(
             "no-evidence",
             f"Nothing tells which of your branch's commits were once those of {upstream.name}."
             " Nothing was changed.",
-            "name the last upstream commit that your work stands on: resync run --old-tip REV",
+            "resync run --old-tip REV    # REV is the last of upstream's commits below your work",
         )
     return None
 
@@ -105,14 +106,15 @@ def refuse_surprises(
         raise Refused(
             "unexpected-tip",
             f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
-            "find out what upstream did: resync check",
+            "resync check    # tells what upstream did",
         )
     if seen.pinned is not None and request.to is None and upstream.release is None and moves:
         raise Refused(
             "pinned-release",
             f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
             " to go to its newest release, nobody said. Nothing was changed.",
-            "resync run --to release, or resync run --to tip",
+            "resync run --to release",
+            "resync run --to tip",
         )
     surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
     unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
@@ -143,7 +145,7 @@ def refuse_surprises(
 
 def _if_meant(upstream: Upstream) -> str:
     assert upstream.new_tip is not None
-    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+    return f"resync run --expect {upstream.new_tip.decode()}    # if that is meant"
 
 
 def _announced(
@@ -190,7 +192,8 @@ def refuse_edits(plan: Plan, request: Request) -> None:
         raise Refused(
             "dirty",
             f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
-            "commit them, or allow: --dirty restore",
+            "git commit -a    # commits them, then try again",
+            "resync run --dirty restore    # carries them over",
         )
     parked = [each for each in plan.files if each.verdict in ("parked", "set-aside")]
     if request.dirty != "park" and request.unattended and parked:
@@ -198,7 +201,8 @@ def refuse_edits(plan: Plan, request: Request) -> None:
             "would-park",
             f"{_count(parked)} in the way of upstream's changes and would be moved to the rescue branch"
             f" ({_list(parked)}). Nothing was changed.",
-            "resync plan to look at it; resync run --yes --dirty park to allow it",
+            "resync plan    # shows what would become of each",
+            "resync run --yes --dirty park    # allows it",
         )
 
 

@@ -120,5 +120,5 @@ def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Si
             "merge-left",
             f"Something that merge {flat[0][:10].decode()} brought in conflicts, and only a run that goes on"
             " past conflicts can make such a merge anew. Nothing was changed.",
-            "resync run --on-conflict park, then resync continue",
+            "resync run --on-conflict park    # then resync continue",
         )

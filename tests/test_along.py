@@ -392,7 +392,7 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     # Who sits in the other one is told where the way back is.
     told = call(world, "undo", "--yes", "--json", at=linked(world))
     assert (told.code, told.json["error"]["kind"]) == (1, "other-worktree"), told
-    assert told.json["hint"] == f"cd {world.clone}, then resync undo {done.json['run']}"
+    assert told.json["hint"] == f"cd {world.clone} && resync undo {done.json['run']}"
     assert f"resync log {done.json['run']}" in call(world, "log", at=linked(world)).out
     undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert (undone.code, topic(undone)["moved"], topic(undone)["worktree"]) == (0, True, place), undone
@@ -412,7 +412,7 @@ def test_a_hint_can_be_pasted_whatever_the_place_is_called(moving: World) -> Non
     done = call(moving, "run", "--yes", "--json", "--only-current", at=place)
     assert done.code == 0, done
     undone = call(moving, "undo", "--yes", "--json", done.json["run"])
-    assert undone.json["hint"] == f"cd '{place}', then resync undo {done.json['run']}"
+    assert undone.json["hint"] == f"cd '{place}' && resync undo {done.json['run']}"
 
 
 def test_a_tree_that_is_not_clean_stays_and_so_does_its_branch(moving: World) -> None:
@@ -582,7 +582,7 @@ def test_the_tree_of_the_run_is_gone_half_way(moving: World, place: str) -> None
     assert (world.clone / ".git" / "index.lock").exists()
     assert without_backup(world.state())["files"] != before["files"]
     status = call(world, "status", "--json")
-    assert (status.code, "resync abort here" in status.json["hint"]) == (4, True), status
+    assert (status.code, "resync abort    # here" in status.json["hint"]) == (4, True), status
     # A disk that does not take it: nothing is claimed, nothing is unlocked, and the next one takes it back.
     refused = "raise OSError(5, 'It is bad')"
     failed = meanwhile(world, "resync.worktree.switch:FileSwitch.revert", refused, "abort", "--json")

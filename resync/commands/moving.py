@@ -94,8 +94,11 @@ def run(session: Session, request: Request) -> ExitCode:
 
     console = session.console
     with session.open() as repository:
-        hint = "resync plan to see what would be done; resync run --yes to do it"
-        refuse_to_guess(console, yes=request.unattended, hint=hint)
+        refuse_to_guess(
+            console,
+            yes=request.unattended,
+            hints=("resync plan    # shows what would be done", "resync run --yes    # does it"),
+        )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -317,7 +320,10 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
 
     console = session.console
     with session.open() as repository:
-        refuse_to_guess(console, yes=yes, hint="resync undo --yes")
+        again = f"resync undo {run}" if run is not None else "resync undo"
+        refuse_to_guess(
+            console, yes=yes, hints=(f"{again} --yes{' --discard-newer' if discard_newer else ''}",)
+        )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)

@@ -150,7 +150,7 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
 
     console = session.console
     with session.open() as repository:
-        refuse_to_guess(console, yes=yes, hint=f"resync rescue drop {text.quoted(name)} --yes")
+        refuse_to_guess(console, yes=yes, hints=(f"resync rescue drop {text.quoted(name)} --yes",))
         journals = Journals(repository)
         refuse_unfinished(journals)
         with RunLock(journals.folder):

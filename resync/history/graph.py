@@ -37,12 +37,12 @@ _DATE = re.compile(rb"^committer [^\n]*> *([0-9]{1,18})\b", re.MULTILINE)
 class HistoryCut(Refused):
     """The answer depends on commits that this shallow clone does not have."""
 
-    def __init__(self, hint: str = "git fetch --unshallow") -> None:
+    def __init__(self, *hints: str) -> None:
         super().__init__(
             "shallow-history",
             "This clone is shallow, and the answer depends on commits that it does not have."
             " Nothing was changed.",
-            hint,
+            *(hints or ("git fetch --unshallow",)),
         )
 
 

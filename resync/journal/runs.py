@@ -339,5 +339,6 @@ def _unreadable(run: str, reason: str) -> Refused:
     return Refused(
         "unreadable-journal",
         f"The record of run {run} cannot be read ({reason}). Nothing was changed.",
-        f"look at .git/resync/runs/{run}; the rescue branches are untouched: git branch --list 'rescue/*'",
+        f"look at .git/resync/runs/{run}",
+        "git branch --list 'rescue/*'    # these are untouched",
     )

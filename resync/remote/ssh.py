@@ -112,7 +112,8 @@ class Ssh:
             raise UsageError(
                 "no-ssh",
                 f"{self.program} {failed}. Nothing was changed.",
-                "git config core.sshCommand, or git fetch, then resync --no-fetch",
+                "git config core.sshCommand ssh    # or wherever yours is",
+                "git fetch && resync run --no-fetch",
             ) from None
 
     def _command(self, arguments: Sequence[str]) -> bytes | Sequence[str]:

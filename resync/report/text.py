@@ -22,7 +22,7 @@ from resync.model import (
     RefUpdate,
     Upstream,
 )
-from resync.report.words import count, short, shown
+from resync.report.words import count, hint_lines, short, shown
 
 if TYPE_CHECKING:
     from resync.upstream.candidates import Candidate
@@ -202,12 +202,12 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     if edits or any(commit.verdict == "parked" for commit in waiting.commits):
         yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
-        yield f"  {_pick(commit)}    # {shown(commit.subject)}"
+        yield f"  {_pick(commit)}    # {_said(commit.subject)}"
     for other, commit in waiting.others:
         goes = f"git checkout {quoted(shown(other.short_name))}"
         if other.worktree is not None:
             goes = f"cd {quoted(shown(other.worktree))}"
-        yield f"  {goes} && {_pick(commit)}    # {shown(commit.subject)}"
+        yield f"  {goes} && {_pick(commit)}    # {_said(commit.subject)}"
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
     for left in waiting.branches:
@@ -234,6 +234,11 @@ def _pick(commit: LocalCommit) -> str:
     return f"git cherry-pick {'-m 1 ' if commit.merge else ''}{short(commit.oid)}"
 
 
+def _said(subject: bytes) -> str:
+    """A subject behind a command: quoted, because some shells (zsh) read on there when it is pasted."""
+    return quoted(shown(subject))
+
+
 def quoted(argument: str) -> str:
     """An argument as a shell takes it."""
     import shlex
@@ -250,5 +255,4 @@ def hold_lines(held: Plan) -> Iterator[str]:
 def error_lines(error: ResyncError, paint: Paint) -> Iterator[str]:
     """A refusal: the sentence, and what helps."""
     yield paint("resync: ", "bad") + shown(error.message)
-    if error.hint:
-        yield f"  try: {shown(error.hint)}"
+    yield from (f"  {line}" for line in hint_lines(error.hint))

@@ -252,7 +252,7 @@ def _refuse_untracked(landing: Jump) -> None:
         raise Refused(
             "untracked-in-the-way",
             f"Untracked files stand where a file has to go ({listed(found)}). Nothing was changed.",
-            "move them away, then resync continue",
+            "move them away, and then: resync continue",
         )
 
 

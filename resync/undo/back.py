@@ -41,7 +41,7 @@ def missing_backup(undone: Plan) -> Refused:
         "backup-missing",
         f"The backup of run {undone.id} was dropped (refs/resync/{undone.id} is gone), so the run cannot be"
         " undone. Nothing was changed.",
-        "to undo another one by its name: resync log",
+        "resync log    # tells which there are, for resync undo RUN",
     )
 
 

@@ -52,7 +52,7 @@ def choose(journals: Journals, run: str | None) -> Journal:
                 "other-worktree",
                 f"Run {along.plan.id} of another working tree, {place}, has moved this one along; it can only"
                 " be undone there. Nothing was changed.",
-                f"cd {shlex.quote(place)}, then resync undo {along.plan.id}",
+                f"cd {shlex.quote(place)} && resync undo {along.plan.id}",
             )
         raise Refused(
             "nothing-to-undo", "No run has changed anything here. Nothing was changed.", "resync log"
@@ -64,7 +64,7 @@ def choose(journals: Journals, run: str | None) -> Journal:
         raise Refused(
             "other-worktree",
             f"Run {run} was made in another working tree, {journal.plan.checkout}. Nothing was changed.",
-            f"cd {shlex.quote(journal.plan.checkout)}, then resync undo {run}",
+            f"cd {shlex.quote(journal.plan.checkout)} && resync undo {run}",
         )
     journal = whole(journals, run)
     for later, stands in journals.finished():
@@ -72,7 +72,7 @@ def choose(journals: Journals, run: str | None) -> Journal:
             raise Refused(
                 "already-undone",
                 f"Run {run} was undone by run {later.run}. Nothing was changed.",
-                f"to take that back: resync undo {later.run}",
+                f"resync undo {later.run}    # takes that back",
             )
     return journal
 
@@ -102,7 +102,7 @@ def rehearse_undo(
         raise Refused(
             "other-branch",
             f"Run {undone.id} was made on {name}, which is not what is checked out. Nothing was changed.",
-            f"{way_to(repository, undone.head.branch, undone.new_tip)}, then resync {back}",
+            f"{way_to(repository, undone.head.branch, undone.new_tip)} && resync {back}",
         )
     since = _Since(repository, Journals(repository), undone, head)
     if since.somebody_moved and not discard_newer:
@@ -110,7 +110,8 @@ def rehearse_undo(
             "newer-commits",
             f"{head.name.decode('utf-8', 'replace')} has moved since run {undone.id}; undoing that run would"
             " take the newer commits off it. Nothing was changed.",
-            f"to keep them on a rescue branch only: resync undo {undone.id} --discard-newer",
+            f"resync undo {undone.id}    # shows them, and asks",
+            f"resync undo {undone.id} --yes --discard-newer    # keeps them on a rescue branch only",
         )
     # Files go back to the bytes that they had: a filter that is gone by now must not stand in the way.
     with filters_for(repository, settings, caller, lenient=True) as filters:

@@ -68,7 +68,8 @@ def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBran
     raise Refused(
         "no-upstream",
         f"{what} and there is no .gitreview that names one. Nothing was changed.",
-        "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH",
+        "git branch --set-upstream-to=REMOTE/BRANCH    # for good, and git branch -r tells them",
+        "resync run --upstream REMOTE/BRANCH    # for this once",
     )
 
 
@@ -82,7 +83,7 @@ def _named(repository: Repository, wanted: str) -> UpstreamBranch:
     raise UsageError(
         "unknown-upstream",
         f"{wanted} does not begin with the name of a remote (there are: {known}). Nothing was changed.",
-        "resync --upstream REMOTE/BRANCH",
+        "resync run --upstream REMOTE/BRANCH    # git branch -r tells them",
     )
 
 

@@ -208,5 +208,5 @@ def _refused(verb: Verb, name: bytes, path: TreePath, reason: str) -> Refused:
         "filter-failed",
         f"The filter {shown!r}, which {os.fsdecode(path)!r} has to go through to make {what}, {reason}."
         " Nothing was changed.",
-        f"git config --get-regexp '^filter[.]{shown}[.]' shows the commands",
+        f"git config --get-regexp '^filter[.]{shown}[.]'    # shows the commands",
     )

@@ -32,6 +32,7 @@ INTENT_TO_ADD = 0x2000
 _EXTENDED = 0x4000  # in the first flag word: a second one follows (version 3 and later)
 _STAGE_SHIFT, _STAGE_MASK = 12, 0x3000
 _NAME_MASK = 0x0FFF
+_ANEW = "mv .git/index .git/index.broken && git reset    # git builds it anew; what was staged is unstaged"
 RAW_ID = 40
 """Where the id begins in what stands before a path: behind the stat data."""
 _WIDTHS = {RAW_ID + width + words: width for width in (20, 32) for words in (2, 4)}  # of the id, by the size
@@ -346,7 +347,7 @@ def _read_extensions(data: bytes, position: int, width: int) -> Mapping[TreePath
             raise Refused(
                 "unknown-index-extension",
                 f"The index needs the extension {name!r}, which resync does not know. Nothing was changed.",
-                "rm .git/index && git reset   # git builds the index anew; what was staged is unstaged",
+                _ANEW,
             )
     return cache_tree
 
@@ -388,7 +389,7 @@ def _corrupt(why: str) -> Refused:
     return Refused(
         "corrupt-index",
         f"The index cannot be read: {why}. Nothing was changed.",
-        "mv .git/index .git/index.broken && git reset   # git builds it anew; what was staged is unstaged",
+        _ANEW,
     )
 
 
