@@ -97,8 +97,8 @@ def outside(world: World) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-# Becomes the owner of the folder it is called in, once all is loaded that the owner might not be let read;
-# what is forked has it loaded.
+# Becomes the owner of the folder it is called in, once all is loaded that the owner might not be let read (in
+# what is forked it is).
 _AS_OWNER = """\
 import contextlib, encodings.ascii, importlib, os, pkgutil, sys
 import dulwich, resync
