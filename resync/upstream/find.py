@@ -98,11 +98,19 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
         merge = repository.config_text("branch", name, "merge")
         if remote is None or merge is None:
             return None
-        upstream = RefName(merge.encode("utf-8", "surrogateescape"))
+        upstream = _whole_name(merge)
         if remote != ".":
             return of_remote(repository, remote, upstream, f"branch.{name}.merge")
         branch = upstream
     return None
+
+
+def _whole_name(merge: str) -> RefName:
+    """What ``branch.<name>.merge`` names, which git lets be short."""
+    name = merge.encode("utf-8", "surrogateescape")
+    if name.startswith(b"refs/"):
+        return RefName(name)
+    return RefName(b"refs/" + name if name.startswith(b"heads/") else BRANCHES + name)
 
 
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
