@@ -12,8 +12,8 @@ from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.report import data, text
 
 
-def report(error: ResyncError, command: str, console: Console) -> None:
-    """Say what went wrong, to people or as the JSON object of the command."""
+def report(error: ResyncError, command: str, console: Console) -> ExitCode:
+    """Say what went wrong, to people or as the JSON object of the command; returns the exit status."""
     if error.kind == "declined":
         console.important([error.message])
     else:
@@ -27,6 +27,7 @@ def report(error: ResyncError, command: str, console: Console) -> None:
             error=error,
         )
     )
+    return error.exit_code
 
 
 def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
@@ -42,7 +43,7 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
         return Refused(
             "out-of-memory",
             "There is not enough memory for what upstream holds. Nothing of yours was changed.",
-            "find out what is that large: git fetch, then git diff --stat",
+            "git fetch && git diff --stat HEAD...FETCH_HEAD    # tells what is that large",
         )
     if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
         # The one thing that the system looks for without a name is the current directory.
@@ -61,8 +62,8 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
         )
     bug = ResyncError(
         "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}.",
-        "resync status tells where things stand; please report the log file",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}; please report it.",
+        "resync status    # tells where things stand",
     )
     bug.exit_code = ExitCode.BUG
     return bug

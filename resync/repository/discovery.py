@@ -81,7 +81,7 @@ def _no_repository(path: str, passed: str | None) -> Refused:
         return Refused(
             "not-a-repository",
             f"{path} is not in a git repository. Nothing was changed.",
-            "cd into your checkout, or name it: resync --repo PATH",
+            "go into your checkout, or name it with --repo PATH",
         )
     import shlex
 
@@ -96,7 +96,8 @@ def _no_repository(path: str, passed: str | None) -> Refused:
     return Refused(
         "not-a-repository",
         f"{os.path.join(passed, '.git')} is not a git repository, or is damaged. Nothing was changed.",
-        f"git -C {folder} fsck; or clone it anew, and take over what is in {folder}",
+        f"git -C {folder} fsck",
+        f"clone it anew, and take over what is in {folder}",
     )
 
 

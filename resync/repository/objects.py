@@ -484,7 +484,7 @@ def _large(oid: Oid, size: int) -> LargeBlob:
         "huge-file",
         f"A file of {size >> 20} MiB (blob {oid.decode()}) would have to be held in memory."
         " Nothing was changed.",
-        "if there is memory for it: git config core.bigFileThreshold 2g",
+        "git config core.bigFileThreshold 2g    # if there is memory for it",
     )
 
 

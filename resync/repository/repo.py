@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ _OPERATIONS = {
 }
 _WAY_OUT = {
     "bisect": "git bisect reset",
-    "cherry-pick or revert": "git cherry-pick --continue (or --abort)",
+    "cherry-pick or revert": "git cherry-pick --continue    # or --abort",
 }
 
 
@@ -167,7 +168,8 @@ class Repository:
         if last is None:
             return hint
         # git itself does not write over a ref that it cannot read.
-        return f"rm {self.ref_path(branch)} && git update-ref {os.fsdecode(branch)} {last.decode()}"
+        name = shlex.quote(os.fsdecode(branch))
+        return f"rm {shlex.quote(self.ref_path(branch))} && git update-ref {name} {last.decode()}"
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
@@ -259,7 +261,7 @@ class Repository:
         """The operation that git has under way here (``but`` that one) and how to end it, or None."""
         for name, operation in _OPERATIONS.items():
             if operation != but and os.path.lexists(os.path.join(self.git_dir, name)):
-                way_out = _WAY_OUT.get(operation, f"git {operation} --continue (or --abort)")
+                way_out = _WAY_OUT.get(operation, f"git {operation} --continue    # or --abort")
                 return operation, way_out
         return None
 
@@ -304,9 +306,11 @@ class Repository:
 
     def hint(self, error: ResyncError) -> str:
         """What helps against an error in this repository: an object that a partial clone left out is not
-        lost, its remote has promised it."""
+        lost, its remote has promised it; and an index lies where it lies."""
         if error.kind == "missing-object" and (promisors := self.promisors()):
             return f"git fetch --refetch --no-filter {promisors[0]}"
+        if error.kind in ("corrupt-index", "unknown-index-extension"):
+            return error.hint.replace(".git/index", shlex.quote(self.index_path))
         return error.hint
 
     def promisors(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -157,7 +158,8 @@ def refuse_strangers(
         "not-yours",
         f"The repository at {root} belongs to another user, whose configuration may name any program."
         " Nothing was changed.",
-        f"run resync as its owner, or if you trust it: git config --global --add safe.directory {root}",
+        "run resync as its owner",
+        f"git config --global --add safe.directory {shlex.quote(root)}    # if you trust it",
     )
 
 

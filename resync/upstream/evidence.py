@@ -37,8 +37,8 @@ _TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
 # Evidence by which somebody says that upstream gave up its old tip.
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
-    "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
-    " resync run --old-tip REV"
+    "git fetch --unshallow",
+    "resync run --old-tip REV    # if it was rewritten: the last of upstream's old commits below your work",
 )
 
 
@@ -75,8 +75,7 @@ def collect(
     """Every tip that upstream is known to have had, strongest evidence first, missing commits left out.
 
     ``given`` is what a person named and ``mapped`` what a commit map says; ``announcements`` are the
-    announcing tags as the remote advertises them (a tag that stands only here proves nothing). Commits that
-    are not in the repository are of no use and are left out.
+    announcing tags as the remote advertises them (a tag that stands only here proves nothing).
     """
     found: list[Evidence] = []
     if given is not None:
@@ -250,7 +249,7 @@ def _rewritten(
     ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
     if cut:
         if not any(each.oid == deciding.oid and each.kind in _VOUCHING for each in behind):
-            raise HistoryCut(_DEEPEN)
+            raise HistoryCut(*_DEEPEN)
         return _upstream(upstream, "rewritten", new_tip, ordered, evidence, left=None, arrived=None)
     # Of what the tips reach, all that the new tip reaches as well is below the commits that left.
     arrived = history.reachable([new_tip], below - left)

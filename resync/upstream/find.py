@@ -10,7 +10,6 @@ from resync.errors import Refused, UsageError
 from resync.model import Head, RefName
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
-from resync.upstream.gitreview import MOST_BYTES, read_gitreview
 
 DETACHED = "what HEAD stands on"
 """The source of an upstream that only the history of a detached HEAD tells."""
@@ -69,7 +68,8 @@ def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBran
     raise Refused(
         "no-upstream",
         f"{what} and there is no .gitreview that names one. Nothing was changed.",
-        "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH",
+        "git branch --set-upstream-to=REMOTE/BRANCH    # for good, and git branch -r tells them",
+        "resync run --upstream REMOTE/BRANCH    # for this once",
     )
 
 
@@ -83,7 +83,7 @@ def _named(repository: Repository, wanted: str) -> UpstreamBranch:
     raise UsageError(
         "unknown-upstream",
         f"{wanted} does not begin with the name of a remote (there are: {known}). Nothing was changed.",
-        "resync --upstream REMOTE/BRANCH",
+        "resync run --upstream REMOTE/BRANCH    # git branch -r tells them",
     )
 
 
@@ -115,6 +115,8 @@ def _whole_name(merge: str) -> RefName:
 
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
+    from resync.upstream.gitreview import MOST_BYTES, read_gitreview
+
     try:
         with open(os.path.join(repository.root, ".gitreview"), "rb") as file:
             settings = read_gitreview(file.read(MOST_BYTES))
