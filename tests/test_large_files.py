@@ -164,6 +164,7 @@ def test_a_threshold_is_for_files_alone(world: World) -> None:
     new = rewritten.publish(world)
     world.write("untracked", "mine\n" * 100)
     done = inside(world, *RUN)
+    assert done.json["error"] is None
     assert (done.code, done.json["upstream"]["new_tip"]) == (0, new)
     world.git("fsck", "--strict")
     assert inside(world, "undo", "--yes").code == 0

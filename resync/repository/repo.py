@@ -59,8 +59,6 @@ class Repository:
         """``repo`` is dulwich's, and from here on nobody else's; ``env`` is what it was found by."""
         # dulwich's automatic gc computes reachability from refs only and would delete stashes.
         repo._autogc_disabled = True  # type: ignore[attr-defined]
-        # It takes core.bigFileThreshold for what a loose object may have at most, trees among them.
-        repo.object_store.loose_object_size_limit = BIG_FILE
         self._repo = repo
         self.root = os.path.abspath(repo.path)
         self.git_dir = os.path.abspath(repo.controldir())
