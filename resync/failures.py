@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from resync import __version__
 from resync.console import Console
-from resync.errors import ExitCode, Refused, ResyncError
+from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.report import data, text
 
 
@@ -44,6 +44,14 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
             "out-of-memory",
             "There is not enough memory for what upstream holds. Nothing of yours was changed.",
             "git fetch && git diff --stat HEAD...FETCH_HEAD    # tells what is that large",
+        )
+    if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
+        # The one thing that the system looks for without a name is the current directory.
+        return UsageError(
+            "no-such-folder",
+            "The folder in which resync was called is gone, and what was named is looked for from there."
+            " Nothing was changed.",
+            "cd into your checkout",
         )
     if isinstance(error, OSError) and _refused_by_the_system(error):
         where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""

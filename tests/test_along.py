@@ -454,16 +454,18 @@ def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, sp
         world.git("worktree", "add", "-q", str(world.base / "third"), "topic")
     before = files(world)
     undone = call(world, "undo", "--yes", "--json", minutes=1)
-    assert undone.code == 0, undone
+    assert undone.code == 3, undone
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("rev-parse", "main") == main
-    notes = " ".join(each["text"] for each in undone.json["notes"])
     said = {
         "edited": "it is not clean there (README)",
         "committed": "it has moved since",
         "elsewhere": "it was not there",
     }
-    assert said[spoil] in notes
+    assert (topic(undone)["moved"], topic(undone)["waits"]) == (False, True)
+    assert said[spoil] in str(topic(undone)["reason"])
+    status = call(world, "status")
+    assert (status.code, said[spoil] in status.out) == (3, True), status
 
 
 def test_what_is_locked_or_staged_there_meanwhile_refuses_the_run(moving: World) -> None:

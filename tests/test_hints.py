@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import resync
-from resync.cli import _parse, run_command
+from resync.arguments import parse
+from resync.cli import run_command
 from resync.commands.session import Session, meaning
 from resync.console import Console
 from resync.errors import Refused, ResyncError
@@ -70,7 +71,7 @@ def test_every_command_of_a_hint_can_be_pasted() -> None:
             # Words that are no command would be taken for paths, or for revisions.
             assert not {"and", "or", "then", "to", "with", "if"} & set(words), (place, hint)
             if words[0] == "resync" and words[1:2] not in ([PLACEHOLDER], ["--help"]):
-                _parse(words[1:])
+                parse(words[1:])
                 ours += 1
     assert ours > 40
 

@@ -18,18 +18,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "dates", "errors", "model", "request"),
+    ("resync", "dates", "errors", "model", "patterns", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
-    ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
-    ("observe", "plan", "rescue", "notes", "picking", "sides"),
-    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
+    ("checkout", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
+    ("observe", "plan", "rescue", "notes", "replay"),
+    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "refusals", "stopping"),
     ("rehearse", "sequencer", "undo", "letting_go", "sitting"),
     ("report",),
     ("console",),
     ("commands",),
-    ("demo", "failures", "fleet"),
+    ("arguments", "demo", "failures", "fleet"),
     ("cli",),
     ("__main__", "worker"),
 )

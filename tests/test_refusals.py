@@ -119,7 +119,7 @@ def test_not_a_repository(rewritten_world: World, tmp_path: Path) -> None:
 def test_no_such_folder(rewritten_world: World, tmp_path: Path) -> None:
     refuses(
         rewritten_world,
-        (*RUN, "--repo", str(tmp_path / "nowhere")),
+        (*RUN, "--repo", str(rewritten_world.base / "nowhere")),
         2,
         "no-such-folder",
         "*nowhere*. Nothing was changed.",
@@ -1001,8 +1001,7 @@ def test_after_a_run(rewritten_world: World) -> None:
 def test_a_bug_is_told_without_a_traceback(rewritten_world: World) -> None:
     world = rewritten_world
     before = everything(world.clone)
-    script = world.base / "broken.py"
-    script.write_text(
+    program = (
         "import sys\n"
         "from resync import rehearse\n"
         "def broken(*arguments, **options):\n"
@@ -1011,23 +1010,14 @@ def test_a_bug_is_told_without_a_traceback(rewritten_world: World) -> None:
         "from resync.cli import run_command\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script), *PARK, "--json"],
-        cwd=world.clone,
-        env={**world.env, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 70
+    done = world.python(program, *PARK, "--json")
+    assert done.code == 70
     (log,) = (Path(world.env["XDG_STATE_HOME"]) / "resync").rglob("*.log")
-    assert done.stderr == (
+    assert done.err == (
         f"resync: This is a bug in resync (RuntimeError). The details are in {log}; please report it.\n"
         "  try: resync status    # tells where things stand\n"
     )
-    answer = Done(code=70, out=done.stdout, err="").json
-    assert (answer["exit_code"], answer["error"]["kind"]) == (70, "bug")
+    assert (done.json["exit_code"], done.json["error"]["kind"]) == (70, "bug")
     written = log.read_text()
     assert "Traceback (most recent call last)" in written
     assert "RuntimeError: the sky" in written

@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resync.console import Console
 from resync.errors import WAYS_ON, Busy, ExitCode, ResyncError, Unfinished, UsageError
 from resync.journal import Entry, Journal, Journals
 from resync.model import Upstream
-from resync.report import text
+from resync.report import data, text
 from resync.report.words import short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -159,6 +159,7 @@ def _follows_owner(repository: Repository) -> bool:
 
 
 def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    """What earlier runs left for a person, the newest first; found at once where none says that it did."""
     if not any(entry.waits for entry in journals.entries()):
         return ()
     from resync.waiting import waiting
@@ -167,6 +168,7 @@ def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, 
 
 
 def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
+    """What waits, with what to type for each of it."""
     for each in left_over:
         yield ""
         yield session.console.paint(
@@ -182,6 +184,7 @@ def elsewhere_hint(session: Session, elsewhere: Sequence[Upstream]) -> str:
 
 
 def interrupted(journal: Journal) -> Unfinished:
+    """What every command has to say where a run stands half-way."""
     return Unfinished(
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way. Everything of yours is backed up.",
@@ -248,18 +251,30 @@ def stopped(journals: Journals) -> Unfinished | None:
 
 
 def refuse_unfinished(journals: Journals) -> None:
+    """Raise what ``stopped`` says, if it does."""
     error = stopped(journals)
     if error is not None:
         raise error
 
 
-def looked(session: Session, journals: Journals) -> tuple[ExitCode, Unfinished | None]:
-    """The status of a command that only looks, and the reason, which is said, where it is not 0."""
+def looked(
+    session: Session,
+    repository: Repository,
+    journals: Journals,
+    command: str,
+    *,
+    waits: bool = False,
+    **more: Any,
+) -> ExitCode:
+    """End a command that only looks: its object, with ``more`` fields, and its status, 0 unless something
+    ``waits`` or a run stands half-way, which then is said."""
     error = stopped(journals)
-    if error is None:
-        return ExitCode.OK, None
-    session.console.error(text.error_lines(error, session.console.paint))
-    return ExitCode.UNFINISHED, error
+    code = ExitCode.WAITING if waits else ExitCode.OK
+    if error is not None:
+        code = ExitCode.UNFINISHED
+        session.console.error(text.error_lines(error, session.console.paint))
+    session.console.document(data.document(command, code, checkout=repository.root, error=error, **more))
+    return code
 
 
 def refuse_to_guess(console: Console, *, yes: bool, hints: Iterable[str]) -> None:

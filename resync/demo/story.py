@@ -157,7 +157,7 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     session = Session(
         path=clone,
         env={"HOME": os.path.dirname(clone)},
-        caller=_caller(number, clone),
+        caller=_caller(number, clone, stage),
         console=stage,
         verbose=False,
     )
@@ -171,10 +171,11 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     return code
 
 
-def _caller(number: int, folder: str) -> Caller:
+def _caller(number: int, folder: str, console: Console) -> Caller:
     """Whoever types the command of a step: on the story's own clock, where every step takes a minute."""
     run = f"20160419T10{number:02}00Z-{number:04x}"
-    return Caller(now=kolla.REWRITE + 60 * number, zone=0, run=run, folder=folder)
+    now = kolla.REWRITE + 60 * number
+    return Caller(now=now, zone=0, run=run, folder=folder, progress=console.progress)
 
 
 class _Stage(Console):

@@ -16,6 +16,7 @@ from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_
 from resync.repository.discovery import discover
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
+from resync.repository.stacked import stacked
 from resync.repository.trust import refuse_other_places, refuse_strangers
 
 if TYPE_CHECKING:
@@ -332,15 +333,20 @@ class Repository:
 
     @cached_property
     def config(self) -> StackedConfig:
-        """The configuration as git stacks it: repository, user, system."""
+        """The configuration as git stacks it."""
         try:
-            return self._repo.get_config_stack()
+            return stacked(self._repo, self.git_dir, self._branch_for_conditions, self._env)
         except ValueError as error:
             raise UsageError(
                 "bad-config",
                 f"A git configuration file cannot be read ({error}). Nothing was changed.",
                 "git config --list --show-origin",
             ) from None
+
+    def _branch_for_conditions(self) -> bytes | None:
+        with suppress(Refused):  # whoever needs HEAD is told
+            return self.branch_name()
+        return None
 
     def config_text(self, *name: str) -> str | None:
         """One setting, as ``config_text("branch", "main", "remote")``; the last value wins. None: unset."""

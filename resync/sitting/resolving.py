@@ -12,8 +12,8 @@ from resync.errors import LargeBlob, Unfinished, listed
 from resync.history import authorship, open_history
 from resync.merge import MergeOptions
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
-from resync.picking import known_as, made
-from resync.replay import as_renewed, verdict_on
+from resync.replay.commits import as_renewed, made
+from resync.replay.verdicts import known_as, verdict_on
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.sitting.table import Ground, Table

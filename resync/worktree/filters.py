@@ -70,6 +70,11 @@ class Filters:
         self._at_work.clear()
 
     @property
+    def settings(self) -> WorktreeSettings:
+        """What the configuration says about the working tree whose filters they are."""
+        return self._settings
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What could not be filtered and was left as it was, for the report."""
         return tuple(self._notes)

@@ -38,7 +38,8 @@ RAW_ID = 40
 _WIDTHS = {RAW_ID + width + words: width for width in (20, 32) for words in (2, 4)}  # of the id, by the size
 _EXTENDED_SIZES = frozenset({RAW_ID + 20 + 4, RAW_ID + 32 + 4})
 RAW_STAT = struct.Struct(">10I")
-"""Stat data: ten numbers of 32 bits (gitformat-index)."""
+"""Stat data: ten numbers of 32 bits (gitformat-index): ctime and mtime, each as seconds and nanoseconds,
+device, inode, mode, user, group, and size in bytes."""
 INDEX_HEADER = struct.Struct(">4sII")
 """How an index file begins: ``DIRC``, its version, and how many entries it has."""
 
@@ -54,22 +55,8 @@ RAW_MODES = {
 """The modes that an entry may have, by the bytes that the file has for them."""
 
 
-class StatData(NamedTuple):
-    """What the index remembers of ``lstat``: each number cut to 32 bits, times as seconds and nanoseconds."""
-
-    ctime: int
-    ctime_ns: int
-    mtime: int
-    mtime_ns: int
-    dev: int
-    ino: int
-    uid: int
-    gid: int
-    size: int
-
-
 class IndexEntry(NamedTuple):
-    """One path at one stage. ``stat`` is forty bytes as they stand in the file (see ``stat_data``), but that
+    """One path at one stage. ``stat`` is forty bytes as they stand in the file (``RAW_STAT``), but that
     the mode in it need not be right."""
 
     path: TreePath
@@ -104,12 +91,6 @@ class IndexEntry(NamedTuple):
         return (
             stat[: RAW_MODE.start] + mode.to_bytes(4, "big") + stat[RAW_MODE.stop :] + unhexlify(oid) + words
         )
-
-    @property
-    def stat_data(self) -> StatData:
-        """The stat data as numbers."""
-        fields = RAW_STAT.unpack(self.stat)
-        return StatData(*fields[:6], *fields[7:])
 
 
 class Entries(Mapping[TreePath, IndexEntry]):
