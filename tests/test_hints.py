@@ -94,6 +94,12 @@ def session(path: str, *arguments: str) -> Session:
             "--redo --upstream 'up/a b'",
         ),
         ("resync run --upstream up/main", ".", ("run", "--upstream", "up/gone"), "run --upstream up/main"),
+        (
+            "resync run --no-require-announcement",
+            ".",
+            ("--require-announcement",),
+            "n --no-require-announcement",
+        ),
         ("resync run --expect 1", ".", ("--expect=2", "--onto=x"), "resync run --expect 1 --onto=x"),
         (
             "resync    # again",

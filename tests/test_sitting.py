@@ -164,7 +164,10 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     check_finished(world)
     assert step(world, "status", code=0).json["waiting"] == []
     after = as_found(world)
-    step(world, "undo", "--yes", code=3)
+    undone = inside(world, "undo", "--yes")
+    # Another undo would take this one back; who wants to go further is told how.
+    parking = inside(world, "log", "--json").json["runs"][-1]["run"]
+    assert undone.out.endswith(f"To take back the run before it as well: resync undo {parking}\n")
     assert as_found(world) == before
     step(world, "undo", "--yes", code=0)
     assert as_found(world) == after

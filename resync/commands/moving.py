@@ -227,6 +227,7 @@ def _report_done(
     console.important(found.lines)
     if done.recorded:
         console.lines(undo_line(done))
+        console.lines(_further_back(journals, done))
     if not hooks.after(session, repository, done, document):
         code = code or ExitCode.WAITING
         document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
@@ -234,6 +235,16 @@ def _report_done(
     console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
+
+
+def _further_back(journals: Journals, done: Plan) -> Iterator[str]:
+    """After an undo: how to take back the run before the one that it took back, for ``resync undo`` alone
+    would take back the undo."""
+    finished = list(journals.finished()) if done.undoes is not None else []
+    undone = next((entry for entry, _ in finished if entry.run == done.undoes), None)
+    before = next((entry for entry, stands in finished if stands and entry.undoes is None), None)
+    if undone is not None and undone.undoes is None and before is not None:
+        yield f"To take back the run before it as well: resync undo {before.sitting or before.run}"
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:

@@ -64,12 +64,13 @@ class Session:
     def _meant(self, command: str, said: Collection[str] = ()) -> Iterator[str]:
         """The arguments of this call that ``command`` takes as well, as a shell takes them, but those
         ``said``."""
+        settled = {word.replace("--no-", "--", 1) for word in said}
         for words in self.words:
             name = words[0].partition("=")[0]
             fits = not name.startswith("-") or (
                 name in _OF_CHECK if command == "check" else name != "--commit"
             )
-            if fits and name not in said:
+            if fits and name.replace("--no-", "--", 1) not in settled:
                 yield from map(text.quoted, words)
 
     def as_asked(self, hint: str) -> str:

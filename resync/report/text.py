@@ -202,7 +202,9 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     if edits or any(commit.verdict == "parked" for commit in waiting.commits):
         yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
-        yield f"  {_pick(commit)}    # {_said(commit.subject)}"
+        # One way or the other: after a commit was taken by hand, the first has nothing to do for it.
+        by_hand = "or by hand: " if commit.verdict == "parked" else ""
+        yield f"  {_pick(commit)}    # {by_hand}{_said(commit.subject)}"
     for other, commit in waiting.others:
         goes = f"git checkout {quoted(shown(other.short_name))}"
         if other.worktree is not None:
