@@ -90,3 +90,26 @@ def test_a_run_that_was_killed_early(rewritten_world: World) -> None:
     assert world.resync("abort").code == 0
     assert not (world.clone / ".git" / "index.lock").exists()
     assert world.resync("status").code == 0
+
+
+class PanicException(BaseException):
+    """As that of dulwich's Rust, which no ``except Exception`` sees."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (MemoryError(), 1, "out-of-memory"),
+        (PanicException("PyObject pointer is null"), 1, "out-of-memory"),
+        (PanicException("index out of bounds"), 70, "bug"),
+    ],
+)
+def test_a_panic_is_told_in_words(
+    rewritten_world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, kind: str
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("resync.cli._dispatch", fails)
+    done = inside(rewritten_world, "check", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (code, kind)
