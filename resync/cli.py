@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from resync.arguments import ABOUT_UPSTREAM, COMMANDS, WITH_VALUE, parse, request_of
-from resync.errors import ExitCode, Interrupted, ResyncError, UsageError
+from resync.errors import ExitCode, Interrupted, ResyncError, UsageError, let_go
 from resync.interrupts import listen
 from resync.request import LOG_FORMATS, Caller, LogFormat, run_id
 
@@ -53,9 +53,12 @@ def run_command(arguments: Sequence[str], *, shared: str | None = None) -> int:
     except KeyboardInterrupt:
         stopped = Interrupted("cancelled", "Interrupted. Nothing was changed.", "resync status")
         return _fail(stopped, command, console)
-    except Exception as error:
-        from resync.failures import as_said
+    except BaseException as error:
+        let_go(error)
+        from resync.failures import as_said, nobodys
 
+        if nobodys(error):
+            raise
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return _fail(as_said(error, sys.argv, stamp), command, console)
 

@@ -7,6 +7,7 @@ the hint is the command that helps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 
 _MOST_LISTED = 5
@@ -94,3 +95,14 @@ def listed(names: Sequence[bytes]) -> str:
 def as_reason(error: Exception) -> str:
     """What an error says, as a part of another sentence that says itself what was not changed."""
     return str(error).removesuffix(" Nothing was changed.").removesuffix(".")
+
+
+def let_go(error: BaseException) -> None:
+    """Where memory is short, let go of what the calls that failed hold: to say so takes some, too."""
+    if isinstance(error, MemoryError):
+        trace, error.__context__ = error.__traceback__, None
+        while trace is not None:
+            with suppress(RuntimeError):  # the frame that runs
+                trace.tb_frame.clear()
+            trace = trace.tb_next
+        error.__traceback__ = None

@@ -30,7 +30,17 @@ def report(error: ResyncError, command: str, console: Console) -> ExitCode:
     return error.exit_code
 
 
-def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
+def nobodys(error: BaseException) -> bool:
+    """Whether an error is none of ours to tell: the interpreter ends, or is ended. A panic of dulwich's Rust,
+    as where memory is short for what a delta makes, is none of Python's exceptions either, and is ours."""
+    return not isinstance(error, Exception) and not _is_panic(error)
+
+
+def _is_panic(error: BaseException) -> bool:
+    return type(error).__name__ == "PanicException"
+
+
+def as_said(error: BaseException, called: Sequence[str], stamp: str) -> ResyncError:
     """What to say of an error: that the system does not let us go on, or that it is a bug.
 
     ``called`` is the command line and ``stamp`` the time, for the log file and its name.
@@ -39,7 +49,7 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
     def log() -> str:
         return _log(error, called, stamp)
 
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (_is_panic(error) and "null" in str(error)):
         return Refused(
             "out-of-memory",
             "There is not enough memory for what upstream holds. Nothing of yours was changed.",
@@ -76,7 +86,7 @@ def _refused_by_the_system(error: OSError) -> bool:
     return not isinstance(error, ours) and error.strerror is not None
 
 
-def _log(error: Exception, called: Sequence[str], stamp: str) -> str:
+def _log(error: BaseException, called: Sequence[str], stamp: str) -> str:
     """Write the traceback to a log file; returns its path, or why there is none."""
     import traceback
 

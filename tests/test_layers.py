@@ -47,7 +47,12 @@ CLOCKS = {
 }
 # What else tells of time and place, where it is used for something else: dates that are given, a password
 # that is typed, a connection that is made.
-ASKS_NOTHING = {"dates": {"datetime"}, "console": {"getpass"}, "remote.daemon": {"socket"}}
+ASKS_NOTHING = {
+    "dates": {"datetime"},
+    "console": {"getpass"},
+    "remote.daemon": {"socket"},
+    "remote.watch": {"socket"},
+}
 # Who starts programs, and how: those that the user's own configuration names; and resync itself, for many
 # checkouts.
 STARTS_PROGRAMS = {"programs": {"subprocess"}, "fleet.crew": {"subprocess"}}

@@ -112,3 +112,26 @@ def test_the_folder_in_which_it_was_called_is_gone(rewritten_world: World) -> No
                 assert done.json["error"]["kind"] == "no-such-folder"
     finally:
         os.chdir(here)
+
+
+class PanicException(BaseException):
+    """As that of dulwich's Rust, which no ``except Exception`` sees."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (MemoryError(), 1, "out-of-memory"),
+        (PanicException("PyObject pointer is null"), 1, "out-of-memory"),
+        (PanicException("index out of bounds"), 70, "bug"),
+    ],
+)
+def test_a_panic_is_told_in_words(
+    rewritten_world: World, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, kind: str
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("resync.cli._dispatch", fails)
+    done = inside(rewritten_world, "check", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (code, kind)

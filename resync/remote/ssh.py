@@ -13,6 +13,7 @@ from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, Talk, quoted
 from resync.remote.address import Address
 from resync.remote.lines import Call, Wish, client_over, lines
+from resync.remote.watch import Watch
 from resync.repository.config import value_of
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ Variant: TypeAlias = Literal["ssh", "plink", "putty", "tortoiseplink", "simple"]
 class Line:
     """A program that talks git's protocol on its input and output, as dulwich takes a connection."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, watch: Watch) -> None:
         self._talk = talk
+        self._watch = watch
         self._output = talk.output()
         self._unsaid = bytearray()
+        watch.ends_with(talk.kill)
 
     def read(self, size: int) -> bytes:
         self.no_more()
         try:
-            return self._output.read(size)
+            data = self._output.read(size)
+            self._watch.heard(len(data))
+            return data
         except TimeoutError:
             # dulwich does not hang up everywhere where it gives up.
             self._talk.kill()
@@ -87,6 +92,7 @@ class Ssh:
     variant: Variant | None
     programs: Programs
     quiet: bool
+    watch: Watch
 
     def call(self, address: Address, command: bytes) -> Line:
         """Run ``command`` over there; raises ``UsageError``: ``no-ssh``, ``no-port``."""
@@ -107,7 +113,7 @@ class Ssh:
             terminal=self.programs.terminal,
         )
         try:
-            return Line(programs.talk(self._command(arguments)))
+            return Line(programs.talk(self._command(arguments)), self.watch)
         except ProgramFailed as failed:
             raise UsageError(
                 "no-ssh",
@@ -167,7 +173,9 @@ def _options(variant: Variant, port: int | None, *, quiet: bool) -> list[str]:
     return options
 
 
-def read_ssh(config: StackedConfig, env: Mapping[str, str], programs: Programs, *, quiet: bool) -> Ssh:
+def read_ssh(
+    config: StackedConfig, env: Mapping[str, str], programs: Programs, watch: Watch, *, quiet: bool
+) -> Ssh:
     """Which ssh the environment and the configuration name; raises ``UsageError("bad-config")``.
 
     A repository that is not the user's is never opened, so its ``core.sshCommand`` is the user's word.
@@ -181,6 +189,7 @@ def read_ssh(config: StackedConfig, env: Mapping[str, str], programs: Programs, 
         variant=_variant(config, env, program, bool(command)),
         programs=programs,
         quiet=quiet,
+        watch=watch,
     )
 
 

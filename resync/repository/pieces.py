@@ -45,7 +45,7 @@ def in_pack(pack: Pack, name: bytes) -> Stored:
     path = os.fspath(pack.data.path)
     with open(path, "rb") as file:
         file.seek(place)
-        kind, size, length = _head(file.read(_LONGEST_HEAD))
+        kind, size, length = read_head(file.read(_LONGEST_HEAD))
     if kind in (_OFS_DELTA, _REF_DELTA):
         return in_memory(*pack.get_raw(name))  # type: ignore[arg-type]
     return Stored(kind, size, lambda: _inflated(path, place + length))
@@ -67,7 +67,7 @@ def packed_size(pack: Pack, place: int) -> int:
     """
     buffer = pack.data._buffer()
     head = bytes(buffer[place : place + _LONGEST_HEAD])
-    kind, size, length = _head(head)
+    kind, size, length = read_head(head)
     if kind not in (_OFS_DELTA, _REF_DELTA):
         return size
     if kind == _REF_DELTA:
@@ -78,8 +78,8 @@ def packed_size(pack: Pack, place: int) -> int:
         length += 1
     start = place + length
     delta = zlib.decompressobj().decompress(buffer[start : start + _LONGEST_TABLES], _LONGEST_HEAD)
-    _, after_base = _number(delta, 0)
-    return _number(delta, after_base)[0]
+    _, after_base = read_number(delta, 0)
+    return read_number(delta, after_base)[0]
 
 
 def write_head(kind: int, size: int) -> bytes:
@@ -113,7 +113,7 @@ def to_file(descriptor: int, pieces: Iterable[bytes]) -> None:
             written += os.write(descriptor, memoryview(piece)[written:] if written else piece)
 
 
-def _head(head: bytes) -> tuple[int, int, int]:
+def read_head(head: bytes) -> tuple[int, int, int]:
     """Type number and size at the beginning of an entry of a pack, and how many bytes they take."""
     kind, size, shift, position = (head[0] >> 4) & 7, head[0] & 0x0F, 4, 1
     while head[position - 1] & 0x80:
@@ -123,7 +123,7 @@ def _head(head: bytes) -> tuple[int, int, int]:
     return kind, size, position
 
 
-def _number(data: bytes, position: int) -> tuple[int, int]:
+def read_number(data: bytes, position: int) -> tuple[int, int]:
     """A size at the beginning of a delta, and where it ends."""
     value = shift = 0
     while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _REFTABLE = re.compile(rb"^\s*refstorage\s*=\s*\"?reftable", re.IGNORECASE | re.
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _GITFILE = b"gitdir: "
 _LONGEST = 65536
+_FILES = ("HEAD", "packed-refs", "config", "commondir", "shallow", "objects/info/alternates")
 
 
 def refuse_reftable(path: str, env: Mapping[str, str]) -> None:
@@ -189,6 +191,33 @@ def _names(value: str, root: str) -> bool:
     if value.endswith("/*"):
         return root.startswith(os.path.join(os.path.realpath(os.path.expanduser(value[:-2])), ""))
     return os.path.realpath(os.path.expanduser(value)) == root
+
+
+def refuse_traps(path: str) -> None:
+    """Raise ``Refused("strange-repository")`` where a repository of somebody else's, which is only read, has
+    a pipe, a device or the like where its files should be: to open one may wait for ever, or never end."""
+    if not hasattr(os, "geteuid"):
+        return
+    for top in (path, os.path.join(path, ".git")):
+        if not os.path.isdir(top) or os.stat(top).st_uid in (0, os.geteuid()):
+            continue
+        below = [
+            *_FILES,
+            *(
+                os.path.join(at, each)
+                for at, _, names in os.walk(os.path.join(top, "refs"))
+                for each in names
+            ),
+        ]
+        for name in below:
+            place = os.path.join(top, name)
+            if os.path.exists(place) and not stat.S_ISREG(os.stat(place).st_mode):
+                raise Refused(
+                    "strange-repository",
+                    f"The repository at {path} belongs to another user, and its {os.path.relpath(place, top)}"
+                    " is no file. Nothing was changed.",
+                    "git remote -v",
+                )
 
 
 # --- what it lies on -----------------------------------------------------------------------------------

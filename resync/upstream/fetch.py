@@ -204,5 +204,6 @@ def _words(error: BaseException) -> str:
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
         reason = getattr(inner, "reason", None)
-        inner = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
+        under = inner.__cause__ or (None if inner.__suppress_context__ else inner.__context__)
+        inner = reason if isinstance(reason, BaseException) else under
     return " ".join(str(error).split()) or type(error).__name__

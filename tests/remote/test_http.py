@@ -13,6 +13,7 @@ import pytest
 from resync.errors import Busy, ResyncError, UsageError
 from resync.remote import http
 from resync.remote.settings import HttpSettings
+from resync.remote.watch import Watch
 from tests.conftest import World, needs_git
 from tests.servers import Manners, ask, over_tls, packs, serving
 from tests.typed import typed
@@ -231,10 +232,11 @@ def test_a_trickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(http, "monotonic", lambda: now[0])
     answer: Any = Slow()
-    patient = http._Body(answer, HttpSettings(low_speed=10, low_speed_time=5))
+    over = Watch(60)
+    patient = http._Body(answer, HttpSettings(low_speed=10, low_speed_time=5), over)
     for _ in range(20):
         assert patient.readinto(bytearray(100)) == 10
-    hasty = http._Body(answer, HttpSettings(low_speed=11, low_speed_time=5))
+    hasty = http._Body(answer, HttpSettings(low_speed=11, low_speed_time=5), over)
     for _ in range(4):
         assert hasty.readinto(bytearray(100)) == 10
     with pytest.raises(TimeoutError):
