@@ -7,9 +7,16 @@ the hint is the command that helps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 
 _MOST_LISTED = 5
+
+WAYS_ON = (
+    "resync continue    # finishes it",
+    "resync abort    # everything back as it was",
+)
+"""What helps where a run stands half-way."""
 
 
 class ExitCode(IntEnum):
@@ -29,18 +36,20 @@ class ExitCode(IntEnum):
 class ResyncError(Exception):
     """A refusal or failure that is told to the user in words.
 
-    ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text;
-    ``hint`` is what to type or do next, or empty. ``checkout`` and ``branch`` are filled in by whoever
+    ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text. ``hints`` are ways
+    to go on, each for a line of its own: a command that does it when it is pasted, perhaps with ``    # why``
+    after it, or else a sentence. ``hint`` is those lines, or empty; a line end in one of them is escaped, so
+    that no name from a repository looks like a command. ``checkout`` and ``branch`` are filled in by whoever
     knows which repository it is about.
     """
 
     exit_code = ExitCode.REFUSED
 
-    def __init__(self, kind: str, message: str, hint: str = "") -> None:
+    def __init__(self, kind: str, message: str, *hints: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
-        self.hint = hint
+        self.hint = "\n".join(hint.replace("\n", "\\n") for hint in hints if hint)
         self.checkout: str | None = None
         self.branch: bytes | None = None
 
@@ -86,3 +95,14 @@ def listed(names: Sequence[bytes]) -> str:
 def as_reason(error: Exception) -> str:
     """What an error says, as a part of another sentence that says itself what was not changed."""
     return str(error).removesuffix(" Nothing was changed.").removesuffix(".")
+
+
+def let_go(error: BaseException) -> None:
+    """Where memory is short, let go of what the calls that failed hold: to say so takes some, too."""
+    if isinstance(error, MemoryError):
+        trace, error.__context__ = error.__traceback__, None
+        while trace is not None:
+            with suppress(RuntimeError):  # the frame that runs
+                trace.tb_frame.clear()
+            trace = trace.tb_next
+        error.__traceback__ = None

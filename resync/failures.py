@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from resync import __version__
 from resync.console import Console
-from resync.errors import ExitCode, Refused, ResyncError
+from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.report import data, text
 
 
-def report(error: ResyncError, command: str, console: Console) -> None:
-    """Say what went wrong, to people or as the JSON object of the command."""
+def report(error: ResyncError, command: str, console: Console) -> ExitCode:
+    """Say what went wrong, to people or as the JSON object of the command; returns the exit status."""
     if error.kind == "declined":
         console.important([error.message])
     else:
@@ -27,9 +27,20 @@ def report(error: ResyncError, command: str, console: Console) -> None:
             error=error,
         )
     )
+    return error.exit_code
 
 
-def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
+def nobodys(error: BaseException) -> bool:
+    """Whether an error is none of ours to tell: the interpreter ends, or is ended. A panic of dulwich's Rust,
+    as where memory is short for what a delta makes, is none of Python's exceptions either, and is ours."""
+    return not isinstance(error, Exception) and not _is_panic(error)
+
+
+def _is_panic(error: BaseException) -> bool:
+    return type(error).__name__ == "PanicException"
+
+
+def as_said(error: BaseException, called: Sequence[str], stamp: str) -> ResyncError:
     """What to say of an error: that the system does not let us go on, or that it is a bug.
 
     ``called`` is the command line and ``stamp`` the time, for the log file and its name.
@@ -38,11 +49,19 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
     def log() -> str:
         return _log(error, called, stamp)
 
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (_is_panic(error) and "null" in str(error)):
         return Refused(
             "out-of-memory",
             "There is not enough memory for what upstream holds. Nothing of yours was changed.",
-            "find out what is that large: git fetch, then git diff --stat",
+            "git fetch && git diff --stat HEAD...FETCH_HEAD    # tells what is that large",
+        )
+    if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
+        # The one thing that the system looks for without a name is the current directory.
+        return UsageError(
+            "no-such-folder",
+            "The folder in which resync was called is gone, and what was named is looked for from there."
+            " Nothing was changed.",
+            "cd into your checkout",
         )
     if isinstance(error, OSError) and _refused_by_the_system(error):
         where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
@@ -53,8 +72,8 @@ def as_said(error: Exception, called: Sequence[str], stamp: str) -> ResyncError:
         )
     bug = ResyncError(
         "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}.",
-        "resync status tells where things stand; please report the log file",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}; please report it.",
+        "resync status    # tells where things stand",
     )
     bug.exit_code = ExitCode.BUG
     return bug
@@ -67,7 +86,7 @@ def _refused_by_the_system(error: OSError) -> bool:
     return not isinstance(error, ours) and error.strerror is not None
 
 
-def _log(error: Exception, called: Sequence[str], stamp: str) -> str:
+def _log(error: BaseException, called: Sequence[str], stamp: str) -> str:
     """Write the traceback to a log file; returns its path, or why there is none."""
     import traceback
 

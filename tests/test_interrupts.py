@@ -193,6 +193,6 @@ def test_every_command_says_so(rewritten_world: World, place: str) -> None:
         assert "killed" in told.err + told.out or "interrupted half-way" in told.err + told.out, told
     assert (world.base / "out" / "notes.txt").read_text() == "my notes\n"
     assert rescue in world.git("branch", "--list", "--format=%(refname:short)", "rescue/*")
-    assert world.resync("abort").code == 0
+    assert world.resync("abort").code == 3
     assert locks(world) == []
     assert world.resync("status").code == 3

@@ -19,18 +19,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "dates", "errors", "model", "request"),
+    ("resync", "dates", "errors", "model", "patterns", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
-    ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
-    ("observe", "plan", "rescue", "notes", "picking", "sides"),
-    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
+    ("checkout", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
+    ("observe", "plan", "rescue", "notes", "replay"),
+    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "refusals", "stopping"),
     ("rehearse", "sequencer", "undo", "letting_go", "sitting"),
     ("report",),
     ("console",),
     ("commands",),
-    ("demo", "failures", "fleet"),
+    ("arguments", "demo", "failures", "fleet"),
     ("cli",),
     ("__main__", "worker"),
 )
@@ -48,7 +48,12 @@ CLOCKS = {
 }
 # What else tells of time and place, where it is used for something else: dates that are given, a password
 # that is typed, a connection that is made.
-ASKS_NOTHING = {"dates": {"datetime"}, "console": {"getpass"}, "remote.daemon": {"socket"}}
+ASKS_NOTHING = {
+    "dates": {"datetime"},
+    "console": {"getpass"},
+    "remote.daemon": {"socket"},
+    "remote.watch": {"socket"},
+}
 # Who starts programs, and how: those that the user's own configuration names; and resync itself, for many
 # checkouts.
 STARTS_PROGRAMS = {"programs": {"subprocess"}, "fleet.crew": {"subprocess"}}

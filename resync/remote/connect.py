@@ -11,7 +11,8 @@ from resync.remote.address import Address, parse_address, refuse_forbidden
 from resync.remote.credentials import Credentials
 from resync.remote.lines import Wish
 from resync.remote.local import Local
-from resync.remote.settings import read_http, read_patience
+from resync.remote.settings import Patience, read_http, read_patience
+from resync.remote.watch import Watch
 from resync.remote.way import Transport, Way
 from resync.repository import Repository
 from resync.repository.config import TIMEOUT, seconds, value_of
@@ -43,8 +44,12 @@ def connect(repository: Repository, remote: str, url: str, *, attended: bool, pr
         return Local(repository, path, tags=tags, promised=promised)
     # A delta may be against something that a partial clone does not have.
     wish = Wish(thin=not repository.promisors(), tags=tags)
-    client, path = _client(repository, remote, address, wish, attended=attended, prompt=prompt)
-    return Transport(repository, client, path, left_out if promised else None, promised=promised)
+    patience = read_patience(repository.config)
+    watch = Watch(patience.whole)
+    client, path = _client(
+        repository, remote, address, wish, patience, watch, attended=attended, prompt=prompt
+    )
+    return Transport(repository, client, path, left_out if promised else None, watch, promised=promised)
 
 
 def _bundle(path: str) -> GitClient | None:
@@ -59,11 +64,12 @@ def _client(
     remote: str,
     address: Address,
     wish: Wish,
+    patience: Patience,
+    watch: Watch,
     *,
     attended: bool,
     prompt: Prompt | None,
 ) -> tuple[GitClient, str]:
-    patience = read_patience(repository.config)
     programs = Programs(
         folder=repository.root,
         env=repository.environment,
@@ -74,14 +80,16 @@ def _client(
         case "ssh":
             from resync.remote.ssh import read_ssh, ssh_client
 
-            ssh = read_ssh(repository.config, repository.environment, programs, quiet=not programs.terminal)
+            ssh = read_ssh(
+                repository.config, repository.environment, programs, watch, quiet=not programs.terminal
+            )
             over_there = value_of(repository.config, (b"remote", os.fsencode(remote)), "uploadPack")
             return ssh_client(ssh, address, over_there, wish), address.path
         case "git":
             from resync.remote.daemon import daemon_client, git_proxy
 
             proxy = git_proxy(repository.config, repository.environment, address)
-            return daemon_client(address, proxy, programs, patience, wish), address.path
+            return daemon_client(address, proxy, programs, patience, wish, watch), address.path
     from resync.remote.http import Web, http_client
 
     credentials = Credentials(
@@ -96,5 +104,7 @@ def _client(
         lambda each: read_http(repository.config, repository.environment, each, remote),
         credentials,
         patience,
+        watch,
+        lambda each: refuse_forbidden(repository.config, repository.environment, each),
     )
     return http_client(web, address.public, wish), ""

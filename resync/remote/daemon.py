@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs
 from resync.remote.address import DEFAULT_PORTS, Address
-from resync.remote.lines import Wish, lines
+from resync.remote.lines import Call, Wish, client_over, lines
 from resync.remote.settings import Patience
 from resync.remote.ssh import Line
+from resync.remote.watch import Watch
 
 if TYPE_CHECKING:
     from dulwich.client import GitClient
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 class Wire:
     """A connection to a daemon, as dulwich takes one."""
 
-    def __init__(self, address: Address, patience: Patience) -> None:
+    def __init__(self, address: Address, patience: Patience, watch: Watch) -> None:
         place = address.host, address.port or DEFAULT_PORTS["git"]
+        self._watch = watch
         self._socket = socket.create_connection(place, patience.connect)
+        self._watched = ExitStack()
+        self._watched.enter_context(watch.over(self._socket))
         self._socket.settimeout(patience.idle)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
@@ -32,7 +36,9 @@ class Wire:
 
     def read(self, size: int) -> bytes:
         self._say()
-        return self._file.read(size)
+        data = self._file.read(size)
+        self._watch.heard(len(data))
+        return data
 
     def write(self, data: bytes) -> int:
         self._unsaid += data
@@ -53,6 +59,7 @@ class Wire:
     def close(self) -> None:
         with suppress(OSError):
             self._say()
+        self._watched.close()
         self._file.close()
         self._socket.close()
 
@@ -82,37 +89,29 @@ def git_proxy(config: StackedConfig, env: Mapping[str, str], address: Address) -
 
 
 def daemon_client(
-    address: Address, proxy: str | None, programs: Programs, patience: Patience, wish: Wish
+    address: Address, proxy: str | None, programs: Programs, patience: Patience, wish: Wish, watch: Watch
 ) -> GitClient:
     """dulwich's client for git://, over our connection or (``proxy``) a program in its place."""
-    from dulwich.client import TraditionalGitClient
 
-    class DaemonClient(TraditionalGitClient):
-        """git over a plain connection."""
+    def connect(command: bytes, path: str | bytes, peeled: dict[bytes, bytes]) -> Call:
+        line = (
+            Wire(address, patience, watch) if proxy is None else _by_program(proxy, address, programs, watch)
+        )
+        protocol = lines(line, wish, peeled, line.no_more)
+        where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
+        # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
+        host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
+        protocol.send_cmd(b"git-" + command, where, host)
+        return Call(protocol, line.can_read, line.stderr)
 
-        def __init__(self) -> None:
-            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
-            self.peeled: dict[bytes, bytes] = {}
-
-        def _connect(
-            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
-        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
-            line = Wire(address, patience) if proxy is None else _by_program(proxy, address, programs)
-            protocol = lines(line, wish, self.peeled, line.no_more)
-            where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
-            # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
-            host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
-            self.protocol_version = 2
-            protocol.send_cmd(b"git-" + cmd, where, host)
-            return protocol, line.can_read, line.stderr
-
-    return DaemonClient()
+    return client_over(connect, wish)
 
 
-def _by_program(program: str, address: Address, programs: Programs) -> Line:
+def _by_program(program: str, address: Address, programs: Programs, watch: Watch) -> Line:
     """git starts it without a shell."""
     try:
-        return Line(programs.talk([program, address.host, str(address.port or DEFAULT_PORTS["git"])]))
+        talk = programs.talk([program, address.host, str(address.port or DEFAULT_PORTS["git"])])
+        return Line(talk, watch)
     except ProgramFailed as failed:
         raise UsageError(
             "no-proxy-command",

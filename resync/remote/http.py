@@ -10,6 +10,7 @@ import io
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -22,6 +23,7 @@ from resync.remote.credentials import Credentials
 from resync.remote.lines import Wish, refusal, with_tags
 from resync.remote.settings import HttpSettings, Patience
 from resync.remote.stored import Credential, from_netrc
+from resync.remote.watch import Watch, hang_up
 
 if TYPE_CHECKING:
     import ssl
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 20  # as many as git follows
 _CHUNK = 65536
+_SMART = "application/x-git-"
 
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _WAY = re.compile(r"\s*([^\s=]+)(?=\s|$)(?!\s*=)")
@@ -58,8 +61,13 @@ class Web:
         settings_for: Callable[[Address], HttpSettings],
         credentials: Credentials,
         patience: Patience,
+        watch: Watch,
+        refuse: Callable[[Address], None],
     ) -> None:
+        """``refuse`` raises where an address may not be asked (``refuse_forbidden``)."""
         self._home = address
+        self._watch = watch
+        self._refuse = refuse
         self._settings_for = settings_for
         self._credentials = credentials
         self._patience = patience
@@ -97,8 +105,10 @@ class Web:
             answer.close()
             # Where we are sent says nothing of who we are.
             url = without_secrets(urljoin(url, target))
-            if parse_address(url).scheme not in ("http", "https"):
+            place = parse_address(url)
+            if place.scheme not in ("http", "https"):
                 raise _wrong_way(f"{self._home.public} sends on to {url}, which is not HTTP")
+            self._refuse(place)
             if answer.status == 303:
                 data = None
         raise _wrong_way(f"{self._home.public} sends on more than {_MOST_REDIRECTS} times")
@@ -187,7 +197,8 @@ class Web:
         return Refused(
             "authentication-failed",
             f"{url} does not let resync in: {why}{said}. Nothing was changed.",
-            "configure a credential helper (git help credentials), or git fetch, then resync --no-fetch",
+            "git help credentials    # tells how to configure a credential helper",
+            "git fetch && resync run --no-fetch",
         )
 
     # --- one request ------------------------------------------------------------------------------------
@@ -230,12 +241,15 @@ class Web:
     def _pool(self, settings: HttpSettings, proxy_login: Credential | None) -> PoolManager:
         found = self._pools.get((settings, proxy_login))
         if found is None:
-            found = self._pools[settings, proxy_login] = _new_pool(settings, proxy_login, self._patience)
+            found = _new_pool(settings, proxy_login, self._patience)
+            found.pool_classes_by_scheme = _watched(self._watch)
+            self._pools[settings, proxy_login] = found
         return found
 
     def body(self, answer: BaseHTTPResponse, url: str) -> io.BufferedReader:
         """The body of an answer, to be read as ``http.lowSpeedLimit`` allows it."""
-        return io.BufferedReader(_Body(answer, self._settings_for(parse_address(url))), _CHUNK)
+        settings = self._settings_for(parse_address(url))
+        return io.BufferedReader(_Body(answer, settings, self._watch), _CHUNK)
 
     def close(self) -> None:
         """Close the connections."""
@@ -252,8 +266,8 @@ def _refuse_other_logins(url: str, answer: BaseHTTPResponse, header: str) -> Non
             "authentication-failed",
             f"{url} asks for a login by {', '.join(ways)}, and resync knows only names and passwords (basic),"
             " of which a password may be a token. Nothing was changed.",
-            "git config remote.NAME.url with an address over ssh, or one that takes a token; or git fetch,"
-            " then resync --no-fetch",
+            "git fetch && resync run --no-fetch",
+            "git remote set-url REMOTE ADDRESS    # one over ssh, or one that takes a token",
         )
 
 
@@ -284,8 +298,9 @@ def _basic(login: Credential) -> str:
 class _Body(io.RawIOBase):
     """The body of an answer as it comes in; raises ``TimeoutError`` where it comes too slowly."""
 
-    def __init__(self, answer: BaseHTTPResponse, settings: HttpSettings) -> None:
+    def __init__(self, answer: BaseHTTPResponse, settings: HttpSettings, watch: Watch) -> None:
         self._answer = answer
+        self._watch = watch
         self._span = settings.low_speed_time if settings.low_speed else 0
         self._least = settings.low_speed * self._span
         self._since, self._count = monotonic(), 0
@@ -296,6 +311,7 @@ class _Body(io.RawIOBase):
     def readinto(self, into: bytearray | memoryview) -> int:  # type: ignore[override]
         chunk = self._answer.read1(len(into), decode_content=True)
         into[: len(chunk)] = chunk
+        self._watch.heard(len(chunk))
         if self._span:
             self._count += len(chunk)
             now = monotonic()
@@ -325,6 +341,40 @@ def _new_pool(settings: HttpSettings, proxy_login: Credential | None, patience: 
     return ProxyManager(f"{proxy.scheme}://{proxy.place}", proxy_headers=login, **options)
 
 
+def _watched(watch: Watch) -> dict[str, Any]:
+    """Pools of connections that end when ``watch`` says so, by scheme."""
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    class Watched(HTTPConnection):
+        """A connection that is watched from its first byte on: while TLS is agreed upon, and then."""
+
+        def connect(self) -> None:
+            with ExitStack() as self._beginning:
+                super().connect()
+            watch.ends_with(self._end)
+
+        def _end(self) -> None:
+            if self.sock is not None:
+                hang_up(self.sock)
+
+        def _new_conn(self) -> Any:
+            made = super()._new_conn()
+            self._beginning.enter_context(watch.over(made))
+            return made
+
+    class WatchedTls(Watched, HTTPSConnection):
+        """The same, with TLS."""
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Watched
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = WatchedTls
+
+    return {"http": Pool, "https": TlsPool}
+
+
 def _proxy_address(proxy: str) -> Address:
     scheme = proxy.partition("://")[0].lower()
     if scheme in ("http", "https"):
@@ -333,7 +383,8 @@ def _proxy_address(proxy: str) -> Address:
         "unsupported-proxy",
         f"resync cannot use the proxy {without_secrets(proxy)}, which git's configuration or the environment"
         " names: it knows proxies of HTTP only. Nothing was changed.",
-        "git config http.proxy with one of HTTP (or '' for none), or git fetch, then resync --no-fetch",
+        "git fetch && resync run --no-fetch",
+        "git config http.proxy http://HOST:PORT    # or an empty one for none",
     )
 
 
@@ -409,15 +460,22 @@ def http_client(web: Web, url: str, wish: Wish) -> GitClient:
             data: Any = None,
             raise_for_status: bool = True,
         ) -> tuple[Any, Callable[[int], bytes]]:
+            if headers is None:
+                # dulwich's way to ask for what the other side names in place of a pack (packfile-uris).
+                raise GitProtocolError("it sends on to other places for what it was asked for")
             body = data if data is None or isinstance(data, bytes) else b"".join(data)
             answer: Any
-            answer, place = web.request(url, headers or {}, body)
+            answer, place = web.request(url, headers, body)
             if raise_for_status and answer.status != 200:
                 answer.close()
                 if answer.status in (404, 410):
                     raise NotGitRepository(f"there is no repository at {without_secrets(url)}")
                 raise GitProtocolError(f"it answers with status {answer.status}")
-            answer.content_type = answer.headers.get("Content-Type")
+            answer.content_type = answer.headers.get("Content-Type", "")
+            if not answer.content_type.startswith(_SMART):
+                # dulwich would take it for a folder of files, and hold all of them in memory.
+                answer.close()
+                raise GitProtocolError(f"it answers with {answer.content_type or 'words'!r}, not as git does")
             answer.redirect_location = place if place != url else ""
             return answer, web.body(answer, place).read
 

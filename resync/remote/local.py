@@ -19,7 +19,7 @@ from resync.repository import Objects, Repository
 from resync.repository.numbers import repo_class
 from resync.repository.objects import BLOB, COMMIT, TAG, TREE
 from resync.repository.pieces import Stored, in_memory
-from resync.repository.trust import refuse_reftable
+from resync.repository.trust import refuse_reftable, refuse_traps
 from resync.request import Progress
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class Local:
 
     def fetch(self, wants: Wants, progress: Progress) -> Mapping[bytes, bytes | None]:
         """What ``Way.fetch`` promises."""
-        # To be opened by dulwich would change it.
-        refuse_reftable(self._path, {})
-        with closing(repo_class()(self._path)) as there:
+        with closing(self._open()) as there:
             found: Mapping[RefName, Oid] | Mapping[Ref, ObjectID] = (
                 self._advertised if self._advertised is not None else there.get_refs()
             )
@@ -75,9 +73,25 @@ class Local:
 
     def bring(self, oids: Sequence[Oid], progress: Progress) -> None:
         """What ``Way.bring`` promises."""
-        refuse_reftable(self._path, {})
-        with closing(repo_class()(self._path)) as there:
+        with closing(self._open()) as there:
             self._repository.objects.take_over(self._needed(there, list(oids)), promised=self._promised)
+
+    def _open(self) -> Repo:
+        """What is over there; raises ``Refused``: ``unsupported-repository``, ``strange-repository``."""
+        from dulwich.repo import UnsupportedExtension, UnsupportedVersion
+
+        refuse_traps(self._path)
+        # To be opened by dulwich would change it.
+        refuse_reftable(self._path, {})
+        try:
+            return repo_class()(self._path)
+        except (UnsupportedExtension, UnsupportedVersion) as error:
+            raise Refused(
+                "unsupported-repository",
+                f"The repository at {self._path} uses a format that resync cannot read ({error})."
+                " Nothing was changed.",
+                "git fetch, then resync --no-fetch",
+            ) from None
 
     def _peeled(self, there: Objects, refs: Mapping[bytes, bytes | None]) -> dict[bytes, bytes]:
         """What the annotated tags over there that are not here finally name."""
@@ -151,6 +165,8 @@ class _Needed(Mapping[Oid, Stored]):
         try:
             kind, data = self._there.raw(oid, largest=self._there.largest)
         except LargeBlob:
+            if self._there.kind(oid) != BLOB:
+                return self._counted(oid, *self._there.raw(oid))
             self._room.need(self._there.size(oid))
             return Stored(BLOB, self._there.size(oid), lambda: self._checked(oid))
         return self._counted(oid, kind, data)

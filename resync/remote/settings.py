@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 Redirects: TypeAlias = Literal["true", "initial", "false"]
 
 NETWORK_TIMEOUT = 120.0
+FETCH_TIMEOUT = 6 * 3600.0
 CONNECT_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long (seconds) a connection may take to be made, and the other side may then keep silent."""
+    """How long (seconds) a connection may take to be made, the other side may then keep silent, and all that
+    is said may take together."""
 
     connect: float = CONNECT_TIMEOUT
     idle: float = NETWORK_TIMEOUT
+    whole: float = FETCH_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +60,13 @@ class HttpSettings:
 
 
 def read_patience(config: StackedConfig) -> Patience:
-    """``resync.networkTimeout``, in seconds; raises ``UsageError("bad-config")``."""
+    """``resync.networkTimeout`` and ``resync.fetchTimeout``, in seconds.
+
+    Raises ``UsageError("bad-config")``.
+    """
     idle = seconds(config, (b"resync",), "networkTimeout", NETWORK_TIMEOUT)
-    return Patience(connect=min(idle, CONNECT_TIMEOUT), idle=idle)
+    whole = seconds(config, (b"resync",), "fetchTimeout", FETCH_TIMEOUT)
+    return Patience(connect=min(idle, CONNECT_TIMEOUT), idle=idle, whole=whole)
 
 
 def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, remote: str) -> HttpSettings:
@@ -99,7 +106,7 @@ def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, r
             "unsupported-setting",
             f"http.pinnedPubkey asks for a certain key of {address.host}, which resync cannot check."
             " Nothing was changed.",
-            "git fetch, then resync --no-fetch",
+            "git fetch && resync run --no-fetch",
         )
     return HttpSettings(
         proxy=_proxy(config, env, address, remote),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, Talk, quoted
 from resync.remote.address import Address
-from resync.remote.lines import Wish, lines
+from resync.remote.lines import Call, Wish, client_over, lines
+from resync.remote.watch import Watch
 from resync.repository.config import value_of
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ Variant: TypeAlias = Literal["ssh", "plink", "putty", "tortoiseplink", "simple"]
 class Line:
     """A program that talks git's protocol on its input and output, as dulwich takes a connection."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, watch: Watch) -> None:
         self._talk = talk
+        self._watch = watch
         self._output = talk.output()
         self._unsaid = bytearray()
+        watch.ends_with(talk.kill)
 
     def read(self, size: int) -> bytes:
         self.no_more()
         try:
-            return self._output.read(size)
+            data = self._output.read(size)
+            self._watch.heard(len(data))
+            return data
         except TimeoutError:
             # dulwich does not hang up everywhere where it gives up.
             self._talk.kill()
@@ -87,6 +92,7 @@ class Ssh:
     variant: Variant | None
     programs: Programs
     quiet: bool
+    watch: Watch
 
     def call(self, address: Address, command: bytes) -> Line:
         """Run ``command`` over there; raises ``UsageError``: ``no-ssh``, ``no-port``."""
@@ -107,12 +113,13 @@ class Ssh:
             terminal=self.programs.terminal,
         )
         try:
-            return Line(programs.talk(self._command(arguments)))
+            return Line(programs.talk(self._command(arguments)), self.watch)
         except ProgramFailed as failed:
             raise UsageError(
                 "no-ssh",
                 f"{self.program} {failed}. Nothing was changed.",
-                "git config core.sshCommand, or git fetch, then resync --no-fetch",
+                "git config core.sshCommand ssh    # or wherever yours is",
+                "git fetch && resync run --no-fetch",
             ) from None
 
     def _command(self, arguments: Sequence[str]) -> bytes | Sequence[str]:
@@ -137,24 +144,13 @@ class Ssh:
 
 def ssh_client(ssh: Ssh, address: Address, program: bytes | None, wish: Wish) -> GitClient:
     """dulwich's client for ssh, over our connection; ``program`` is what runs over there, if not git's."""
-    from dulwich.client import TraditionalGitClient
 
-    class SshClient(TraditionalGitClient):
-        """git over ssh."""
+    def connect(command: bytes, path: str | bytes, peeled: dict[bytes, bytes]) -> Call:
+        where = path if isinstance(path, bytes) else os.fsencode(path)
+        line = ssh.call(address, (program or b"git-" + command) + b" " + quoted(where))
+        return Call(lines(line, wish, peeled), line.can_read, line.stderr)
 
-        def __init__(self) -> None:
-            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
-            self.peeled: dict[bytes, bytes] = {}
-
-        def _connect(
-            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
-        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
-            where = path if isinstance(path, bytes) else os.fsencode(path)
-            line = ssh.call(address, (program or b"git-" + cmd) + b" " + quoted(where))
-            self.protocol_version = 2
-            return lines(line, wish, self.peeled), line.can_read, line.stderr
-
-    return SshClient()
+    return client_over(connect, wish)
 
 
 def _options(variant: Variant, port: int | None, *, quiet: bool) -> list[str]:
@@ -177,7 +173,9 @@ def _options(variant: Variant, port: int | None, *, quiet: bool) -> list[str]:
     return options
 
 
-def read_ssh(config: StackedConfig, env: Mapping[str, str], programs: Programs, *, quiet: bool) -> Ssh:
+def read_ssh(
+    config: StackedConfig, env: Mapping[str, str], programs: Programs, watch: Watch, *, quiet: bool
+) -> Ssh:
     """Which ssh the environment and the configuration name; raises ``UsageError("bad-config")``.
 
     A repository that is not the user's is never opened, so its ``core.sshCommand`` is the user's word.
@@ -191,6 +189,7 @@ def read_ssh(config: StackedConfig, env: Mapping[str, str], programs: Programs, 
         variant=_variant(config, env, program, bool(command)),
         programs=programs,
         quiet=quiet,
+        watch=watch,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from resync.errors import Refused
 from resync.model import Oid
 from resync.remote.haves import Haves
 from resync.remote.room import Room
+from resync.remote.watch import Watch
 from resync.repository import Repository
+from resync.repository.weight import weigh
 from resync.request import Progress
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ class _NoHaves:
 
 class Transport:
     """A way by one of dulwich's clients; ``path`` is what it is given. ``filter_spec`` leaves objects out, as
-    git-rev-list(1) has it (``--filter``), and ``promised`` says that the remote keeps what was left out."""
+    git-rev-list(1) has it (``--filter``), ``watch`` is over all that is said (None: it is said here), and
+    ``promised`` says that the remote keeps what was left out."""
 
     def __init__(
         self,
@@ -62,10 +66,12 @@ class Transport:
         client: GitClient,
         path: str,
         filter_spec: bytes | None = None,
+        watch: Watch | None = None,
         *,
         promised: bool = False,
     ) -> None:
         self._repository = repository
+        self._watch = watch
         self._client = client
         self._path = path
         self._filter = filter_spec
@@ -115,28 +121,33 @@ class Transport:
 
         objects = self._repository.objects
         room = Room(objects.folder)
+        watched = self._watch.in_words() if self._watch is not None else nullcontext()
         with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=objects.folder) as pack:
 
             def write(data: bytes) -> int:
                 room.need(len(data))
+                if self._watch is not None:
+                    self._watch.kept(len(data))
                 return pack.write(data)
 
             try:
-                result: FetchPackResult = self._client.fetch_pack(
-                    self._path,
-                    determine,  # type: ignore[arg-type]
-                    haves,  # type: ignore[arg-type]
-                    write,
-                    progress=lambda message: progress(message.decode("utf-8", "replace")),
-                    ref_prefix=prefixes,
-                    filter_spec=filter_spec,
-                )
+                with watched:
+                    result: FetchPackResult = self._client.fetch_pack(
+                        self._path,
+                        determine,  # type: ignore[arg-type]
+                        haves,  # type: ignore[arg-type]
+                        write,
+                        progress=lambda message: progress(message.decode("utf-8", "replace")),
+                        ref_prefix=prefixes,
+                        filter_spec=filter_spec,
+                    )
             except (AssertionError, IndexError, ValueError) as error:
                 # dulwich's words for a line that it did not expect.
                 raise GitProtocolError("it does not speak git's protocol") from error
             if not set(result.new_shallow or ()) <= self._repository.shallow:
                 raise shallow_over_there()
             if pack.tell():
+                weigh(pack, objects.hex_length // 2)
                 pack.seek(0)
                 with objects.incoming(promised=self._promised) as made:
                     made.add_thin_pack(pack.read, None)
@@ -145,6 +156,8 @@ class Transport:
     def close(self) -> None:
         """Hang up."""
         self._client.close()
+        if self._watch is not None:
+            self._watch.close()
 
 
 def shallow_over_there() -> Refused:
@@ -153,7 +166,8 @@ def shallow_over_there() -> Refused:
         "shallow-upstream",
         "The upstream repository is a shallow clone itself, whose history ends too early."
         " Nothing was changed.",
-        "git fetch --update-shallow, then resync --no-fetch; or, over there: git fetch --unshallow",
+        "git fetch --update-shallow && resync run --no-fetch",
+        "git fetch --unshallow    # over there",
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from dulwich.pack import Pack
@@ -45,7 +45,7 @@ def in_pack(pack: Pack, name: bytes) -> Stored:
     path = os.fspath(pack.data.path)
     with open(path, "rb") as file:
         file.seek(place)
-        kind, size, length = _head(file.read(_LONGEST_HEAD))
+        kind, size, length = read_head(file.read(_LONGEST_HEAD))
     if kind in (_OFS_DELTA, _REF_DELTA):
         return in_memory(*pack.get_raw(name))  # type: ignore[arg-type]
     return Stored(kind, size, lambda: _inflated(path, place + length))
@@ -67,7 +67,7 @@ def packed_size(pack: Pack, place: int) -> int:
     """
     buffer = pack.data._buffer()
     head = bytes(buffer[place : place + _LONGEST_HEAD])
-    kind, size, length = _head(head)
+    kind, size, length = read_head(head)
     if kind not in (_OFS_DELTA, _REF_DELTA):
         return size
     if kind == _REF_DELTA:
@@ -78,8 +78,8 @@ def packed_size(pack: Pack, place: int) -> int:
         length += 1
     start = place + length
     delta = zlib.decompressobj().decompress(buffer[start : start + _LONGEST_TABLES], _LONGEST_HEAD)
-    _, after_base = _number(delta, 0)
-    return _number(delta, after_base)[0]
+    _, after_base = read_number(delta, 0)
+    return read_number(delta, after_base)[0]
 
 
 def write_head(kind: int, size: int) -> bytes:
@@ -93,13 +93,27 @@ def write_head(kind: int, size: int) -> bytes:
     return bytes(head)
 
 
-def of_file(file: IO[bytes]) -> Iterator[bytes]:
-    """What is left of an open file."""
-    while piece := file.read(PIECE):
+def of_file(descriptor: int, size: int) -> Iterator[bytes]:
+    """What is left of an open file; ``size`` is how many bytes that should be.
+
+    A read that finds the end just where it should be is the last: most files are read by one call.
+    """
+    while piece := os.read(descriptor, wanted := min(PIECE, max(size, 0) + 1)):
         yield piece
+        size -= len(piece)
+        if not size and len(piece) < wanted:
+            return
 
 
-def _head(head: bytes) -> tuple[int, int, int]:
+def to_file(descriptor: int, pieces: Iterable[bytes]) -> None:
+    """Write pieces to an open file."""
+    for piece in pieces:
+        written = 0
+        while written < len(piece):
+            written += os.write(descriptor, memoryview(piece)[written:] if written else piece)
+
+
+def read_head(head: bytes) -> tuple[int, int, int]:
     """Type number and size at the beginning of an entry of a pack, and how many bytes they take."""
     kind, size, shift, position = (head[0] >> 4) & 7, head[0] & 0x0F, 4, 1
     while head[position - 1] & 0x80:
@@ -109,7 +123,7 @@ def _head(head: bytes) -> tuple[int, int, int]:
     return kind, size, position
 
 
-def _number(data: bytes, position: int) -> tuple[int, int]:
+def read_number(data: bytes, position: int) -> tuple[int, int]:
     """A size at the beginning of a delta, and where it ends."""
     value = shift = 0
     while True:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ _REFTABLE = re.compile(rb"^\s*refstorage\s*=\s*\"?reftable", re.IGNORECASE | re.
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _GITFILE = b"gitdir: "
 _LONGEST = 65536
+_FILES = ("HEAD", "packed-refs", "config", "commondir", "shallow", "objects/info/alternates")
 
 
 def refuse_reftable(path: str, env: Mapping[str, str]) -> None:
@@ -44,8 +47,7 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
     if env.get("GIT_DIR"):
         yield os.path.join(path, env["GIT_DIR"])
         return
-    folder = os.path.realpath(path)
-    while True:
+    for folder in upwards(os.path.realpath(path), env):
         found = os.path.join(folder, ".git")
         if os.path.isfile(found):
             line = _first_line(found) or b""
@@ -54,10 +56,21 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
             yield found
         elif os.path.isdir(os.path.join(folder, "objects")) and os.path.isfile(os.path.join(folder, "HEAD")):
             yield folder
-        above = os.path.dirname(folder)
-        if above == folder:
-            return
-        folder = above
+
+
+def upwards(path: str, env: Mapping[str, str]) -> Iterator[str]:
+    """``path`` and the folders above it, as far up as git looks for a repository."""
+    last = ceilings(env)
+    yield path
+    while (above := os.path.dirname(path)) != path and os.path.realpath(above) not in last:
+        yield above
+        path = above
+
+
+def ceilings(env: Mapping[str, str]) -> frozenset[str]:
+    """The folders that git looks for a repository only below (git(1), ``GIT_CEILING_DIRECTORIES``)."""
+    named = env.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    return frozenset(os.path.realpath(folder) for folder in named if os.path.isabs(folder))
 
 
 def refuse_other_places(git_dir: str, common_dir: str, env: Mapping[str, str]) -> None:
@@ -93,6 +106,17 @@ def still_stands(folder: str, git_dir: str) -> bool:
     if os.path.isfile(found):
         found = os.path.join(folder, os.fsdecode((_first_line(found) or b"").removeprefix(_GITFILE)))
     return os.path.realpath(found) == os.path.realpath(git_dir)
+
+
+def leads_nowhere(folder: str) -> bool:
+    """Whether the ``.git`` of a folder is a file that leads to no repository: one of a working tree whose
+    repository was removed, or moved away."""
+    found = os.path.join(folder, ".git")
+    if not os.path.isfile(found):
+        return False
+    line = _first_line(found) or b""
+    git_dir = os.path.join(folder, os.fsdecode(line.removeprefix(_GITFILE)))
+    return not line.startswith(_GITFILE) or not os.path.isfile(os.path.join(git_dir, "HEAD"))
 
 
 def _top(git_dir: str) -> str:
@@ -136,7 +160,8 @@ def refuse_strangers(
         "not-yours",
         f"The repository at {root} belongs to another user, whose configuration may name any program."
         " Nothing was changed.",
-        f"run resync as its owner, or if you trust it: git config --global --add safe.directory {root}",
+        "run resync as its owner",
+        f"git config --global --add safe.directory {shlex.quote(root)}    # if you trust it",
     )
 
 
@@ -166,6 +191,33 @@ def _names(value: str, root: str) -> bool:
     if value.endswith("/*"):
         return root.startswith(os.path.join(os.path.realpath(os.path.expanduser(value[:-2])), ""))
     return os.path.realpath(os.path.expanduser(value)) == root
+
+
+def refuse_traps(path: str) -> None:
+    """Raise ``Refused("strange-repository")`` where a repository of somebody else's, which is only read, has
+    a pipe, a device or the like where its files should be: to open one may wait for ever, or never end."""
+    if not hasattr(os, "geteuid"):
+        return
+    for top in (path, os.path.join(path, ".git")):
+        if not os.path.isdir(top) or os.stat(top).st_uid in (0, os.geteuid()):
+            continue
+        below = [
+            *_FILES,
+            *(
+                os.path.join(at, each)
+                for at, _, names in os.walk(os.path.join(top, "refs"))
+                for each in names
+            ),
+        ]
+        for name in below:
+            place = os.path.join(top, name)
+            if os.path.exists(place) and not stat.S_ISREG(os.stat(place).st_mode):
+                raise Refused(
+                    "strange-repository",
+                    f"The repository at {path} belongs to another user, and its {os.path.relpath(place, top)}"
+                    " is no file. Nothing was changed.",
+                    "git remote -v",
+                )
 
 
 # --- what it lies on -----------------------------------------------------------------------------------

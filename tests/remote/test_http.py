@@ -13,6 +13,7 @@ import pytest
 from resync.errors import Busy, ResyncError, UsageError
 from resync.remote import http
 from resync.remote.settings import HttpSettings
+from resync.remote.watch import Watch
 from tests.conftest import World, needs_git
 from tests.servers import Manners, ask, over_tls, packs, serving
 from tests.typed import typed
@@ -171,7 +172,7 @@ def test_other_ways_to_log_in(
     assert (error.kind, error.exit_code) == ("authentication-failed", 1)
     assert error.message.startswith(f"{here}{'/up.git' if place == 'server' else ''}")
     assert f"asks for a login by {named}, and resync knows only names and passwords" in error.message
-    assert "git fetch, then resync --no-fetch" in error.hint
+    assert "git fetch && resync run --no-fetch" in error.hint
     assert not any("right" in json.dumps(headers) for _, headers in manners.heard)
 
 
@@ -184,7 +185,7 @@ def test_a_proxy_of_another_kind(rewritten_world: World, proxy: str) -> None:
         assert (error.kind, error.exit_code) == ("unsupported-proxy", 2)
         assert "resync cannot use the proxy socks5" in error.message
         assert "secret" not in error.message
-        assert "git fetch, then resync --no-fetch" in error.hint
+        assert "git fetch && resync run --no-fetch" in error.hint
         world.git("config", "http.proxy", proxy)
 
 
@@ -231,10 +232,11 @@ def test_a_trickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(http, "monotonic", lambda: now[0])
     answer: Any = Slow()
-    patient = http._Body(answer, HttpSettings(low_speed=10, low_speed_time=5))
+    over = Watch(60)
+    patient = http._Body(answer, HttpSettings(low_speed=10, low_speed_time=5), over)
     for _ in range(20):
         assert patient.readinto(bytearray(100)) == 10
-    hasty = http._Body(answer, HttpSettings(low_speed=11, low_speed_time=5))
+    hasty = http._Body(answer, HttpSettings(low_speed=11, low_speed_time=5), over)
     for _ in range(4):
         assert hasty.readinto(bytearray(100)) == 10
     with pytest.raises(TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import shutil
 import socket
@@ -334,3 +335,29 @@ def test_clones_that_have_less(rewritten_world: World, options: list[str]) -> No
     world.git("rev-list", "--objects", new, "--not", "--all")
     assert world.git("fsck", "--no-dangling") == ""
     assert found.refs[RefName(b"refs/heads/main")] == Oid(new.encode())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(
+    "name", ["HEAD", "packed-refs", "config", "refs/heads/deep/other", "objects/info/alternates"]
+)
+def test_a_neighbours_repository_with_traps(rewritten_world: World, name: str) -> None:
+    """To open a pipe waits for whoever writes there: for ever, if its maker likes."""
+    world = rewritten_world
+    place = world.upstream / name
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    os.chown(world.upstream, 12345, 12345)
+    with pytest.raises(Refused) as refused:
+        ask(world)
+    assert refused.value.kind == "strange-repository"
+
+
+def test_a_repository_of_a_format_that_nobody_knows(rewritten_world: World) -> None:
+    world = rewritten_world
+    world.git("config", "core.repositoryFormatVersion", "1", at=world.upstream)
+    world.git("config", "extensions.news", "true", at=world.upstream)
+    with pytest.raises(Refused) as refused:
+        ask(world)
+    assert refused.value.kind == "unsupported-repository"
