@@ -442,11 +442,11 @@ def test_what_to_type_where_the_branch_is_not_checked_out(rewritten_world: World
         return str(done.json["hint"])
 
     world.git("checkout", "-q", "-b", "other")
-    assert hint() == f"git checkout main, then resync undo {first}"
+    assert hint() == f"git checkout main && resync undo {first}"
     world.git("branch", "-m", "main", "it's")
     world.git("branch", "unrelated")
-    assert hint() == f"git checkout 'it'\"'\"'s', then resync undo {first}"
+    assert hint() == f"git checkout 'it'\"'\"'s' && resync undo {first}"
     world.git("branch", "-D", "it's")
-    assert hint() == f"git checkout -b main {tip}, then resync undo {first}"
+    assert hint() == f"git checkout -b main {tip} && resync undo {first}"
     world.git("bisect", "start", "HEAD", "HEAD~2")
     assert hint() == "git bisect reset"
