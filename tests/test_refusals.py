@@ -490,7 +490,7 @@ def test_bad_revision(rewritten_world: World, option: str, revision: str) -> Non
         2,
         "bad-revision",
         f"{option} {revision} names no commit in this repository. Nothing was changed.",
-        "git log --oneline --all",
+        "git log --oneline --branches --remotes --tags",
     )
 
 

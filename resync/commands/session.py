@@ -73,6 +73,11 @@ class Session:
             if fits and name.replace("--no-", "--", 1) not in settled:
                 yield from map(text.quoted, words)
 
+    @property
+    def here(self) -> bool:
+        """Whether the command is about the checkout in which it was typed."""
+        return self.path in (".", self.caller.folder)
+
     def as_asked(self, hint: str) -> str:
         """Ways to go on as they are to be typed from here: a run with the options of this call, and every
         command with the checkout that this call named."""
@@ -86,8 +91,7 @@ class Session:
 
     def _command(self, command: str) -> str:
         program, *words = command.split(" ")
-        here = self.path in (".", self.caller.folder, *words)
-        place = [] if here else [text.quoted(self.path)]
+        place = [] if self.here or self.path in words else [text.quoted(self.path)]
         if program == "git" and place and not {"-C", "--global", "help"} & set(words):
             return " ".join(["git", "-C", *place, *words])
         if program != "resync":
@@ -169,10 +173,13 @@ def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, 
 
 def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
     """What waits, with what to type for each of it."""
+    # What is to be typed names no checkout.
+    place = "" if session.here else f" in {shown(os.path.abspath(session.path))}"
     for each in left_over:
         yield ""
         yield session.console.paint(
-            f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
+            f"Waiting for you{place} since run {each.run}"
+            f" (all of it is safe on {shown(each.rescue.short_name)}):",
             "warning",
         )
         yield from text.waiting_lines(each)

@@ -40,7 +40,7 @@ def resolve(
         raise UsageError(
             "bad-revision",
             f"{option} {revision} names no commit in this repository. Nothing was changed.",
-            "git log --oneline --all",
+            "git log --oneline --branches --remotes --tags",
         ) from None
 
 
