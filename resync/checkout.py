@@ -14,10 +14,12 @@ from resync.programs import Programs
 from resync.repository import Repository
 from resync.repository.durable import fsync
 from resync.repository.trees import other_checkout
+from resync.request import Caller
 from resync.resolutions import Resolutions
 from resync.worktree.attributes import tree_attributes
 from resync.worktree.drivers import MergeDrivers
 from resync.worktree.filters import Filters
+from resync.worktree.form import DiskForm
 from resync.worktree.index import Index, index_bytes, read_index
 from resync.worktree.merging import merge_options
 from resync.worktree.settings import WorktreeSettings, read_merge_settings
@@ -39,6 +41,13 @@ def programs_for(repository: Repository, settings: WorktreeSettings) -> Programs
     return Programs(folder=repository.root, env=repository.environment, timeout=settings.timeout)
 
 
+def filters_for(
+    repository: Repository, settings: WorktreeSettings, caller: Caller, *, lenient: bool = False
+) -> Filters:
+    """What runs the filters of this checkout, and tells the caller of it; see ``Filters``."""
+    return Filters(settings, programs_for(repository, settings), lenient=lenient, progress=caller.progress)
+
+
 def merge_options_at(repository: Repository, tree: Oid, settings: WorktreeSettings) -> MergeOptions:
     """How merges onto ``tree`` are made: by its attributes, the user's configuration, and how conflicts were
     resolved before."""
@@ -50,12 +59,7 @@ def merge_options_at(repository: Repository, tree: Oid, settings: WorktreeSettin
 
 
 def read_checkout(
-    repository: Repository,
-    head: Head,
-    settings: WorktreeSettings,
-    filters: Filters,
-    *,
-    sitting: Sitting | None = None,
+    repository: Repository, head: Head, filters: Filters, *, sitting: Sitting | None = None
 ) -> Checkout:
     """Read index and working tree; the bytes of whatever is edited go to the object store's memory.
 
@@ -79,7 +83,7 @@ def read_checkout(
         index = read_index(data, hex_length=objects.hex_length) if data is not None else Index()
     except Refused as error:
         if error.kind == "corrupt-index" and data is not None:
-            error.hint += f"; a copy of it as it is: {_keep_copy(repository, data)}"
+            error.hint += f"\na copy of it as it is: {_keep_copy(repository, data)}"
         raise
     if not index.unmerged.keys() <= _may_be_unmerged(sitting):
         raise Refused(
@@ -89,12 +93,26 @@ def read_checkout(
             "git status",
         )
     tree = objects.commit(head.tip).tree
-    changes = read_status(objects, repository.root, index, modified, tree, settings, filters)
+    changes = read_status(objects, repository.root, index, modified, tree, filters.settings, filters)
     return Checkout(
         index=index,
         index_mtime_ns=modified,
         index_file=objects.add_blob(data) if data is not None else None,
         changes=changes,
+    )
+
+
+def disk_form(repository: Repository, checkout: Checkout, tree: Oid, filters: Filters) -> DiskForm:
+    """What stands on disk, and will where ``tree`` is checked out in place of what is there."""
+    return DiskForm(
+        repository.objects,
+        repository.root,
+        checkout.index,
+        checkout.index_mtime_ns,
+        checkout.changes,
+        tree,
+        filters.settings,
+        filters,
     )
 
 

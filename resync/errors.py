@@ -12,6 +12,12 @@ from enum import IntEnum
 
 _MOST_LISTED = 5
 
+WAYS_ON = (
+    "resync continue    # finishes it",
+    "resync abort    # everything back as it was",
+)
+"""What helps where a run stands half-way."""
+
 
 class ExitCode(IntEnum):
     """The exit statuses of every command (see the table in DESIGN.md)."""
@@ -30,18 +36,20 @@ class ExitCode(IntEnum):
 class ResyncError(Exception):
     """A refusal or failure that is told to the user in words.
 
-    ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text;
-    ``hint`` is what to type or do next, or empty. ``checkout`` and ``branch`` are filled in by whoever
+    ``kind`` is stable and goes into the JSON; ``message`` is one sentence or more of text. ``hints`` are ways
+    to go on, each for a line of its own: a command that does it when it is pasted, perhaps with ``    # why``
+    after it, or else a sentence. ``hint`` is those lines, or empty; a line end in one of them is escaped, so
+    that no name from a repository looks like a command. ``checkout`` and ``branch`` are filled in by whoever
     knows which repository it is about.
     """
 
     exit_code = ExitCode.REFUSED
 
-    def __init__(self, kind: str, message: str, hint: str = "") -> None:
+    def __init__(self, kind: str, message: str, *hints: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
-        self.hint = hint
+        self.hint = "\n".join(hint.replace("\n", "\\n") for hint in hints if hint)
         self.checkout: str | None = None
         self.branch: bytes | None = None
 

@@ -95,7 +95,7 @@ def collect(
         raise Refused(
             "nothing-resolved",
             f"Nothing that {_shown(rescue)} keeps has been resolved yet. Nothing was written.",
-            "resync continue takes what waits to your working tree; resolve it, then export it",
+            "resync continue    # takes what waits to your files, to be resolved there and exported then",
         )
     content = ResolutionFile(commits=tuple(commits), resolutions=tuple(found))
     return Export(content=content, commits=tuple(passed))

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from resync import __version__
 from resync.console import Console
-from resync.errors import ExitCode, Refused, ResyncError
+from resync.errors import ExitCode, Refused, ResyncError, UsageError
 from resync.report import data, text
 
 
-def report(error: ResyncError, command: str, console: Console) -> None:
-    """Say what went wrong, to people or as the JSON object of the command."""
+def report(error: ResyncError, command: str, console: Console) -> ExitCode:
+    """Say what went wrong, to people or as the JSON object of the command; returns the exit status."""
     if error.kind == "declined":
         console.important([error.message])
     else:
@@ -27,6 +27,7 @@ def report(error: ResyncError, command: str, console: Console) -> None:
             error=error,
         )
     )
+    return error.exit_code
 
 
 def nobodys(error: BaseException) -> bool:
@@ -52,7 +53,15 @@ def as_said(error: BaseException, called: Sequence[str], stamp: str) -> ResyncEr
         return Refused(
             "out-of-memory",
             "There is not enough memory for what upstream holds. Nothing of yours was changed.",
-            "find out what is that large: git fetch, then git diff --stat",
+            "git fetch && git diff --stat HEAD...FETCH_HEAD    # tells what is that large",
+        )
+    if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
+        # The one thing that the system looks for without a name is the current directory.
+        return UsageError(
+            "no-such-folder",
+            "The folder in which resync was called is gone, and what was named is looked for from there."
+            " Nothing was changed.",
+            "cd into your checkout",
         )
     if isinstance(error, OSError) and _refused_by_the_system(error):
         where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
@@ -63,8 +72,8 @@ def as_said(error: BaseException, called: Sequence[str], stamp: str) -> ResyncEr
         )
     bug = ResyncError(
         "bug",
-        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}.",
-        "resync status tells where things stand; please report the log file",
+        f"This is a bug in resync ({type(error).__name__}). The details are in {log()}; please report it.",
+        "resync status    # tells where things stand",
     )
     bug.exit_code = ExitCode.BUG
     return bug

@@ -141,7 +141,7 @@ def plan_drop(repository: Repository, journals: Journals, rescue: RescueBranch) 
                 "interrupted-run",
                 f"{name} belongs to run {rescue.run}, which was interrupted half-way in {place} and needs it."
                 " Nothing was changed.",
-                f"cd {shlex.quote(place)}, then resync continue or resync abort",
+                f"cd {shlex.quote(place)} && resync continue    # or resync abort",
             )
         pins = refs_of(repository.refs(), rescue.run)
     refs = {**pins, rescue.name: rescue.oid}

@@ -1,33 +1,42 @@
-"""What upstream was and is, and which commits are yours: the first part of every command."""
+"""What upstream was and is, and which commits are yours: the first part of every command.
+
+The facts are gathered first; what follows from them is concluded step by step, each step in one function.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from resync.errors import Refused, UsageError
-from resync.history import History, HistoryCut, open_history
+from resync.history import History, open_history
 from resync.model import Evidence, Head, Note, Oid, RefName, RefUpdate, Upstream
 from resync.policy import deploys
 from resync.repository import Repository
 from resync.repository.refs import write_now
 from resync.repository.repo import BRANCHES, TAGS
-from resync.request import Caller, Progress, Request
-from resync.upstream.commit_map import read_map, tips_of
-from resync.upstream.detached import stands_on
+from resync.request import Caller, Request
 from resync.upstream.elsewhere import Elsewhere, look_elsewhere
-from resync.upstream.evidence import collect, fetched_ref, judge, record_ref, remembered, went_back
+from resync.upstream.evidence import (
+    Judgement,
+    collect,
+    fetched_ref,
+    judge,
+    record_ref,
+    remembered,
+    went_back,
+)
 from resync.upstream.fetch import Fetched
 from resync.upstream.find import DETACHED, UpstreamBranch, find
 from resync.upstream.moved import moved
 from resync.upstream.published import published
-from resync.upstream.releases import Choice, Release, aim, choice, standing_at
 from resync.upstream.revision import resolve
 from resync.upstream.shared import ask
 
-# Evidence that the very branch was there once, and not only its commits.
-_SEEN_HERE = ("record", "tracking", "given", "commit-map")
+if TYPE_CHECKING:
+    from resync.upstream.releases import Choice, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +68,73 @@ class Observation:
     notes: tuple[Note, ...] = ()
 
 
-def observe(repository: Repository, request: Request, caller: Caller, progress: Progress) -> Observation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What there is to go by, before anything is concluded from it; fields as in ``Observation``.
+
+    ``given`` is the commit that ``--old-tip`` names, ``wanted`` which releases may be gone to (None:
+    upstream's tip is the aim).
+    """
+
+    history: History
+    head: Head
+    branch: UpstreamBranch
+    fetched: Fetched | None
+    tracked: Oid | None
+    given: Oid | None
+    wanted: Choice | None
+
+    @property
+    def advertised(self) -> Mapping[RefName, Oid] | None:
+        """The refs of the remote; None where it was not asked."""
+        return self.fetched.refs if self.fetched is not None else None
+
+    @property
+    def announcements(self) -> Mapping[RefName, Oid]:
+        """The tags of the remote that announce the end of a branch."""
+        return self.fetched.announcements if self.fetched is not None else {}
+
+
+def observe(repository: Repository, request: Request, caller: Caller) -> Observation:
     """Find the upstream, ask the remote, weigh the evidence. Writes objects and resync's own record.
 
     Raises ``Refused`` (``unborn-head``, ``no-upstream``, ``never-fetched``, with a detached HEAD also
     ``operation-in-progress``), ``UsageError`` and ``Busy`` as its parts do.
     """
+    facts = _gather(repository, request, caller)
+    evidence = _evidence(repository, facts, request)
+    judged = _judged(repository, facts, evidence, request)
+    _remember(repository, facts, judged.upstream, caller)
+    judged = replace(judged, upstream=_told_from_rewound(repository, facts, judged.upstream, request))
+    upstream, pinned = _aimed(repository, facts, judged, request)
+    upstream = _with_successors(repository, facts, upstream)
+    head, branch, detached = facts.head, facts.branch, facts.head.branch is None
+    return Observation(
+        history=facts.history,
+        head=head,
+        branch=branch,
+        fetched=facts.fetched,
+        tracked=facts.tracked,
+        upstream=upstream,
+        local=tuple(facts.history.topological(judged.local)),
+        merged=judged.merged,
+        gone=judged.gone,
+        evidence=evidence,
+        elsewhere=_elsewhere(repository, facts, upstream, request, caller),
+        follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
+        pinned=pinned if detached else None,
+        notes=(
+            *moved(repository, branch, upstream, facts.fetched),
+            *((_detached(branch, pinned),) if detached else ()),
+        ),
+    )
+
+
+# --- the facts -----------------------------------------------------------------------------------------
+
+
+def _gather(repository: Repository, request: Request, caller: Caller) -> _Facts:
+    """Find the upstream branch and ask the remote for it; what it has is kept from a prune."""
     head = repository.head()
     if head.branch is None:
         # A rebase detaches HEAD: then it is not the configuration that lacks an upstream.
@@ -72,115 +142,24 @@ def observe(repository: Repository, request: Request, caller: Caller, progress: 
     branch = find(repository, head, request.upstream)
     given = resolve(repository, request.old_tip, "--old-tip") if request.old_tip else None
     wanted = _release_wanted(repository, request, head)
-    also = wanted.wants if wanted is not None else lambda name: False
     fetched = None
-    attended = not request.unattended
-    prompt = caller.prompt if attended else None
     if request.fetch:
-        fetched = ask(
-            repository,
-            branch,
-            progress,
-            also,
-            folder=request.shared,
-            attended=attended,
-            prompt=prompt,
-        )
+        also = wanted.wants if wanted is not None else lambda name: False
+        attended = not request.unattended
+        fetched = ask(repository, branch, caller, also, folder=request.shared, attended=attended)
     if fetched is not None and fetched.tip is not None:
         _keep(repository, fetched_ref(branch), fetched.tip, caller)
-    tracked = repository.ref(branch.tracking) if branch.tracking is not None else None
-    history = open_history(repository)
-    if fetched is not None and fetched.tip is not None and repository.promisors():
-        from resync.upstream.promised import Promised
-
-        tips = [head.tip, fetched.tip, *([tracked] if tracked is not None else [])]
-        repository.objects.promised = Promised(
-            repository, branch, history, tips, progress, attended=attended, prompt=prompt
-        )
-    mapped: tuple[Oid, ...] = ()
-    if request.commit_map is not None:
-        mapped = tips_of(history, head.tip, read_map(request.commit_map))
-    evidence = collect(
-        repository,
-        branch,
-        head,
-        given=given,
-        mapped=mapped,
-        announcements=fetched.announcements if fetched else {},
-    )
-    if request.onto is not None:
-        new_tip: Oid | None = resolve(repository, request.onto, "--onto")
-    else:
-        new_tip = fetched.tip if fetched is not None else _known_tip(branch, tracked)
-    judged = judge(
-        history,
-        branch,
-        evidence,
-        head=head.tip,
-        tracked=tracked,
-        new_tip=new_tip,
-        published=lambda: published(repository, branch, head, fetched.refs if fetched else None),
-    )
-    _remember(repository, history, branch, judged.upstream, tracked, caller)
-    upstream, pinned, base = judged.upstream, None, None
-    if (
-        upstream.kind == "rewritten"
-        and request.onto is None
-        and went_back(repository, history, branch.tracking, head.tip, upstream)
-    ):
-        upstream = replace(upstream, kind="rewound")
-    if head.branch is None or wanted is not None:
-        base = stands_on(history, head.tip, judged.local)
-        pinned = _release_here(repository, base, fetched)
-    if wanted is not None and fetched is not None and (pinned is not None or request.to == "release"):
-        upstream = aim(
-            repository,
-            history,
-            replace(judged, upstream=upstream),
-            head=head.tip,
-            base=base,
-            refs=fetched.refs,
-            wanted=wanted,
-            here=pinned,
-        )
-    if fetched is not None and upstream.kind == "deleted" and upstream.old_tip is not None:
-        from resync.upstream.successors import successors
-
-        # A tag that announces the branch's end holds all of it, and nothing goes on there.
-        others = {name: oid for name, oid in fetched.refs.items() if name not in fetched.announcements}
-        likely = successors(repository, history, upstream.old_tip, others)
-        upstream = replace(upstream, successors=likely)
-    elsewhere = Elsewhere()
-    # Who has named the upstream need not be told of others, and one surprise is enough.
-    if upstream.kind in ("up-to-date", "advanced") and request.upstream is None and request.onto is None:
-        elsewhere = look_elsewhere(
-            repository,
-            history,
-            branch,
-            head,
-            asked=fetched is not None,
-            progress=progress,
-            shared=request.shared,
-        )
-    return Observation(
-        history=history,
+    facts = _Facts(
+        history=open_history(repository),
         head=head,
         branch=branch,
         fetched=fetched,
-        tracked=tracked,
-        upstream=upstream,
-        local=tuple(history.topological(judged.local)),
-        merged=judged.merged,
-        gone=judged.gone,
-        evidence=evidence,
-        elsewhere=elsewhere,
-        follows_tags=repository.config_text("remote", branch.remote, "tagopt") != "--no-tags",
-        pinned=pinned if head.branch is None else None,
-        notes=(
-            *moved(repository, branch, upstream, fetched),
-            *((_detached(branch, pinned),) if head.branch is None else ()),
-        ),
+        tracked=repository.ref(branch.tracking) if branch.tracking is not None else None,
+        given=given,
+        wanted=wanted,
     )
+    _promise(repository, facts, request, caller)
+    return facts
 
 
 def _release_wanted(repository: Repository, request: Request, head: Head) -> Choice | None:
@@ -196,23 +175,10 @@ def _release_wanted(repository: Repository, request: Request, head: Head) -> Cho
         )
     by_preset = request.to is None and head.branch is None and request.onto is None and request.fetch
     if asked or (by_preset and deploys(repository.config)):
+        from resync.upstream.releases import choice
+
         return choice(request.constraint, pre=request.pre)
     return None
-
-
-def _release_here(repository: Repository, commit: Oid | None, fetched: Fetched | None) -> Release | None:
-    """The newest release that the commit is, by the tags here and those of the remote."""
-    if commit is None:
-        return None
-    tags = {**repository.refs(TAGS), **(fetched.refs if fetched is not None else {})}
-    return next(iter(standing_at(repository, tags, commit)), None)
-
-
-def _detached(branch: UpstreamBranch, pinned: Release | None) -> Note:
-    name = f"{branch.remote}/{branch.branch.removeprefix(BRANCHES).decode('utf-8', 'backslashreplace')}"
-    at = f" at release {pinned.name}" if pinned is not None else ""
-    how = "it stands on" if branch.source == DETACHED else "its upstream is"
-    return Note(None, f"HEAD is detached{at}; {how} {name}")
 
 
 def _keep(repository: Repository, name: RefName, tip: Oid, caller: Caller) -> None:
@@ -223,27 +189,82 @@ def _keep(repository: Repository, name: RefName, tip: Oid, caller: Caller) -> No
         write_now(repository, [update], caller.signed(repository.identity()))
 
 
-def _known_tip(branch: UpstreamBranch, tracked: Oid | None) -> Oid:
-    if tracked is None:
+def _promise(repository: Repository, facts: _Facts, request: Request, caller: Caller) -> None:
+    """In a partial clone, have what was left out brought over where it is needed."""
+    fetched, tracked = facts.fetched, facts.tracked
+    if fetched is None or fetched.tip is None or not repository.promisors():
+        return
+    from resync.upstream.promised import Promised
+
+    tips = [facts.head.tip, fetched.tip, *([tracked] if tracked is not None else [])]
+    repository.objects.promised = Promised(
+        repository, facts.branch, facts.history, tips, caller, attended=not request.unattended
+    )
+
+
+# --- what follows from them ----------------------------------------------------------------------------
+
+
+def _evidence(repository: Repository, facts: _Facts, request: Request) -> tuple[Evidence, ...]:
+    """All that tells of what upstream's tips have been, strongest first."""
+    mapped: tuple[Oid, ...] = ()
+    if request.commit_map is not None:
+        from resync.upstream.commit_map import read_map, tips_of
+
+        mapped = tips_of(facts.history, facts.head.tip, read_map(request.commit_map))
+    return collect(
+        repository,
+        facts.branch,
+        facts.head,
+        given=facts.given,
+        mapped=mapped,
+        announcements=facts.announcements,
+    )
+
+
+def _judged(
+    repository: Repository, facts: _Facts, evidence: tuple[Evidence, ...], request: Request
+) -> Judgement:
+    """What upstream did, and whose the commits are; raises ``Refused("never-fetched")``."""
+    if request.onto is not None:
+        new_tip: Oid | None = resolve(repository, request.onto, "--onto", _about_to_move(facts))
+    else:
+        new_tip = facts.fetched.tip if facts.fetched is not None else _known_tip(facts)
+    return judge(
+        facts.history,
+        facts.branch,
+        evidence,
+        head=facts.head.tip,
+        tracked=facts.tracked,
+        new_tip=new_tip,
+        published=lambda: published(repository, facts.branch, facts.head, facts.advertised),
+    )
+
+
+def _about_to_move(facts: _Facts) -> dict[RefName, Oid]:
+    """Where the remote-tracking branch will stand: who names it means what it is after the fetch."""
+    tracking, fetched = facts.branch.tracking, facts.fetched
+    if tracking is None or fetched is None or fetched.tip is None:
+        return {}
+    return {tracking: fetched.tip}
+
+
+def _known_tip(facts: _Facts) -> Oid:
+    branch = facts.branch
+    if facts.tracked is None:
         raise Refused(
             "never-fetched",
             f"Without asking {branch.remote}, resync knows nothing of its branch"
             f" {branch.branch.removeprefix(BRANCHES).decode('utf-8', 'replace')}. Nothing was changed.",
             "run the same command without --no-fetch",
         )
-    return tracked
+    return facts.tracked
 
 
-def _remember(
-    repository: Repository,
-    history: History,
-    branch: UpstreamBranch,
-    upstream: Upstream,
-    tracked: Oid | None,
-    caller: Caller,
-) -> None:
+def _remember(repository: Repository, facts: _Facts, upstream: Upstream, caller: Caller) -> None:
     """Append to resync's own record what is now known to have been upstream's (what a person only
     claimed with ``--old-tip`` or a commit map, or chose with ``--onto`` is not)."""
+    branch, tracked = facts.branch, facts.tracked
     if upstream.kind == "deleted" and tracked is None:
         return
     tips = [each.oid for each in upstream.evidence if each.kind not in ("given", "commit-map")]
@@ -252,66 +273,94 @@ def _remember(
     if known is not None and set(tips) <= set(repository.objects.commit(known).parents):
         return
     who = caller.signed(repository.identity())
-    update = remembered(repository, history, branch, tuple(tips), who)
+    update = remembered(repository, facts.history, branch, tuple(tips), who)
     if update is not None:
         write_now(repository, [update], who)
 
 
-class Doubt(Refused):
-    """Nothing tells upstream's commits from the user's own: only a person can."""
+def _told_from_rewound(
+    repository: Repository, facts: _Facts, upstream: Upstream, request: Request
+) -> Upstream:
+    """A rewrite that only went back to what upstream had been before is called so, as of a lagging mirror."""
+    if upstream.kind != "rewritten" or request.onto is not None:
+        return upstream
+    if went_back(repository, facts.history, facts.branch.tracking, facts.head.tip, upstream):
+        return replace(upstream, kind="rewound")
+    return upstream
 
 
-def unusable(seen: Observation) -> Refused | None:
-    """Why nothing can be carried over to what upstream is now; None where it can."""
-    upstream = seen.upstream
-    if upstream.kind == "deleted" and not _was_there(seen):
-        branch = upstream.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
-        return Refused(
-            "no-such-branch",
-            f"{upstream.remote} has no branch {branch}, and never had as far as resync knows."
-            " Nothing was changed.",
-            f"git ls-remote --heads {upstream.remote}",
-        )
-    if upstream.kind == "deleted":
-        tag = _ended_by(seen)
-        announced = f", as its tag {tag} announces" if tag else ": the remote has no such branch now"
-        wait = "wait in case upstream makes it anew" if tag else "wait for it to come back"
-        return Refused(
-            "upstream-deleted",
-            f"{upstream.name} is gone{announced}. Nothing was changed.",
-            f"{wait}, or name where to go: resync run --upstream {_likeliest(upstream)}",
-        )
-    if upstream.kind == "unknown":
-        return Doubt(
-            "no-evidence",
-            f"Nothing tells which of your branch's commits were once those of {upstream.name}."
-            " Nothing was changed.",
-            "name the last upstream commit that your work stands on: resync run --old-tip REV",
-        )
-    return None
+def _aimed(
+    repository: Repository, facts: _Facts, judged: Judgement, request: Request
+) -> tuple[Upstream, Release | None]:
+    """What upstream did, with a release as where to go if one is wanted; and the release that HEAD is at, by
+    the tags, where that is asked for or HEAD is detached."""
+    head, fetched, wanted = facts.head, facts.fetched, facts.wanted
+    if head.branch is not None and wanted is None:
+        return judged.upstream, None
+    from resync.upstream.detached import stands_on
+    from resync.upstream.releases import aim
+
+    base = stands_on(facts.history, head.tip, judged.local)
+    pinned = _release_here(repository, base, facts)
+    if wanted is None or fetched is None or (pinned is None and request.to != "release"):
+        return judged.upstream, pinned
+    aimed = aim(
+        repository,
+        facts.history,
+        judged,
+        head=head.tip,
+        base=base,
+        refs=fetched.refs,
+        wanted=wanted,
+        here=pinned,
+    )
+    return aimed, pinned
 
 
-def _was_there(seen: Observation) -> bool:
-    """Whether the very branch is known to have been there once, and not only commits of upstream's."""
-    kinds = {each.kind for each in seen.upstream.evidence}
-    # A prune takes all traces of the branch but two: what was cloned, and that it was made the upstream.
-    return not kinds.isdisjoint(_SEEN_HERE) or (seen.branch.configured and "reflog" in kinds)
+def _release_here(repository: Repository, commit: Oid | None, facts: _Facts) -> Release | None:
+    """The newest release that the commit is, by the tags here and those of the remote."""
+    if commit is None:
+        return None
+    from resync.upstream.releases import standing_at
+
+    tags = {**repository.refs(TAGS), **(facts.advertised or {})}
+    return next(iter(standing_at(repository, tags, commit)), None)
 
 
-def _ended_by(seen: Observation) -> str | None:
-    """The tag of the remote that announces the end of a branch that is gone: one that holds its old tip."""
-    old_tip = next((each.oid for each in seen.evidence if each.kind != "announcement-tag"), None)
-    for each in seen.evidence:
-        if each.kind == "announcement-tag" and old_tip is not None:
-            with suppress(HistoryCut):
-                if seen.history.is_ancestor(old_tip, each.oid):
-                    return each.source.removeprefix(TAGS).decode("utf-8", "backslashreplace")
-    return None
+def _with_successors(repository: Repository, facts: _Facts, upstream: Upstream) -> Upstream:
+    """Of a branch that is gone, also where it may live on."""
+    if facts.fetched is None or upstream.kind != "deleted" or upstream.old_tip is None:
+        return upstream
+    from resync.upstream.successors import successors
+
+    # A tag that announces the branch's end holds all of it, and nothing goes on there.
+    others = {name: oid for name, oid in facts.fetched.refs.items() if name not in facts.announcements}
+    likely = successors(repository, facts.history, upstream.old_tip, others)
+    return replace(upstream, successors=likely)
 
 
-def _likeliest(upstream: Upstream) -> str:
-    """The branch that a deleted one most likely lives on in, as the command line takes it."""
-    for each in upstream.successors:
-        if each.ref.startswith(BRANCHES):
-            return f"{upstream.remote}/{each.ref.removeprefix(BRANCHES).decode('utf-8', 'replace')}"
-    return "REMOTE/BRANCH"
+def _elsewhere(
+    repository: Repository, facts: _Facts, upstream: Upstream, request: Request, caller: Caller
+) -> Elsewhere:
+    """What became of branches of that name at other remotes, where nothing happened to this one."""
+    # Who has named the upstream need not be told of others, and one surprise is enough.
+    if upstream.kind not in ("up-to-date", "advanced") or request.upstream is not None:
+        return Elsewhere()
+    if request.onto is not None:
+        return Elsewhere()
+    return look_elsewhere(
+        repository,
+        facts.history,
+        facts.branch,
+        facts.head,
+        asked=facts.fetched is not None,
+        caller=caller,
+        shared=request.shared,
+    )
+
+
+def _detached(branch: UpstreamBranch, pinned: Release | None) -> Note:
+    name = f"{branch.remote}/{branch.branch.removeprefix(BRANCHES).decode('utf-8', 'backslashreplace')}"
+    at = f" at release {pinned.name}" if pinned is not None else ""
+    how = "it stands on" if branch.source == DETACHED else "its upstream is"
+    return Note(None, f"HEAD is detached{at}; {how} {name}")

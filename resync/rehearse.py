@@ -10,68 +10,58 @@ from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.backup import move_head, with_backup
-from resync.carry import carry
-from resync.checkout import merge_options_at, programs_for, read_checkout
-from resync.errors import Refused, listed
+from resync.carry import Carried, carry
+from resync.checkout import Checkout, filters_for, merge_options_at, read_checkout
 from resync.forest import Topic, branch_moves, topics
-from resync.holds import holding
-from resync.journal import Journals
 from resync.jump import Along, jump
-from resync.merge import MergeOptions
 from resync.model import (
     BranchMove,
     InTheWay,
     LocalFile,
     MoveRefs,
-    Note,
     Oid,
+    PathState,
     Plan,
     RefName,
     RefUpdate,
-    Upstream,
 )
 from resync.notes import with_notes
-from resync.observe import Observation, observe, unusable
+from resync.observe import Observation, observe
 from resync.policy import settled
-from resync.replay import Replay, Series, replay
+from resync.refusals import refuse_edits, refuse_surprises
+from resync.replay import PickOptions, Replay, Series, replay
 from resync.repository import Repository
 from resync.repository.repo import TAGS
-from resync.request import Caller, Progress, Request
+from resync.request import Caller, Request
 from resync.signing import promised
-from resync.stopping import stop_at
+from resync.stopping import Stop, stop_at
 from resync.upstream.dropped import Dropped, yours
 from resync.upstream.gitreview import gitreview_notes
-from resync.upstream.trust import Announcement, announcement
 from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.untracked import find_untracked
 
 
-def rehearse(
-    repository: Repository,
-    request: Request,
-    caller: Caller,
-    settings: WorktreeSettings,
-    progress: Progress,
-) -> Plan:
+def rehearse(repository: Repository, request: Request, caller: Caller, settings: WorktreeSettings) -> Plan:
     """Observe, replay and carry over in memory; the plan that ``run`` would carry out.
 
     Raises ``Refused`` for everything that is unsure, ``UsageError`` and ``Busy``; nothing of the user's
     is changed (objects and resync's own record may be written).
     """
     request = settled(repository.config, request)
-    seen = observe(repository, request, caller, progress)
-    notes = _refuse_surprises(repository, seen, request, settings)
+    seen = observe(repository, request, caller)
     moves = _moves(seen, request)
+    notes = refuse_surprises(repository, seen, request, settings, moves=moves)
     others = topics(repository, seen, request, moves=moves)
+    rehearsal = _Rehearsal(
+        repository=repository, settings=settings, request=request, caller=caller, seen=seen, others=others
+    )
     if moves:
-        with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
-            plan = _plan_of_move(repository, seen, request, caller, settings, filters, others)
-        _refuse_edits(plan, request)
-    else:
-        plan = _plan_of_refs(repository, seen, request, caller, settings, others)
-    if moves:
+        plan = rehearsal.move()
+        refuse_edits(plan, request)
         notes += gitreview_notes(repository.objects, seen.upstream)
+    else:
+        plan = rehearsal.refs_only()
     notes += (*seen.notes, *seen.elsewhere.unknown, *plan.notes)
     renews = request.change_id == "new"
     plan = replace(plan, notes=notes, elsewhere=seen.elsewhere.rewritten, renews=renews)
@@ -86,152 +76,208 @@ def _moves(seen: Observation, request: Request) -> bool:
     return seen.upstream.kind != "advanced" or bool(request.advance)
 
 
-def _refuse_surprises(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings
-) -> tuple[Note, ...]:
-    """Refuse whatever is unsure; what the report should say of what is sure."""
-    upstream = seen.upstream
-    refusal = unusable(seen)
-    if refusal is not None:
-        raise refusal
-    if request.expect is not None and not _expected(request.expect, upstream.new_tip):
-        found = upstream.new_tip.decode() if upstream.new_tip else "nothing"
-        raise Refused(
-            "unexpected-tip",
-            f"{upstream.name} is at {found}, not at {request.expect} as expected. Nothing was changed.",
-            "find out what upstream did: resync check",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Current:
+    """The current branch's series; ``sent`` are those of its commits that upstream once had and dropped."""
+
+    series: Series
+    sent: frozenset[Oid]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """Where the current branch and the edits arrive: at the end of the series, or where the run stops.
+
+    ``edits`` are those that are carried over, ``set_aside`` those that a stop puts by.
+    """
+
+    replayed: Replay
+    carried: Carried
+    edits: tuple[PathState, ...]
+    set_aside: tuple[LocalFile, ...] = ()
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rehearsal:
+    """One rehearsal: of what, as who asks what, after what was seen; ``others`` are the other branches."""
+
+    repository: Repository
+    settings: WorktreeSettings
+    request: Request
+    caller: Caller
+    seen: Observation
+    others: Sequence[Topic]
+
+    def refs_only(self) -> Plan:
+        """What is checked out stays; other branches may move, and what a fetch moves."""
+        repository, seen = self.repository, self.seen
+        branches: tuple[BranchMove, ...] = ()
+        along = Along(repository, self.settings)
+        if self.others:
+            replayed = self._replay(self._options(), [])
+            branches = tuple(branch_moves(self.others, replayed, self.request, (), along.take))
+        updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
+        plan = Plan(
+            id=self.caller.run,
+            checkout=repository.root,
+            head=seen.head,
+            new_tip=seen.head.tip,
+            upstream=seen.upstream,
+            commits=(),
+            files=(),
+            rescue=None,
+            steps=(*along.switches, MoveRefs(updates=updates)) if updates else (),
+            branches=branches,
         )
-    if seen.pinned is not None and request.to is None and upstream.release is None and _moves(seen, request):
-        raise Refused(
-            "pinned-release",
-            f"HEAD is detached at release {seen.pinned.name}, and whether it is to follow {upstream.name} or"
-            " to go to its newest release, nobody said. Nothing was changed.",
-            "resync run --to release, or resync run --to tip",
+        if not any(each.moves for each in branches):
+            return plan
+        return with_backup(repository, plan, [], [], self._who, visible=False)
+
+    def move(self) -> Plan:
+        """The branch moves to what upstream is now, and the files with it."""
+        with filters_for(self.repository, self.settings, self.caller) as filters:
+            return self._move(read_checkout(self.repository, self.seen.head, filters), filters)
+
+    def _move(self, checkout: Checkout, filters: Filters) -> Plan:
+        repository, seen, options = self.repository, self.seen, self._options()
+        replayed, *elsewhere = self._replay(options, [_current(repository, seen)])
+        along = Along(repository, self.settings)
+        branches = tuple(branch_moves(self.others, elsewhere, self.request, replayed.commits, along.take))
+        end = self._end(checkout, replayed, branches, options)
+        landing = jump(repository, checkout, end.carried, filters)
+        bystanders = self._bystanders(checkout, landing.in_the_way)
+        objects, new_tip, stop = repository.objects, end.replayed.tip, end.stop
+        new_tree = objects.commit(new_tip).tree
+        updates = (
+            *_fetched_updates(repository, seen),
+            *_branch_updates(seen, branches),
+            *_head_updates(repository, seen, new_tip),
+            *(stop.pick if stop is not None else ()),
         )
-    surprise = upstream.kind == "unrelated" or (upstream.kind == "rewound" and request.unattended)
-    unsure = surprise and request.onto is None and not _whole(request.expect, upstream.new_tip)
-    announced = _announced(repository, seen, request, settings, unsure=unsure)
-    if unsure and announced is None:
-        how = {
-            "unrelated": "has no history in common with what it was",
-            "rewound": "went back to an earlier commit of its own, as a lagging mirror would",
-        }[upstream.kind]
-        raise Refused(
-            f"{upstream.kind}-upstream",
-            f"{upstream.name} {how}. Nothing was changed.",
-            _if_meant(upstream),
+        plan = Plan(
+            id=self.caller.run,
+            checkout=repository.root,
+            head=seen.head,
+            new_tip=new_tip,
+            upstream=seen.upstream,
+            commits=end.replayed.commits,
+            files=(
+                *planning.local_files(
+                    objects, end.carried, new_tree, end.edits, landing.in_the_way, landing.to_disk
+                ),
+                *end.set_aside,
+                *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
+            ),
+            rescue=None,
+            steps=(
+                landing.switch,
+                *along.switches,
+                MoveRefs(updates=updates),
+                *(stop.messages if stop is not None else ()),
+            ),
+            notes=filters.notes,
+            branches=branches,
+            sitting=stop.sitting if stop is not None else None,
         )
-    held = holding(Journals(repository), seen.head.branch)
-    if held is not None and held.holds == upstream.new_tip and not request.redo and _moves(seen, request):
-        raise Refused(
-            "held",
-            f"You took back the move to this state of {upstream.name}, so resync does not repeat it unasked."
-            " Nothing was changed.",
-            "resync run --redo",
+        # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
+        visible = seen.upstream.kind != "advanced" or plan.waiting
+        untracked = [*landing.in_the_way, *bystanders]
+        return with_backup(repository, plan, checkout.changes, untracked, self._who, visible=visible)
+
+    def _end(
+        self, checkout: Checkout, replayed: Replay, branches: Sequence[BranchMove], options: PickOptions
+    ) -> _End:
+        """Where it all arrives: edits are set aside where it stops at a conflict, and else carried over."""
+        objects = self.repository.objects
+        stop = stop_at(
+            self.repository,
+            self.seen,
+            self.request,
+            self.caller,
+            checkout=checkout,
+            replayed=replayed,
+            branches=branches,
+            options=options,
         )
-    if announced is None or announced.signer is None:
-        return ()
-    tag = announced.tag.removeprefix(TAGS).decode("utf-8", "backslashreplace")
-    return (Note(None, f"tag {tag}, which announces it, is signed by the trusted key {announced.signer}"),)
+        if stop is not None:
+            return _End(
+                replayed=Replay(tip=stop.sitting.tip, commits=stop.commits),
+                carried=stop.carried,
+                edits=(),
+                set_aside=planning.set_aside(checkout.changes),
+                stop=stop,
+            )
+        old_tree, new_tree = (objects.commit(tip).tree for tip in (self.seen.head.tip, replayed.tip))
+        carried = carry(objects, old_tree, new_tree, checkout.changes, options.merging)
+        return _End(replayed=replayed, carried=carried, edits=checkout.changes)
 
+    def _bystanders(self, checkout: Checkout, in_the_way: Sequence[InTheWay]) -> tuple[InTheWay, ...]:
+        """The untracked files that are saved as well if that is wanted, and stay where they are."""
+        if not self.request.include_untracked:
+            return ()
+        known = {each.path for each in in_the_way}
+        root, index = self.repository.root, checkout.index
+        untracked = find_untracked(self.repository.objects, root, index, self.settings)
+        return tuple(each for each in untracked if each.path not in known)
 
-def _if_meant(upstream: Upstream) -> str:
-    assert upstream.new_tip is not None
-    return f"if that is meant: resync run --expect {upstream.new_tip.decode()}"
+    def _options(self) -> PickOptions:
+        """How commits are picked onto what upstream is now."""
+        assert self.seen.upstream.new_tip is not None
+        committer, tree = self._who, self.repository.objects.commit(self.seen.upstream.new_tip).tree
+        merging = merge_options_at(self.repository, tree, self.settings)
+        return PickOptions(merging=merging, committer=committer)
 
-
-def _announced(
-    repository: Repository, seen: Observation, request: Request, settings: WorktreeSettings, *, unsure: bool
-) -> Announcement | None:
-    """The announcement of what upstream did, None where there is none; refuses to follow a surprise, where a
-    rewrite has to be announced. ``unsure`` says that nothing else settles what upstream did."""
-    if seen.upstream.kind not in ("rewritten", "rewound", "unrelated"):
-        return None
-    wanted = request.require_announcement
-    if not wanted and not unsure:
-        return None
-    tags = seen.fetched.announcements if seen.fetched is not None else {}
-    try:
-        return announcement(repository, seen.upstream, tags, programs_for(repository, settings))
-    except Refused as refusal:
-        if wanted:
-            raise
-        if refusal.kind == "untrusted-announcement":
-            refusal.hint = _if_meant(seen.upstream)
-            raise
-        return None
-
-
-def _expected(expected: str, tip: Oid | None) -> bool:
-    return tip is not None and len(expected) >= 7 and tip.startswith(expected.lower().encode())
-
-
-def _whole(expected: str | None, tip: Oid | None) -> bool:
-    """Whether the whole id is expected: of seven digits somebody can make another commit."""
-    return expected is not None and tip is not None and expected.lower().encode() == tip
-
-
-def _refuse_edits(plan: Plan, request: Request) -> None:
-    """Refuse by the policy for uncommitted edits: a service must not restart on upstream's defaults."""
-    edits = [each for each in plan.files if each.state in ("staged", "unstaged")]
-    if request.dirty == "refuse" and edits:
-        raise Refused(
-            "dirty",
-            f"{_count(edits)} edited and not committed ({_list(edits)}). Nothing was changed.",
-            "commit them, or allow: --dirty restore",
-        )
-    parked = [each for each in plan.files if each.verdict in ("parked", "set-aside")]
-    if request.dirty != "park" and request.unattended and parked:
-        raise Refused(
-            "would-park",
-            f"{_count(parked)} in the way of upstream's changes and would be moved to the rescue branch"
-            f" ({_list(parked)}). Nothing was changed.",
-            "resync plan to look at it; resync run --yes --dirty park to allow it",
+    def _replay(self, options: PickOptions, current: Sequence[_Current]) -> tuple[Replay, ...]:
+        """Replay the current branch, if it is to move (else its commits stay as they are), and the others."""
+        seen, others = self.seen, self.others
+        assert seen.upstream.new_tip is not None
+        branches = [*(each.series for each in current), *(each.series for each in others)]
+        arrived = frozenset[Oid]().union(*(each.upstream for each in branches))
+        sent = frozenset[Oid]().union(*(each.sent for each in current), *(each.dropped for each in others))
+        dropped = Dropped(self.repository, seen.gone, arrived)
+        merged = seen.merged.union(*(each.merged for each in others))
+        if not current:
+            merged = merged.union(seen.local)
+        return replay(
+            self.repository.objects,
+            seen.history,
+            branches,
+            options,
+            onto=seen.upstream.new_tip,
+            merged=merged,
+            once_upstream=sent,
+            dropped=(lambda oid: "") if self.request.keep_dropped else dropped.reason,
+            renew=self.request.change_id == "new",
         )
 
-
-def _count(files: Sequence[LocalFile]) -> str:
-    return "1 file is" if len(files) == 1 else f"{len(files)} files are"
-
-
-def _list(files: Sequence[LocalFile]) -> str:
-    return listed([each.path for each in files])
+    @property
+    def _who(self) -> bytes:
+        return self.caller.signed(self.repository.identity())
 
 
-# --- plans that only move refs -----------------------------------------------------------------------
+# --- the current branch --------------------------------------------------------------------------------
 
 
-def _plan_of_refs(
-    repository: Repository,
-    seen: Observation,
-    request: Request,
-    caller: Caller,
-    settings: WorktreeSettings,
-    others: Sequence[Topic],
-) -> Plan:
-    """What is checked out stays; other branches may move, and what a fetch moves."""
-    branches: tuple[BranchMove, ...] = ()
-    along = Along(repository, settings)
-    if others:
-        options = _options(repository, seen, settings)
-        replayed = _replay(repository, seen, request, caller, options, [], others)
-        branches = tuple(branch_moves(others, replayed, request, (), along.take))
-    updates = (*_fetched_updates(repository, seen), *_branch_updates(seen, branches))
-    plan = Plan(
-        id=caller.run,
-        checkout=repository.root,
-        head=seen.head,
-        new_tip=seen.head.tip,
-        upstream=seen.upstream,
-        commits=(),
-        files=(),
-        rescue=None,
-        steps=(*along.switches, MoveRefs(updates=updates)) if updates else (),
-        branches=branches,
-    )
-    if not any(each.moves for each in branches):
-        return plan
-    return with_backup(repository, plan, [], [], caller.signed(repository.identity()), visible=False)
+def _current(repository: Repository, seen: Observation) -> _Current:
+    """The current branch's commits, with those that upstream had and dropped."""
+    history, onto, tip = seen.history, seen.upstream.new_tip, seen.head.tip
+    assert onto is not None
+    sent = _sent(repository, seen)
+    commits = history.topological({*seen.local, *sent}) if sent else seen.local
+    series = Series(tip=tip, commits=commits, upstream=frozenset(history.surely([onto], [tip])))
+    return _Current(series=series, sent=sent)
+
+
+def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
+    """The commits below the branch that were made or pushed here, and that upstream had and has no more."""
+    if not seen.gone:
+        return frozenset()
+    beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
+    return yours(repository, seen.history, seen.head, seen.branch.tracking, beyond & seen.gone)
+
+
+# --- the refs that move -------------------------------------------------------------------------------
 
 
 def _fetched_updates(repository: Repository, seen: Observation) -> tuple[RefUpdate, ...]:
@@ -270,149 +316,9 @@ def _above(name: RefName) -> list[RefName]:
     return [RefName(name[:place]) for place in range(len(TAGS), len(name)) if name[place : place + 1] == b"/"]
 
 
-# --- plans that move the branch ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Current:
-    """The current branch's series; ``sent`` are those of its commits that upstream once had and dropped."""
-
-    series: Series
-    sent: frozenset[Oid]
-
-
-def _plan_of_move(
-    repository: Repository,
-    seen: Observation,
-    request: Request,
-    caller: Caller,
-    settings: WorktreeSettings,
-    filters: Filters,
-    others: Sequence[Topic],
-) -> Plan:
-    objects, head = repository.objects, seen.head
-    checkout = read_checkout(repository, head, settings, filters)
-    who = caller.signed(repository.identity())
-    options = _options(repository, seen, settings)
-    current = _current(repository, seen)
-    replayed, *elsewhere = _replay(repository, seen, request, caller, options, [current], others)
-    along = Along(repository, settings)
-    branches = tuple(branch_moves(others, elsewhere, request, replayed.commits, along.take))
-    old_tree, edits = objects.commit(head.tip).tree, checkout.changes
-    stop = stop_at(
-        repository,
-        seen,
-        request,
-        caller,
-        checkout=checkout,
-        replayed=replayed,
-        branches=branches,
-        options=options,
-    )
-    if stop is not None:
-        replayed = Replay(tip=stop.sitting.tip, commits=stop.commits)
-        carried, edits = stop.carried, ()
-    else:
-        carried = carry(objects, old_tree, objects.commit(replayed.tip).tree, edits, options)
-    new_tree = objects.commit(replayed.tip).tree
-    landing = jump(repository, checkout, carried, settings, filters)
-    in_the_way = landing.in_the_way
-    bystanders: tuple[InTheWay, ...] = ()
-    if request.include_untracked:
-        known = {each.path for each in in_the_way}
-        untracked = find_untracked(objects, repository.root, checkout.index, settings)
-        bystanders = tuple(each for each in untracked if each.path not in known)
-    plan = Plan(
-        id=caller.run,
-        checkout=repository.root,
-        head=head,
-        new_tip=replayed.tip,
-        upstream=seen.upstream,
-        commits=replayed.commits,
-        files=(
-            *planning.local_files(objects, carried, new_tree, edits, in_the_way, landing.to_disk),
-            *(planning.set_aside(checkout.changes) if stop is not None else ()),
-            *(LocalFile(path=each.path, state="untracked", verdict="kept") for each in bystanders),
-        ),
-        rescue=None,
-        steps=(
-            landing.switch,
-            *along.switches,
-            MoveRefs(
-                updates=(*_updates(repository, seen, replayed.tip, branches), *(stop.pick if stop else ()))
-            ),
-            *(stop.messages if stop is not None else ()),
-        ),
-        notes=filters.notes,
-        branches=branches,
-        sitting=stop.sitting if stop is not None else None,
-    )
-    # An advance that parks nothing makes no rescue branch: a timer would flood the list of branches.
-    visible = seen.upstream.kind != "advanced" or plan.waiting
-    return with_backup(repository, plan, checkout.changes, [*in_the_way, *bystanders], who, visible=visible)
-
-
-def _options(repository: Repository, seen: Observation, settings: WorktreeSettings) -> MergeOptions:
-    assert seen.upstream.new_tip is not None
-    return merge_options_at(repository, repository.objects.commit(seen.upstream.new_tip).tree, settings)
-
-
-def _current(repository: Repository, seen: Observation) -> _Current:
-    """The current branch's commits, with those that upstream had and dropped."""
-    history, onto, tip = seen.history, seen.upstream.new_tip, seen.head.tip
-    assert onto is not None
-    sent = _sent(repository, seen)
-    commits = history.topological({*seen.local, *sent}) if sent else seen.local
-    series = Series(tip=tip, commits=commits, upstream=frozenset(history.surely([onto], [tip])))
-    return _Current(series=series, sent=sent)
-
-
-def _replay(
-    repository: Repository,
-    seen: Observation,
-    request: Request,
-    caller: Caller,
-    options: MergeOptions,
-    current: Sequence[_Current],
-    others: Sequence[Topic],
-) -> tuple[Replay, ...]:
-    """Replay the current branch, where it is to move (else its commits stay as they are), and the others."""
-    assert seen.upstream.new_tip is not None
-    branches = [*(each.series for each in current), *(each.series for each in others)]
-    arrived = frozenset[Oid]().union(*(each.upstream for each in branches))
-    dropped = Dropped(repository, seen.gone, arrived)
-    merged = seen.merged.union(*(each.merged for each in others))
-    if not current:
-        merged = merged.union(seen.local)
-    return replay(
-        repository.objects,
-        seen.history,
-        branches,
-        onto=seen.upstream.new_tip,
-        committer=caller.signed(repository.identity()),
-        options=options,
-        merged=merged,
-        once_upstream=frozenset[Oid]().union(*(each.sent for each in current), *(o.dropped for o in others)),
-        dropped=(lambda oid: "") if request.keep_dropped else dropped.reason,
-        renew=request.change_id == "new",
-    )
-
-
-def _sent(repository: Repository, seen: Observation) -> frozenset[Oid]:
-    """The commits below the branch that were made or pushed here, and that upstream had and has no more."""
-    if not seen.gone:
-        return frozenset()
-    beyond = seen.history.surely([seen.head.tip], [oid for oid in [seen.upstream.new_tip] if oid])
-    return yours(repository, seen.history, seen.head, seen.branch.tracking, beyond & seen.gone)
-
-
-def _updates(
-    repository: Repository, seen: Observation, tip: Oid, branches: Sequence[BranchMove]
-) -> tuple[RefUpdate, ...]:
-    updates = [*_fetched_updates(repository, seen), *_branch_updates(seen, branches)]
-    if tip != seen.head.tip:
-        updates += move_head(repository, seen.head, tip, _carried_over(seen))
-    return tuple(updates)
+def _head_updates(repository: Repository, seen: Observation, tip: Oid) -> Sequence[RefUpdate]:
+    """The branch that is checked out, or HEAD itself, moves to ``tip``, if it is not there."""
+    return move_head(repository, seen.head, tip, _carried_over(seen)) if tip != seen.head.tip else ()
 
 
 def _branch_updates(seen: Observation, branches: Sequence[BranchMove]) -> Iterator[RefUpdate]:

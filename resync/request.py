@@ -63,7 +63,7 @@ class Caller:
 
     ``now`` is in seconds since 1970, ``zone`` in minutes east of UTC, ``run`` the id for a new run, and
     ``folder`` the directory in which the caller stands. ``prompt`` is how a user name or a password is asked
-    for, None where nobody is there.
+    for, None where nobody is there; ``progress`` is told what is going on, whether or not somebody looks.
     """
 
     now: int
@@ -71,6 +71,7 @@ class Caller:
     run: str
     folder: str
     prompt: Prompt | None = None
+    progress: Progress = lambda message: None
 
     def signed(self, identity: bytes) -> bytes:
         """``identity`` (``Name <mail>``) with the time, as commits and reflogs have it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -182,15 +183,16 @@ def restore(
         raise Refused(
             "not-in-rescue",
             f"{os.fsdecode(rescue.short_name)} keeps no file {os.fsdecode(path)!r}. Nothing was changed.",
-            f"resync rescue show {os.fsdecode(rescue.short_name)}",
+            f"resync rescue show {shlex.quote(os.fsdecode(rescue.short_name))}",
         )
     root = folder if folder is not None else repository.root
     check_paths(root, [(path, entry.mode)])
     target = os.path.join(root, os.fsdecode(path))
     if not place(root, path, entry, repository.objects):
+        what, branch = shlex.quote(os.fsdecode(path)), shlex.quote(os.fsdecode(rescue.short_name))
         raise Refused(
             "file-exists",
             f"{target} is there already, with other bytes. Nothing was changed.",
-            f"resync rescue restore {os.fsdecode(path)} --to SOME-FOLDER, then compare the two",
+            f"resync rescue restore {what} --from {branch} --to ../rescued    # then compare the two",
         )
     return target, repository.objects.size(entry.oid)

@@ -100,7 +100,7 @@ def write(content: ResolutionFile) -> bytes:
         raise Refused(
             "too-many-resolutions",
             "These are more resolutions than one file of them may hold (16 MiB). Nothing was written.",
-            "resync rescue export FILE --from BRANCH, for one rescue branch at a time",
+            "resync rescue export FILE --from BRANCH    # one rescue branch at a time",
         )
     return data
 

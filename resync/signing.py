@@ -27,7 +27,7 @@ from resync.model import (
 )
 from resync.notes import with_notes
 from resync.programs import Programs
-from resync.replay import rewritten
+from resync.replay.commits import rewritten
 from resync.repository import Objects, Repository
 from resync.repository.config import boolean
 from resync.request import Caller

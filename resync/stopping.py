@@ -10,14 +10,13 @@ from resync.carry import Carried, trees
 from resync.checkout import Checkout
 from resync.commit_message import message_rules
 from resync.errors import Refused
-from resync.merge import MergeOptions
 from resync.model import BranchMove, LocalCommit, Oid, RefUpdate, SetMessage, Side, Sitting
 from resync.observe import Observation
-from resync.picking import Halt, halt, pick, show
-from resync.replay import Replay
+from resync.replay import PickOptions, Replay
+from resync.replay.picking import Halt, halt, pick, show
+from resync.replay.sides import Known, Sides, moved_on, sides, without_sides
 from resync.repository import Objects, Repository
 from resync.request import Caller, Request
-from resync.sides import Known, Sides, moved_on, sides, without_sides
 from resync.worktree.snapshot import stash
 
 
@@ -41,7 +40,7 @@ def stop_at(
     checkout: Checkout,
     replayed: Replay,
     branches: Sequence[BranchMove],
-    options: MergeOptions,
+    options: PickOptions,
 ) -> Stop | None:
     """The end of a run at the first conflict; None where there is none, or it goes on past it.
 
@@ -50,7 +49,6 @@ def stop_at(
     onto, objects, head = seen.upstream.new_tip, repository.objects, seen.head
     if request.on_conflict != "stop" or onto is None:
         return None
-    who = caller.signed(repository.identity())
     halted = halt(objects, replayed, onto)
     if halted is None:
         return None
@@ -60,9 +58,8 @@ def stop_at(
         objects,
         halted.tip,
         without_sides(halted.left, found),
-        options=options,
-        committer=who,
-        beside=Sides(objects, seen.history, found, options=options, committer=who, renew=renewed),
+        options,
+        beside=Sides(objects, seen.history, found, options, renew=renewed),
         renew=renewed,
     )
     if picked.conflicted is None:
@@ -84,7 +81,7 @@ def stop_at(
             tip=picked.tip,
             taken=shown.taken,
             commits=picked.left,
-            aside=stash(objects, head, index, worktree, who) if checkout.changes else None,
+            aside=stash(objects, head, index, worktree, options.committer) if checkout.changes else None,
             announced=tuple(each.path for each in checkout.changes if each.intent_to_add),
             renew=renewed,
             sides=moved_on(found, picked.commits),
@@ -123,5 +120,5 @@ def _refuse_flattening(objects: Objects, left: Sequence[Oid], found: Sequence[Si
             "merge-left",
             f"Something that merge {flat[0][:10].decode()} brought in conflicts, and only a run that goes on"
             " past conflicts can make such a merge anew. Nothing was changed.",
-            "resync run --on-conflict park, then resync continue",
+            "resync run --on-conflict park    # then resync continue",
         )

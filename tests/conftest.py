@@ -11,7 +11,6 @@ import os
 import pty
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import forked
 
 # A busy machine is no failure; and what lands is judged by the same examples every time.
 settings.register_profile(
@@ -129,31 +130,29 @@ class World:
 
     def resync(self, *arguments: str, at: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
         """Run resync in the clone (or ``at``) as a process without a terminal."""
-        done = subprocess.run(
-            [sys.executable, "-m", "resync", *arguments],
-            cwd=at or self.clone,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        return self.python(None, *arguments, at=at, env=env)
+
+    def python(
+        self,
+        program: str | None,
+        *arguments: str,
+        at: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run a program for Python (None: resync) in the same way, with these arguments."""
+        where, environ = at or self.clone, {**self.env, **(env or {})}
+        code, out, err = forked.run(arguments, at=where, env=environ, program=program)
         return Done(
-            code=done.returncode,
-            out=done.stdout.decode("utf-8", "surrogateescape"),
-            err=done.stderr.decode("utf-8", "surrogateescape"),
+            code=code,
+            out=out.decode("utf-8", "surrogateescape"),
+            err=err.decode("utf-8", "surrogateescape"),
         )
 
     def terminal(self, *arguments: str, answer: str = "", at: Path | None = None) -> Done:
         """Run resync on a terminal of its own and type ``answer``; all that it prints is in ``out``."""
         ours, its = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "resync", *arguments],
-            cwd=at or self.clone,
-            env={**self.env, "TERM": "xterm"},
-            stdin=its,
-            stdout=its,
-            stderr=its,
-            close_fds=True,
+        process = forked.start(
+            arguments, at=at or self.clone, env={**self.env, "TERM": "xterm"}, files=(its, its, its)
         )
         os.close(its)
         os.write(ours, answer.encode())

@@ -15,9 +15,9 @@ from tests.conftest import Done, World
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
 
 
-def inside(world: World, *arguments: str, at: Path | None = None) -> Done:
-    """Run resync in the clone (or ``at``), without a terminal."""
-    out, err, here = io.StringIO(), io.StringIO(), os.getcwd()
+def inside(world: World, *arguments: str, at: Path | None = None, back: Path | None = None) -> Done:
+    """Run resync in the clone (or ``at``), without a terminal, and go ``back`` to where we were."""
+    out, err, here = io.StringIO(), io.StringIO(), back or os.getcwd()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     os.chdir(at or world.clone)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,11 +31,19 @@ def hooked(*arguments, **options):
     return whole(*arguments, **options)
 
 setattr(holder, name, hooked)
+{signals}
 {first}
 from resync.cli import run_command
 code = run_command(sys.argv[1:])
 assert calls >= {nth}, "the place was never reached"
 sys.exit(code)
+"""
+
+# A suite that runs in the background ignores Ctrl-C, and so would what it starts.
+_DEFAULT_SIGNALS = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)
 """
 
 
@@ -52,13 +59,16 @@ def meanwhile(
     """Run resync in the clone; at the ``nth`` call of ``place`` (``module:name``) ``action`` is done first.
 
     That is a line of Python; ``first`` is done before the command, and ``before`` in the new process before
-    Python starts.
+    Python starts, which finds the signals as they are.
     """
-    program = _PROGRAM.format(place=place, nth=nth, action=action, first=first)
+    signals = _DEFAULT_SIGNALS if before is None else ""
+    program = _PROGRAM.format(place=place, nth=nth, action=action, first=first, signals=signals)
+    if before is None:
+        return world.python(program, *(arguments or PARK))
     done = subprocess.run(
         [sys.executable, "-c", program, *(arguments or PARK)],
         cwd=world.clone,
-        env={**world.env, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=world.env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

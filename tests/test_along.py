@@ -392,7 +392,7 @@ def test_a_run_moves_both_trees_and_undo_takes_both_back(moving: World) -> None:
     # Who sits in the other one is told where the way back is.
     told = call(world, "undo", "--yes", "--json", at=linked(world))
     assert (told.code, told.json["error"]["kind"]) == (1, "other-worktree"), told
-    assert told.json["hint"] == f"cd {world.clone}, then resync undo {done.json['run']}"
+    assert told.json["hint"] == f"cd {world.clone} && resync undo {done.json['run']}"
     assert f"resync log {done.json['run']}" in call(world, "log", at=linked(world)).out
     undone = call(world, "undo", "--yes", "--json", minutes=1)
     assert (undone.code, topic(undone)["moved"], topic(undone)["worktree"]) == (0, True, place), undone
@@ -412,7 +412,7 @@ def test_a_hint_can_be_pasted_whatever_the_place_is_called(moving: World) -> Non
     done = call(moving, "run", "--yes", "--json", "--only-current", at=place)
     assert done.code == 0, done
     undone = call(moving, "undo", "--yes", "--json", done.json["run"])
-    assert undone.json["hint"] == f"cd '{place}', then resync undo {done.json['run']}"
+    assert undone.json["hint"] == f"cd '{place}' && resync undo {done.json['run']}"
 
 
 def test_a_tree_that_is_not_clean_stays_and_so_does_its_branch(moving: World) -> None:
@@ -454,16 +454,18 @@ def test_undo_leaves_a_tree_that_is_not_as_the_run_has_left_it(moving: World, sp
         world.git("worktree", "add", "-q", str(world.base / "third"), "topic")
     before = files(world)
     undone = call(world, "undo", "--yes", "--json", minutes=1)
-    assert undone.code == 0, undone
+    assert undone.code == 3, undone
     assert (world.git("rev-parse", "topic"), files(world)) == (tip, before)
     assert world.git("rev-parse", "main") == main
-    notes = " ".join(each["text"] for each in undone.json["notes"])
     said = {
         "edited": "it is not clean there (README)",
         "committed": "it has moved since",
         "elsewhere": "it was not there",
     }
-    assert said[spoil] in notes
+    assert (topic(undone)["moved"], topic(undone)["waits"]) == (False, True)
+    assert said[spoil] in str(topic(undone)["reason"])
+    status = call(world, "status")
+    assert (status.code, said[spoil] in status.out) == (3, True), status
 
 
 def test_what_is_locked_or_staged_there_meanwhile_refuses_the_run(moving: World) -> None:
@@ -580,7 +582,7 @@ def test_the_tree_of_the_run_is_gone_half_way(moving: World, place: str) -> None
     assert (world.clone / ".git" / "index.lock").exists()
     assert without_backup(world.state())["files"] != before["files"]
     status = call(world, "status", "--json")
-    assert (status.code, "resync abort here" in status.json["hint"]) == (4, True), status
+    assert (status.code, "resync abort    # here" in status.json["hint"]) == (4, True), status
     # A disk that does not take it: nothing is claimed, nothing is unlocked, and the next one takes it back.
     refused = "raise OSError(5, 'It is bad')"
     failed = meanwhile(world, "resync.worktree.switch:FileSwitch.revert", refused, "abort", "--json")

@@ -43,12 +43,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
 def test_the_whole_story(shown: tuple[Path, Done]) -> None:
     """Ids and dates are the story's own, so that only the folder differs from demo to demo.
 
-    Where the words of a report change on purpose: ``resync demo /tmp/d | sed s:/tmp/d:FOLDER:``, read it
-    as a stranger would, and put it into ``demo.txt``.
+    Where the words of a report change on purpose: ``python -m resync demo /tmp/d``, with another ``PATH``,
+    read it as a stranger would, and put it into ``demo.txt`` with FOLDER and PYTHON for the two.
     """
     folder, done = shown
     assert (done.code, done.err) == (0, "")
-    assert done.out.replace(str(folder), "FOLDER") == EXPECTED.read_text(encoding="utf-8")
+    told = done.out.replace(str(folder), "FOLDER").replace(sys.executable, "PYTHON")
+    assert told == EXPECTED.read_text(encoding="utf-8")
 
 
 def test_nothing_is_written_beside_the_folder(shown: tuple[Path, Done]) -> None:

@@ -17,7 +17,7 @@ from resync.history import change_id, open_history
 from resync.history.patch_text import patch_text
 from resync.merge import MergeOptions, merge_trees
 from resync.model import Oid, RefName
-from resync.replay import Replay, Series, replay, rewritten
+from resync.replay import PickOptions, Replay, Series, replay, rewritten
 from resync.repository import Objects, Repository
 from tests.conftest import EVENT, World, environment, needs_git
 
@@ -55,9 +55,8 @@ def replayed(event: World) -> Replay:
             repository.objects,
             history,
             [Series(tip=old, commits=series, upstream=history.reachable([new], [old]))],
+            PickOptions(merging=MergeOptions(), committer=b"C <c@example.com> 1461092552 +0000"),
             onto=new,
-            committer=b"C <c@example.com> 1461092552 +0000",
-            options=MergeOptions(),
         )
         repository.objects.write_pack(repository.objects.new_from([done.tip]))
     return done

@@ -186,11 +186,14 @@ def test_an_undo_leaves_a_branch_that_another_working_tree_has_checked_out_since
     world.git("worktree", "add", "-q", str(world.base / "linked"), "lower")
     moved = world.git("rev-parse", "lower")
     done = world.resync("undo", "--yes", "--json", env=LATER)
+    assert done.code == 3
     assert world.git("rev-parse", "lower") == moved
     assert world.git("status", "--porcelain", at=world.base / "linked") == ""
-    assert [note["text"] for note in done.json["notes"]] == [
-        f"branch lower stays where it is, because it is checked out in {world.base / 'linked'}"
-    ]
+    assert told(done)["lower"]["waits"] is True
+    assert told(done)["lower"]["reason"] == f"it is checked out in {world.base / 'linked'}"
+    assert "look at lower in" in world.resync("status", env=LATER).out
+    world.git("reset", "-q", "--keep", forest.heads["lower"], at=world.base / "linked")
+    assert world.resync("status", env=LATER).code == 0
     assert world.git("rev-parse", "upper", "aside").split() == [forest.heads["upper"], forest.heads["aside"]]
 
 

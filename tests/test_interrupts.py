@@ -19,18 +19,12 @@ REVERT = "resync.worktree.switch:FileSwitch.revert"
 PUBLISH = "resync.sequencer.trees:TreeSwitch.write_index"
 
 
-def default_signals() -> None:
-    """A suite that runs in the background ignores Ctrl-C, and so would what it starts."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 @pytest.mark.state(86)
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_while_files_change_they_go_back(rewritten_world: World, number: str) -> None:
     world = rewritten_world
     before = world.state()
-    done = meanwhile(world, LINK, f"me({number!r})", nth=2, before=default_signals)
+    done = meanwhile(world, LINK, f"me({number!r})", nth=2)
     assert done.code == 130, done
     assert "they are all back as they were. Nothing was changed." in done.err
     assert without_backup(world.state()) == before
@@ -45,7 +39,7 @@ def test_a_second_one_does_not_stop_the_way_back(rewritten_world: World) -> None
     before = world.state()
     again = f"import resync.worktree.switch as s; old = s.FileSwitch.revert\n{' ' * 0}"
     again += "def revert(self):\n    me('SIGINT'); return old(self)\ns.FileSwitch.revert = revert"
-    done = meanwhile(world, LINK, "me('SIGINT')", nth=2, first=again, before=default_signals)
+    done = meanwhile(world, LINK, "me('SIGINT')", nth=2, first=again)
     assert done.code == 130, done
     assert without_backup(world.state()) == before
     assert world.resync("status").code == 0
@@ -55,7 +49,7 @@ def test_a_second_one_does_not_stop_the_way_back(rewritten_world: World) -> None
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_the_last_step_is_finished(rewritten_world: World, number: str) -> None:
     world = rewritten_world
-    done = meanwhile(world, PUBLISH, f"me({number!r})", *PARK, "--json", before=default_signals)
+    done = meanwhile(world, PUBLISH, f"me({number!r})", *PARK, "--json")
     assert done.code == 3, done
     assert done.json["warnings"] == ["A signal came when the last step had begun, so the run was finished."]
     assert locks(world) == []
@@ -68,7 +62,7 @@ def test_before_anything_is_changed(rewritten_world: World) -> None:
     world = rewritten_world
     before = world.state()
     for place in ("resync.rehearse:replay", "resync.sequencer.steps:Run.back_up"):
-        done = meanwhile(world, place, "me('SIGTERM')", before=default_signals)
+        done = meanwhile(world, place, "me('SIGTERM')")
         assert (done.code, done.err) == (
             130,
             "resync: Interrupted. Nothing was changed.\n  try: resync status\n",
@@ -84,7 +78,7 @@ def test_a_run_that_goes_on_is_interrupted(rewritten_world: World) -> None:
     assert meanwhile(world, LINK, "os._exit(9)", nth=2).code == 9
     for command in ("continue", "abort"):
         place = LINK if command == "continue" else REVERT
-        done = meanwhile(world, place, "me('SIGINT')", command, before=default_signals)
+        done = meanwhile(world, place, "me('SIGINT')", command)
         assert done.code == 130, done
         assert "The run stopped half-way (interrupted)" in done.err
         assert "resync continue" in done.err
@@ -199,6 +193,6 @@ def test_every_command_says_so(rewritten_world: World, place: str) -> None:
         assert "killed" in told.err + told.out or "interrupted half-way" in told.err + told.out, told
     assert (world.base / "out" / "notes.txt").read_text() == "my notes\n"
     assert rescue in world.git("branch", "--list", "--format=%(refname:short)", "rescue/*")
-    assert world.resync("abort").code == 0
+    assert world.resync("abort").code == 3
     assert locks(world) == []
     assert world.resync("status").code == 3

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resync.errors import Refused
-from resync.journal import STATES, Journals, decode, encode
+from resync.journal import STATES, Journals
+from resync.journal.record import decode, encode
 from resync.model import (
     Backup,
     FileChange,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.conftest import Done, World, needs_git
@@ -42,15 +39,7 @@ sys.exit(run_command(sys.argv[1:]))
 
 
 def run(world: World, program: str, *arguments: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-c", program, *(arguments or ("run", "--yes", "--dirty", "park"))],
-        cwd=world.clone,
-        env=world.env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    return world.python(program, *(arguments or ("run", "--yes", "--dirty", "park")))
 
 
 def full_disk(module: str, name: str, when: str = "True") -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests import rewritten
 from tests.conftest import CLOCK, Done, World, needs_git
+from tests.inside import inside
 
 pytestmark = needs_git
 
@@ -146,3 +147,24 @@ def test_one_that_is_converted_is_refused_before_anything_changes(
     assert (done.code, done.json["error"]["kind"]) == (1, "huge-file")
     assert f"'mine.img' is too large to be held in memory, and {reason}." in done.json["error"]["message"]
     assert world.state() == before
+
+
+def test_a_threshold_is_for_files_alone(world: World) -> None:
+    """Folders and commits are larger than it, in what is fetched from a path and in what is backed up."""
+    rewritten.start(world)
+    at = rewritten.work(world)
+    for place in (world.clone, at, world.upstream):
+        world.git("config", "core.bigFileThreshold", "300", at=place)
+    rewritten.rewrite(world)
+    for place in (world.clone, at):
+        for number in range(20):
+            world.write(f"wide-{place.name}/{number}", place.name, at=place)
+        world.git("add", "-A", at=place)
+        world.git("commit", "-q", "-m", "One\n\n" + "word " * 100, at=place)
+    new = rewritten.publish(world)
+    world.write("untracked", "mine\n" * 100)
+    done = inside(world, *RUN)
+    assert done.json["error"] is None
+    assert (done.code, done.json["upstream"]["new_tip"]) == (0, new)
+    world.git("fsck", "--strict")
+    assert inside(world, "undo", "--yes").code == 0

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "resync"
 # Ground floor first. A module imports only from the floors below its own, or from its own package;
 # modules that share a floor do not know each other.
 FLOORS = (
-    ("resync", "dates", "errors", "model", "request"),
+    ("resync", "dates", "errors", "model", "patterns", "request"),
     ("repository", "merge", "programs", "interrupts", "registry"),
     ("history", "worktree", "journal", "remote", "signers", "rewrites", "git_hooks"),
     ("upstream", "policy", "resolutions", "resolution_file"),
-    ("checkout", "replay", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
-    ("observe", "plan", "rescue", "notes", "picking", "sides"),
-    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "stopping"),
+    ("checkout", "carry", "backup", "comparison", "commit_message", "whole", "holds"),
+    ("observe", "plan", "rescue", "notes", "replay"),
+    ("forest", "waiting", "holdings", "exchange", "signing", "jump", "refusals", "stopping"),
     ("rehearse", "sequencer", "undo", "letting_go", "sitting"),
     ("report",),
     ("console",),
     ("commands",),
-    ("demo", "failures", "fleet"),
+    ("arguments", "demo", "failures", "fleet"),
     ("cli",),
     ("__main__", "worker"),
 )
@@ -100,9 +101,15 @@ def floor(module: str) -> int:
     return FLOOR_OF[module.partition(".")[0]]
 
 
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All of a module, in any order: to walk through it takes far longer than any question about it."""
+    return tuple(ast.walk(tree))
+
+
 def imports(tree: ast.Module) -> Iterator[str]:
     """What of resync a module imports, anywhere in it, by module."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -165,15 +172,13 @@ def test_merge_is_pure() -> None:
 
 def called_names(tree: ast.Module) -> set[str]:
     return {
-        node.func.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        node.func.id for node in nodes(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
 
 
 def imported_modules(tree: ast.Module) -> set[str]:
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -186,10 +191,10 @@ def attributes(tree: ast.Module, of: str) -> set[str]:
     """The attributes of the module ``of`` that are used, also when imported by name."""
     found = {
         node.attr
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == of
     }
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ImportFrom) and node.module == of:
             found |= {alias.name for alias in node.names}
     return found
@@ -204,7 +209,7 @@ def test_only_the_command_line_reads_clock_and_environment(module: str) -> None:
         {"datetime", "getpass", "pwd", "socket"} - ASKS_NOTHING.get(module, set())
     ) & imported_modules(tree)
     assert not {"now", "utcnow", "today"} & {
-        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and module == "dates"
+        node.attr for node in nodes(tree) if isinstance(node, ast.Attribute) and module == "dates"
     }
     system = attributes(tree, "sys")
     if module != "__main__":
@@ -233,7 +238,7 @@ def test_of_dulwich_only_what_is_safe(module: str) -> None:
     of_dulwich = {name for name in imported_modules(tree) if name.partition(".")[0] == "dulwich"}
     assert not of_dulwich & FORBIDDEN_MODULES
     assert not {name.rpartition(".")[2] for name in of_dulwich} & FORBIDDEN_NAMES
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = {node.attr for node in nodes(tree) if isinstance(node, ast.Attribute)}
     assert not used & (FORBIDDEN_NAMES - {"Index"})
 
 

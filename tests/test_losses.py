@@ -144,7 +144,7 @@ def test_another_branch_was_checked_out(rewritten_world: World) -> None:
     for command in ("continue", "abort"):
         done = world.resync(command, "--json")
         assert (done.code, done.json["error"]["kind"]) == (4, "ref-moved"), done
-        assert done.json["hint"] == f"git checkout main, then resync {command}"
+        assert done.json["hint"] == f"git checkout main && resync {command}"
         assert theirs(world) == before
     world.git("symbolic-ref", "HEAD", "refs/heads/main")
     assert world.resync("abort").code == 0
@@ -182,7 +182,7 @@ def test_a_half_way_run_is_not_carried_out_in_another_working_tree(rewritten_wor
     for command in ("continue", "abort"):
         done = world.resync(command, "--json", env=env)
         assert (done.code, done.json["error"]["kind"]) == (4, "other-worktree"), done
-        assert done.json["hint"].startswith(f"cd {world.clone}, then resync {command}")
+        assert done.json["hint"].startswith(f"cd {world.clone} && resync {command}")
         assert theirs(world) == half_way
     assert world.resync("abort").code == 0
     assert theirs(world) == before

@@ -21,7 +21,10 @@ pytestmark = needs_git
 
 RUN = ("run", "--yes")
 PARK = ("run", "--yes", "--dirty", "park")
-SET_UPSTREAM = "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH"
+SET_UPSTREAM = (
+    "git branch --set-upstream-to=REMOTE/BRANCH    # for good, and git branch -r tells them\n"
+    "resync run --upstream REMOTE/BRANCH    # for this once"
+)
 
 
 def everything(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -72,7 +75,8 @@ def refuses(
     assert document["error"]["kind"] == kind
     assert _fits(document["error"]["message"], message), document["error"]["message"]
     assert _fits(document["hint"], hint), document["hint"]
-    advice = f"  try: {document['hint']}\n" if document["hint"] else ""
+    advice = "".join(f"   or: {line}\n" for line in document["hint"].splitlines())
+    advice = advice.replace("   or:", "  try:", 1)
     assert done.err == f"resync: {document['error']['message']}\n{advice}"
     assert everything(at) == before
     assert _runs(at) == runs
@@ -106,16 +110,16 @@ def test_not_a_repository(rewritten_world: World, tmp_path: Path) -> None:
             1,
             "not-a-repository",
             "* is not in a git repository. Nothing was changed.",
-            "cd into your checkout, or name it: resync --repo PATH",
+            "go into your checkout, or name it with --repo PATH",
             at=folder,
         )
     assert list(folder.iterdir()) == []
 
 
-def test_no_such_folder(rewritten_world: World) -> None:
+def test_no_such_folder(rewritten_world: World, tmp_path: Path) -> None:
     refuses(
         rewritten_world,
-        (*RUN, "--repo", "/nowhere"),
+        (*RUN, "--repo", str(rewritten_world.base / "nowhere")),
         2,
         "no-such-folder",
         "*nowhere*. Nothing was changed.",
@@ -144,7 +148,7 @@ def test_address_that_nobody_speaks(rewritten_world: World, url: str) -> None:
         2,
         "unsupported-address",
         "resync cannot fetch from *: it does not speak *. Nothing was changed.",
-        "git fetch, then resync --no-fetch",
+        "git fetch && resync run --no-fetch",
     )
 
 
@@ -260,7 +264,7 @@ def test_ambiguous_upstream_of_a_detached_head(rewritten_world: World) -> None:
         "ambiguous-upstream",
         "A detached HEAD has no upstream, and what it stands on is on origin/main, origin/twin."
         " Nothing was changed.",
-        "name one: resync --upstream origin/main",
+        "resync run --upstream origin/main    # or another of them",
     )
 
 
@@ -271,7 +275,7 @@ def test_unknown_upstream(rewritten_world: World) -> None:
         2,
         "unknown-upstream",
         "nowhere/main does not begin with the name of a remote (there are: origin). Nothing was changed.",
-        "resync --upstream REMOTE/BRANCH",
+        "resync run --upstream REMOTE/BRANCH    # git branch -r tells them",
     )
 
 
@@ -284,7 +288,7 @@ def test_upstream_branch_gone(rewritten_world: World, command: tuple[str, ...]) 
         1,
         "upstream-deleted",
         "origin/main is gone: the remote has no such branch now. Nothing was changed.",
-        "wait for it to come back, or name where to go: resync run --upstream REMOTE/BRANCH",
+        "wait for it to come back\nresync run --upstream REMOTE/BRANCH    # goes there instead",
     )
 
 
@@ -334,17 +338,17 @@ def test_never_fetched(rewritten_world: World) -> None:
 # --- git is in the middle of something -----------------------------------------------------------------
 
 OPERATIONS = {
-    "merge": (["merge", "origin/main"], "git merge --continue (or --abort)"),
-    "rebase": (["rebase", "origin/main"], "git rebase --continue (or --abort)"),
-    "rebase by patches": (["rebase", "--apply", "origin/main"], "git rebase --continue (or --abort)"),
-    "cherry-pick": (["cherry-pick", "origin/main~2"], "git cherry-pick --continue (or --abort)"),
+    "merge": (["merge", "origin/main"], "git merge --continue    # or --abort"),
+    "rebase": (["rebase", "origin/main"], "git rebase --continue    # or --abort"),
+    "rebase by patches": (["rebase", "--apply", "origin/main"], "git rebase --continue    # or --abort"),
+    "cherry-pick": (["cherry-pick", "origin/main~2"], "git cherry-pick --continue    # or --abort"),
     "cherry-pick of several": (
         ["cherry-pick", "origin/main~2", "origin/main"],
-        "git cherry-pick --continue (or --abort)",
+        "git cherry-pick --continue    # or --abort",
     ),
-    "revert": (["revert", "--no-edit", "HEAD~3"], "git revert --continue (or --abort)"),
+    "revert": (["revert", "--no-edit", "HEAD~3"], "git revert --continue    # or --abort"),
     "bisect": (["bisect", "start"], "git bisect reset"),
-    "am": (["am", "../0001-New-way.patch"], "git am --continue (or --abort)"),
+    "am": (["am", "../0001-New-way.patch"], "git am --continue    # or --abort"),
 }
 
 
@@ -378,7 +382,7 @@ def test_rest_of_a_cherry_pick_under_way(rewritten_world: World) -> None:
         1,
         "operation-in-progress",
         "A git cherry-pick or revert is under way in this checkout. Nothing was changed.",
-        "git cherry-pick --continue (or --abort)",
+        "git cherry-pick --continue    # or --abort",
     )
 
 
@@ -398,7 +402,7 @@ def test_locked_by_somebody_else(rewritten_world: World, name: str) -> None:
         "locked",
         f"Somebody else holds {lock}, * seconds old: another git, an editor, or one that crashed."
         " Nothing was changed.",
-        f"wait for it to end; if you are sure that none runs any more: rm {lock}",
+        f"wait for it to end, and try again\nrm {lock}    # if you are sure that none of them runs any more",
     )
 
 
@@ -437,7 +441,7 @@ def test_a_record_of_another_version(rewritten_world: World, name: str) -> None:
             "unreadable-journal",
             f"The record of run {run} cannot be read (another version of resync wrote it)."
             " Nothing was changed.",
-            f"look at .git/resync/runs/{run}; the rescue branches are untouched: git branch --list *",
+            f"look at .git/resync/runs/{run}\ngit branch --list *    # these are untouched",
         )
     assert '"version": 2' in path.read_text()
 
@@ -447,12 +451,13 @@ def test_a_record_of_another_version(rewritten_world: World, name: str) -> None:
 
 def test_no_terminal(rewritten_world: World) -> None:
     message = "There is no terminal to ask on, and --yes was not given. Nothing was changed."
-    hint = "resync plan to see what would be done; resync run --yes to do it"
+    hint = "resync plan    # shows what would be done\nresync run --yes    # does it"
     refuses(rewritten_world, ("run",), 2, "not-a-terminal", message, hint)
     refuses(rewritten_world, ("undo",), 2, "not-a-terminal", message, "resync undo --yes")
     bare_call = rewritten_world.resync()
     assert (bare_call.code, bare_call.out) == (2, "")
-    assert bare_call.err == f"resync: {message}\n  try: {hint}\n"
+    first, second = hint.split("\n")
+    assert bare_call.err == f"resync: {message}\n  try: {first}\n   or: {second}\n"
 
 
 @pytest.mark.parametrize(
@@ -485,7 +490,7 @@ def test_bad_revision(rewritten_world: World, option: str, revision: str) -> Non
         2,
         "bad-revision",
         f"{option} {revision} names no commit in this repository. Nothing was changed.",
-        "git log --oneline --all",
+        "git log --oneline --branches --remotes --tags",
     )
 
 
@@ -497,7 +502,7 @@ def test_bad_date(rewritten_world: World) -> None:
         2,
         "bad-date",
         "GIT_COMMITTER_DATE is 'yesterday', which is no date that resync can read. Nothing was changed.",
-        "unset GIT_COMMITTER_DATE, or give it as 2016-04-19T19:02:32+00:00",
+        "unset GIT_COMMITTER_DATE    # or give it as 2016-04-19T19:02:32+00:00",
     )
 
 
@@ -526,7 +531,7 @@ def test_no_evidence(rewritten_world: World) -> None:
         1,
         "no-evidence",
         "Nothing tells which of your branch's commits were once those of origin/main. Nothing was changed.",
-        "name the last upstream commit that your work stands on: resync run --old-tip REV",
+        "resync run --old-tip REV --dirty park    # REV is the last of upstream's commits below your work",
     )
 
 
@@ -542,7 +547,7 @@ def test_unrelated(rewritten_world: World) -> None:
         1,
         "unrelated-upstream",
         "origin/main has no history in common with what it was. Nothing was changed.",
-        f"if that is meant: resync run --expect {tip}",
+        f"resync run --expect {tip} --dirty park    # if that is meant",
     )
 
 
@@ -557,7 +562,7 @@ def test_rewound(rewritten_world: World) -> None:
         "rewound-upstream",
         "origin/main went back to an earlier commit of its own, as a lagging mirror would."
         " Nothing was changed.",
-        f"if that is meant: resync run --expect {tip}",
+        f"resync run --expect {tip} --dirty park    # if that is meant",
     )
 
 
@@ -570,7 +575,7 @@ def test_unexpected_tip(rewritten_world: World, expected: str) -> None:
         1,
         "unexpected-tip",
         f"origin/main is at {tip}, not at {expected} as expected. Nothing was changed.",
-        "find out what upstream did: resync check",
+        "resync check    # tells what upstream did",
     )
 
 
@@ -595,7 +600,7 @@ def test_held_after_an_undo(rewritten_world: World) -> None:
         "held",
         "You took back the move to this state of origin/main, so resync does not repeat it unasked."
         " Nothing was changed.",
-        "resync run --redo",
+        "resync run --redo --dirty park",
     )
     assert rewritten_world.resync(*PARK, "--redo").code == 3
 
@@ -610,7 +615,7 @@ def test_edits_are_not_wanted(rewritten_world: World) -> None:
         1,
         "dirty",
         "2 files are edited and not committed (etc/tool.conf, numbers.txt). Nothing was changed.",
-        "commit them, or allow: --dirty restore",
+        "git commit -a    # commits them, then try again\nresync run --dirty restore    # carries them over",
     )
 
 
@@ -622,7 +627,7 @@ def test_would_park(rewritten_world: World) -> None:
         "would-park",
         "1 file is in the way of upstream's changes and would be moved to the rescue branch (notes.txt)."
         " Nothing was changed.",
-        "resync plan to look at it; resync run --yes --dirty park to allow it",
+        "resync plan    # shows what would become of each\nresync run --yes --dirty park    # allows it",
     )
 
 
@@ -693,7 +698,8 @@ def test_corrupt_index(rewritten_world: World) -> None:
         1,
         "corrupt-index",
         "*he index cannot be read: its checksum is wrong. Nothing was changed.",
-        "mv .git/index .git/index.broken && git reset *",
+        f"mv {path} {path}.broken && git reset    # git builds it anew; what was staged is unstaged\n"
+        f"a copy of it as it is: {path.parent}/*",
     )
 
 
@@ -951,7 +957,7 @@ def test_after_a_run(rewritten_world: World) -> None:
         1,
         "file-exists",
         f"{world.clone}/notes.txt is there already, with other bytes. Nothing was changed.",
-        "resync rescue restore notes.txt --to SOME-FOLDER, then compare the two",
+        f"resync rescue restore notes.txt --from {rescue} --to ../rescued    # then compare the two",
     )
     world.env["GIT_COMMITTER_DATE"] = f"{CLOCK + 60} +0000"
     world.commit("Newer work", {"newer.txt": "new\n"})
@@ -962,7 +968,8 @@ def test_after_a_run(rewritten_world: World) -> None:
         "newer-commits",
         f"main has moved since run {run}; undoing that run would take the newer commits off it."
         " Nothing was changed.",
-        "to keep them on a rescue branch only: resync undo --discard-newer",
+        f"resync undo {run}    # shows them, and asks\n"
+        f"resync undo {run} --yes --discard-newer    # keeps them on a rescue branch only",
     )
     world.git("reset", "-q", "--soft", "HEAD~1")
     world.git("checkout", "-q", "-b", "other")
@@ -972,7 +979,7 @@ def test_after_a_run(rewritten_world: World) -> None:
         1,
         "other-branch",
         f"Run {run} was made on main, which is not what is checked out. Nothing was changed.",
-        f"git checkout main, then resync undo {run}",
+        f"git checkout main && resync undo {run}",
     )
     world.git("checkout", "-q", "main")
     assert world.resync("undo", "--yes").code == 0
@@ -984,7 +991,7 @@ def test_after_a_run(rewritten_world: World) -> None:
         1,
         "already-undone",
         f"Run {run} was undone by run {undo}. Nothing was changed.",
-        f"to take that back: resync undo {undo}",
+        f"resync undo {undo}    # takes that back",
     )
 
 
@@ -994,8 +1001,7 @@ def test_after_a_run(rewritten_world: World) -> None:
 def test_a_bug_is_told_without_a_traceback(rewritten_world: World) -> None:
     world = rewritten_world
     before = everything(world.clone)
-    script = world.base / "broken.py"
-    script.write_text(
+    program = (
         "import sys\n"
         "from resync import rehearse\n"
         "def broken(*arguments, **options):\n"
@@ -1004,23 +1010,14 @@ def test_a_bug_is_told_without_a_traceback(rewritten_world: World) -> None:
         "from resync.cli import run_command\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script), *PARK, "--json"],
-        cwd=world.clone,
-        env={**world.env, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 70
+    done = world.python(program, *PARK, "--json")
+    assert done.code == 70
     (log,) = (Path(world.env["XDG_STATE_HOME"]) / "resync").rglob("*.log")
-    assert done.stderr == (
-        f"resync: This is a bug in resync (RuntimeError). The details are in {log}.\n"
-        "  try: resync status tells where things stand; please report the log file\n"
+    assert done.err == (
+        f"resync: This is a bug in resync (RuntimeError). The details are in {log}; please report it.\n"
+        "  try: resync status    # tells where things stand\n"
     )
-    answer = Done(code=70, out=done.stdout, err="").json
-    assert (answer["exit_code"], answer["error"]["kind"]) == (70, "bug")
+    assert (done.json["exit_code"], done.json["error"]["kind"]) == (70, "bug")
     written = log.read_text()
     assert "Traceback (most recent call last)" in written
     assert "RuntimeError: the sky" in written

@@ -17,7 +17,7 @@ from resync.merge.options import GIT_DEFAULTS
 from resync.merge.recordings import Recording, Recordings
 from resync.merge.rerere import normalise
 from resync.model import MODE_EXECUTABLE, Oid, TreeEntry, TreePath
-from resync.replay import Replay, Series, replay, rewritten
+from resync.replay import PickOptions, Replay, Series, replay, rewritten
 from resync.repository.objects import Objects
 from resync.signing import is_signed
 from tests.conftest import needs_git
@@ -54,9 +54,8 @@ def play(
         objects,
         graph,
         [Series(tip=tip, commits=mine, upstream=graph.reachable([onto], [tip]))],
+        PickOptions(merging=options, committer=committer),
         onto=onto,
-        committer=committer,
-        options=options,
         renew=renew,
     )
     return done
@@ -361,9 +360,8 @@ def test_of_several_twins_the_same_one_is_named_in_every_run() -> None:
             objects,
             graph,
             [Series(tip=mine, commits=[mine], upstream=order)],
+            PickOptions(merging=MergeOptions(), committer=COMMITTER),
             onto=again,
-            committer=COMMITTER,
-            options=MergeOptions(),
         )[0]
         .commits[0]
         .reason

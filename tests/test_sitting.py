@@ -164,7 +164,10 @@ def test_resolved_and_committed_one_by_one(parked: World) -> None:
     check_finished(world)
     assert step(world, "status", code=0).json["waiting"] == []
     after = as_found(world)
-    step(world, "undo", "--yes", code=3)
+    undone = inside(world, "undo", "--yes")
+    # Another undo would take this one back; who wants to go further is told how.
+    parking = inside(world, "log", "--json").json["runs"][-1]["run"]
+    assert undone.out.endswith(f"To take back the run before it as well: resync undo {parking}\n")
     assert as_found(world) == before
     step(world, "undo", "--yes", code=0)
     assert as_found(world) == after
@@ -254,7 +257,7 @@ def test_given_up(parked: World) -> None:
     world.git("commit", "-q", "--no-edit")
     step(world, code=4)
     world.write("etc/tool.conf", "half resolved\n")
-    done = step(world, "abort", code=0).json
+    done = step(world, "abort", code=3).json
     assert as_found(world) == before
     rescue = done["rescue"]["branch"]
     assert world.git("show", f"{rescue}:etc/tool.conf") == "half resolved"
@@ -341,7 +344,7 @@ def test_elsewhere_meanwhile(parked: World) -> None:
     assert step(world, code=4).json["error"]["kind"] == "other-branch"
     assert step(world, "abort", code=4).json["error"]["kind"] == "other-branch"
     world.git("checkout", "-q", "main")
-    step(world, "abort", code=0)
+    step(world, "abort", code=3)
     check_edits(world)
 
 
@@ -365,7 +368,7 @@ def test_in_a_linked_working_tree(parked: World) -> None:
     assert inside(world, "status", "--json").json["sitting"] is None
     resolve(linked, "numbers.txt", MINE)
     assert step(linked, code=4).json["sitting"]["subject"] == "Set one"
-    step(linked, "abort", code=0)
+    step(linked, "abort", code=3)
 
 
 def test_with_head_detached(before_the_run: World) -> None:
@@ -393,7 +396,7 @@ def test_recorded_for_the_next_time(parked: World) -> None:
     resolve(world, "numbers.txt", MINE)
     step(world, code=4)
     assert world.git("rerere", "status") == "etc/tool.conf"
-    step(world, "abort", code=0)
+    step(world, "abort", code=3)
     assert world.git("rerere", "status") == ""
     again = step(world, code=4).json
     assert [each["reason"] for each in again["commits"]] == ["numbers.txt: a recorded resolution was used"]

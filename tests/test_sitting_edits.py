@@ -72,7 +72,7 @@ def test_left_parked(parked: World, word: str) -> None:
     world = parked
     before = world.state()
     step(world, code=4)
-    step(world, word, code=3 if word == "skip" else 0)
+    step(world, word, code=3)
     after = world.state()
     assert (after["files"], after["index"]) == (before["files"], before["index"])
     paths = [each["path"] for each in step(world, "status", code=3)["waiting"][0]["files"]]

@@ -121,7 +121,7 @@ def test_as_git_leaves_it(world: World, kind: str) -> None:
     (other / ".git").unlink()
     assert snapshot_files(world.clone) == snapshot_files(other)
     world.git("add", "-A", "--", ".", ":!module")  # with markers and all
-    assert inside(world, "abort").code == 0
+    assert inside(world, "abort").code == 3
     after = world.state()
     assert (after["index"], after["files"]) == (before["index"], before["files"])
 

@@ -92,6 +92,28 @@ def test_a_run_that_was_killed_early(rewritten_world: World) -> None:
     assert world.resync("status").code == 0
 
 
+def test_the_folder_in_which_it_was_called_is_gone(rewritten_world: World) -> None:
+    """As upstream may make it go: a checkout that is named by its whole path is worked on all the same."""
+    world, here = rewritten_world, os.getcwd()
+    gone = world.base / "gone"
+    try:
+        for arguments, code in (
+            (("status", "--json"), 2),
+            (("run", "--yes", "--json", "--repo", "../clone"), 2),
+            (("check", "--json", "--all", "."), 2),
+            (("status", "--json", "--repo", str(world.clone)), 0),
+        ):
+            gone.mkdir()
+            os.chdir(gone)
+            gone.rmdir()
+            done = inside(world, *arguments, at=Path("."), back=world.base)
+            assert done.code == code, (arguments, done)
+            if code:
+                assert done.json["error"]["kind"] == "no-such-folder"
+    finally:
+        os.chdir(here)
+
+
 class PanicException(BaseException):
     """As that of dulwich's Rust, which no ``except Exception`` sees."""
 

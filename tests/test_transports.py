@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -156,8 +153,7 @@ def test_first_contact_of_a_clone_made_without_tags(rewritten_world: World) -> N
 def test_no_program_is_started(rewritten_world: World) -> None:
     """Not git, and nothing else: Python itself reports every start of a process."""
     world = rewritten_world
-    script = world.base / "watched.py"
-    script.write_text(
+    program = (
         "import sys\n"
         "def watch(event, arguments):\n"
         "    if event in ('subprocess.Popen', 'os.system', 'os.exec', 'os.fork', 'os.posix_spawn'):\n"
@@ -166,16 +162,8 @@ def test_no_program_is_started(rewritten_world: World) -> None:
         "from resync.cli import run_command\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script), *PARK],
-        cwd=world.clone,
-        env={**world.env, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (3, "")
+    done = world.python(program, *PARK)
+    assert (done.code, done.err) == (3, "")
 
 
 @contextmanager

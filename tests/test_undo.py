@@ -402,3 +402,51 @@ def test_a_run_that_would_have_the_id_of_another(rewritten_world: World) -> None
     assert done.json["run"].endswith("Z-0001")
     assert back.json["run"].endswith("Z-0002")
     assert world.git("rev-parse", "HEAD") == before
+
+
+def test_a_branch_that_was_renamed(rewritten_world: World) -> None:
+    """Its reflog goes along with it, and what a run did to it is known under its new name."""
+    world = rewritten_world
+    before = state(world)
+
+    def called(*arguments: str) -> Any:
+        done = inside(world, *arguments, "--json")
+        assert done.json["error"] is None or done.code == 1, done
+        return done.json
+
+    first = called("run", "--yes", "--dirty", "park")["run"]
+    world.git("branch", "-m", "between")
+    world.git("branch", "-m", "renamed")
+    assert called("log")["runs"][0]["branch"] == "renamed"
+    assert called("continue")["sitting"]["unmerged"] == ["numbers.txt"]
+    called("abort")
+    called("undo", first, "--yes")
+    world.git("branch", "-m", "again")
+    assert called("run", "--yes", "--dirty", "park")["error"]["kind"] == "held"
+    world.git("branch", "-m", "main")
+    assert state(world) == before
+    called("undo", "--yes")
+    called("undo", "--yes")
+    assert state(world) == before
+
+
+def test_what_to_type_where_the_branch_is_not_checked_out(rewritten_world: World) -> None:
+    """It may have another name by now, be gone, or be what a bisect has left for a while."""
+    world = rewritten_world
+    first = inside(world, "run", "--yes", "--dirty", "park", "--json").json["run"]
+    tip = world.git("rev-parse", "main")
+
+    def hint() -> str:
+        done = inside(world, "undo", "--yes", "--json")
+        assert done.code == 1
+        return str(done.json["hint"])
+
+    world.git("checkout", "-q", "-b", "other")
+    assert hint() == f"git checkout main && resync undo {first}"
+    world.git("branch", "-m", "main", "it's")
+    world.git("branch", "unrelated")
+    assert hint() == f"git checkout 'it'\"'\"'s' && resync undo {first}"
+    world.git("branch", "-D", "it's")
+    assert hint() == f"git checkout -b main {tip} && resync undo {first}"
+    world.git("bisect", "start", "HEAD", "HEAD~2")
+    assert hint() == "git bisect reset"

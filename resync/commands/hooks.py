@@ -51,7 +51,7 @@ def before(session: Session, repository: Repository, plan: Plan) -> None:
         raise Refused(
             "pre-switch-failed",
             f"The command of resync.{PRE} {failed}, so the run ends here. Nothing was changed.",
-            f"git config --get-all resync.{PRE}, and see why it failed",
+            f"git config --get-all resync.{PRE}    # shows the command that failed",
         )
 
 

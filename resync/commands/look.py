@@ -24,25 +24,19 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
 
     With ``--verbose`` it says of every commit whose it is and why, with ``commit`` (a revision) of that one.
     """
-    from resync.observe import observe, unusable
+    from resync.observe import observe
+    from resync.refusals import unusable
 
     console = session.console
     with session.open() as repository:
         journals = Journals(repository)
-        error: ResyncError | None = stopped(journals)
-        seen = observe(repository, request, session.caller, console.progress)
+        unfinished = stopped(journals)
+        seen = observe(repository, request, session.caller)
         upstream = seen.upstream
         left_over = still_waiting(repository, journals)
         refusal = unusable(seen)
-        code = ExitCode.OK
-        if error is not None:
-            code = ExitCode.UNFINISHED
-        elif refusal is not None:
-            code, error = ExitCode.REFUSED, refusal
-        elif upstream.kind not in ("up-to-date", "advanced") or seen.elsewhere.rewritten:
-            code = ExitCode.DUE
-        elif left_over:
-            code = ExitCode.WAITING
+        error: ResyncError | None = unfinished if unfinished is not None else refusal
+        code = _status(seen, error, waits=bool(left_over))
         hint = session.again("plan") if code == ExitCode.DUE else "resync status" if left_over else ""
         if seen.elsewhere.rewritten:
             hint = elsewhere_hint(session, seen.elsewhere.rewritten)
@@ -55,13 +49,7 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
         if owned is not None:
             console.lines(text.ownership_lines(owned, console.paint))
         if code == ExitCode.DUE and not seen.elsewhere.rewritten:
-            yours = count(len(seen.local), "commit") if seen.local else "no commits"
-            console.lines([f"  You have {yours} of your own on {shown(seen.head.name)}."])
-            held = _held(journals, seen)
-            if held is not None:
-                console.lines(text.hold_lines(held))
-            else:
-                console.lines([f"To see what would become of your work: {hint}"])
+            console.lines(_due_lines(journals, seen, hint))
         if error is None or error.kind != "stopped-at-conflict":
             console.important(waiting_lines(left_over, session))
         if error is not None:
@@ -84,6 +72,25 @@ def check(session: Session, request: Request, *, commit: str | None = None) -> E
             )
         )
         return code
+
+
+def _status(seen: Observation, error: ResyncError | None, *, waits: bool) -> ExitCode:
+    """The status: of what stands in the way, of what upstream did, or of what ``waits`` from earlier runs."""
+    if error is not None:
+        return error.exit_code
+    if seen.upstream.kind not in ("up-to-date", "advanced") or seen.elsewhere.rewritten:
+        return ExitCode.DUE
+    return ExitCode.WAITING if waits else ExitCode.OK
+
+
+def _due_lines(journals: Journals, seen: Observation, hint: str) -> list[str]:
+    """What a run would be about, and what to type to see more of it."""
+    yours = count(len(seen.local), "commit") if seen.local else "no commits"
+    lines = [f"  You have {yours} of your own on {shown(seen.head.name)}."]
+    held = _held(journals, seen)
+    if held is not None:
+        return [*lines, *text.hold_lines(held)]
+    return [*lines, f"To see what would become of your work: {hint}"]
 
 
 def _held(journals: Journals, seen: Observation) -> Plan | None:

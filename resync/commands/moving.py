@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from resync.errors import Busy, ExitCode, Refused
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
+from resync.report.plan import branch_lines, changed, done_lines, plan_lines, undo_line
 from resync.report.words import count, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -40,9 +40,7 @@ def plan(session: Session, request: Request) -> ExitCode:
     with session.open() as repository:
         journals = Journals(repository)
         refuse_unfinished(journals)
-        rehearsed = rehearse(
-            repository, request, session.caller, session.settings(repository), console.progress
-        )
+        rehearsed = rehearse(repository, request, session.caller, session.settings(repository))
         left_over = still_waiting(repository, journals)
         elsewhere = elsewhere_hint(session, rehearsed.elsewhere)
         waits = bool(left_over) or any(each.waits for each in rehearsed.branches)
@@ -65,9 +63,9 @@ def _plan_lines(session: Session, plan: Plan) -> Iterator[str]:
     if plan.upstream is not None:
         yield from text.upstream_lines(plan.upstream, paint, verbose=session.verbose)
     if plan.recorded:
-        yield from text.plan_lines(plan, paint)
+        yield from plan_lines(plan, paint)
     else:
-        yield from text.branch_lines(plan, paint)
+        yield from branch_lines(plan, paint)
         yield from text.note_lines(plan.notes, paint)
 
 
@@ -89,15 +87,18 @@ def run(session: Session, request: Request) -> ExitCode:
     from resync.checkout import programs_for
     from resync.commands import hooks
     from resync.letting_go import prune
-    from resync.observe import Doubt
+    from resync.refusals import Doubt
     from resync.rehearse import rehearse
     from resync.sequencer import Sequencer
     from resync.signing import signed
 
     console = session.console
     with session.open() as repository:
-        hint = "resync plan to see what would be done; resync run --yes to do it"
-        refuse_to_guess(console, yes=request.unattended, hint=hint)
+        refuse_to_guess(
+            console,
+            yes=request.unattended,
+            hints=("resync plan    # shows what would be done", "resync run --yes    # does it"),
+        )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -115,7 +116,7 @@ def run(session: Session, request: Request) -> ExitCode:
             caller = journals.unused(session.caller)
             console.log(f"{repository.root}: asking upstream, and rehearsing")
             try:
-                rehearsed = rehearse(repository, request, caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings)
             except Refused as refusal:
                 if refusal.kind == "operation-in-progress":
                     pin_autostash(repository, caller)
@@ -124,7 +125,7 @@ def run(session: Session, request: Request) -> ExitCode:
                 if request.unattended:
                     raise
                 request = replace(request, old_tip=_asked_for_old_tip(session, repository, request))
-                rehearsed = rehearse(repository, request, caller, settings, console.progress)
+                rehearsed = rehearse(repository, request, caller, settings)
             _agreed(session, rehearsed, "Carry out this plan?", ask=not request.unattended)
             agreed = signed(repository, rehearsed, caller, programs_for(repository, settings))
             console.important(text.note_lines(agreed.notes[len(rehearsed.notes) :], console.paint))
@@ -140,7 +141,7 @@ def _headline(plan: Plan) -> Iterator[str]:
     if plan.upstream is not None:
         yield next(text.upstream_lines(plan.upstream, lambda line, tone: line))
     if plan.recorded:
-        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {text.changed(plan)} to change"
+        yield f"run {plan.id}: {count(len(plan.commits), 'commit')} of yours, {changed(plan)} to change"
 
 
 def _warn(session: Session, repository: Repository) -> None:
@@ -156,13 +157,14 @@ def _warn(session: Session, repository: Repository) -> None:
 
 def _asked_for_old_tip(session: Session, repository: Repository, request: Request) -> str:
     """Let a person say where upstream's commits end; an answer that is none raises ``Doubt``."""
-    from resync.observe import observe, unusable
+    from resync.observe import observe
+    from resync.refusals import unusable
     from resync.upstream.candidates import candidates
     from resync.upstream.dropped import made_here
     from resync.upstream.published import published
 
     console = session.console
-    seen = observe(repository, request, session.caller, console.progress)
+    seen = observe(repository, request, session.caller)
     refusal = unusable(seen)
     if refusal is None or seen.upstream.new_tip is None:
         raise Busy("moved-meanwhile", "Upstream moved just now. Nothing was changed.", "resync")
@@ -199,8 +201,7 @@ def _report_done(
     sitting = found.sitting
     behind = any(each.waits for each in done.branches)
     elsewhere = elsewhere_hint(session, done.elsewhere)
-    waits = found.waits or result.left or behind or elsewhere
-    code = ExitCode.UNFINISHED if sitting is not None else ExitCode.WAITING if waits else ExitCode.OK
+    code = found.status(result.left, behind, elsewhere)
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
     stopped_at: dict[str, Any] = {"sitting": found.standing} if sitting is not None else {}
@@ -209,17 +210,14 @@ def _report_done(
         code,
         plan=done,
         done=True,
-        left=result.left,
-        bared=result.bared,
-        hint="resync status" if found.waits or sitting is not None else elsewhere,
+        result=result,
+        hint=found.hint or elsewhere,
         **stopped_at,
     )
     if done.recorded:
-        with suppress(OSError):
-            # The run is done; that its record lacks what was said about it must not make it look failed.
-            journals.conclude(done.id, document)
+        resolving.conclude(journals, done, document)
         console.lines([""])
-        console.lines(text.done_lines(done, console.paint))
+        console.lines(done_lines(done, console.paint))
         console.important(text.left_lines(result.left, console.paint))
         console.important(text.bared_lines(result.bared, console.paint))
     elif done.upstream is not None and done.upstream.kind == "advanced":
@@ -228,15 +226,25 @@ def _report_done(
     console.important([""] if sitting is not None else [])
     console.important(found.lines)
     if done.recorded:
-        console.lines(text.undo_line(done))
+        console.lines(undo_line(done))
+        console.lines(_further_back(journals, done))
     if not hooks.after(session, repository, done, document):
-        code = ExitCode.WAITING
+        code = code or ExitCode.WAITING
         document.update(exit_code=int(code), hint=f"see why the command of resync.{hooks.POST} failed")
-        with suppress(OSError):
-            journals.conclude(done.id, document)
+        resolving.conclude(journals, done, document)
     console.log(f"{repository.root}: {command} done, status {int(code)}")
     console.document(document)
     return code
+
+
+def _further_back(journals: Journals, done: Plan) -> Iterator[str]:
+    """After an undo: how to take back the run before the one that it took back, for ``resync undo`` alone
+    would take back the undo."""
+    finished = list(journals.finished()) if done.undoes is not None else []
+    undone = next((entry for entry, _ in finished if entry.run == done.undoes), None)
+    before = next((entry for entry, stands in finished if stands and entry.undoes is None), None)
+    if undone is not None and undone.undoes is None and before is not None:
+        yield f"To take back the run before it as well: resync undo {before.sitting or before.run}"
 
 
 def resume(session: Session, *, abort: bool) -> ExitCode:
@@ -256,10 +264,7 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
             if unfinished is None and died:
                 console.lines(["What the run left that was killed is cleared away; it had changed nothing."])
             if unfinished is None and died and journals.sitting() is None:
-                console.document(
-                    data.document("abort" if abort else "continue", ExitCode.OK, checkout=repository.root)
-                )
-                return ExitCode.OK
+                return _nothing_more(session, repository, "abort" if abort else "continue")
             elsewhere = journals.moved_from_elsewhere() if unfinished is None else None
             if elsewhere is not None:
                 raise half_way_elsewhere(elsewhere)
@@ -270,20 +275,36 @@ def resume(session: Session, *, abort: bool) -> ExitCode:
                 return _report_done(session, repository, "continue", unfinished.plan, result)
             result = sequencer.abort(unfinished)
             left = result.left
-            code = ExitCode.WAITING if left or result.moved else ExitCode.OK
+            found = resolving.afterwards(session, repository, journals)
+            code = found.status(left, result.moved)
             what = "your files" if result.moved else f"{shown(unfinished.plan.head.name)} and your files"
             console.lines([f"Run {unfinished.plan.id} was taken back; {what} are as before."])
             console.important(text.left_lines(left, console.paint))
             for update in result.moved:
                 console.warn(text.moved_sentence(update))
+            console.important(found.lines)
             document = data.document(
-                "abort", code, checkout=repository.root, branch=unfinished.plan.head.name, left=left
+                "abort",
+                code,
+                checkout=repository.root,
+                branch=unfinished.plan.head.name,
+                result=result,
+                hint=found.hint,
             )
             if not hooks.after(session, repository, unfinished.plan, document):
-                code = ExitCode.WAITING
+                code = code or ExitCode.WAITING
                 document["exit_code"] = int(code)
             console.document(document)
             return code
+
+
+def _nothing_more(session: Session, repository: Repository, command: str) -> ExitCode:
+    """The end of a command that had nothing to finish or take back but what a killed run left behind."""
+    found = resolving.afterwards(session, repository, Journals(repository))
+    code = found.status()
+    session.console.important(found.lines)
+    session.console.document(data.document(command, code, checkout=repository.root, hint=found.hint))
+    return code
 
 
 def _resume_sitting(
@@ -310,7 +331,10 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
 
     console = session.console
     with session.open() as repository:
-        refuse_to_guess(console, yes=yes, hint="resync undo --yes")
+        again = f"resync undo {run}" if run is not None else "resync undo"
+        refuse_to_guess(
+            console, yes=yes, hints=(f"{again} --yes{' --discard-newer' if discard_newer else ''}",)
+        )
         journals = Journals(repository)
         settings = session.settings(repository)
         sequencer = Sequencer(repository, session.caller, settings)
@@ -324,7 +348,6 @@ def undo(session: Session, run: str | None, *, yes: bool, discard_newer: bool) -
                 journal,
                 journals.unused(session.caller),
                 settings,
-                console.progress,
                 discard_newer=discard_newer or not yes,
             )
             _agreed(session, rehearsed, "Take it back?", ask=not yes)

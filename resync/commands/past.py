@@ -68,38 +68,26 @@ def log(session: Session, run: str | None) -> ExitCode:
             done = journal.state == "done"
             pairs = tuple(compared(repository, journal.plan)) if done else ()
             graph = places(repository, journal.plan) if done else ()
-            console.lines(text.journal_lines(journal, console.paint))
+            console.lines(lookback.journal_lines(journal, console.paint))
             console.lines(lookback.range_diff_lines(pairs, console.paint))
             console.lines(lookback.graph_lines(graph, console.paint))
-            code, error = looked(session, journals)
-            console.document(
-                data.document(
-                    "log",
-                    code,
-                    plan=journal.plan,
-                    done=done,
-                    state=journal.state,
-                    range_diff=[data.compared(each) for each in pairs],
-                    graph=[data.place(each) for each in graph],
-                    error=error,
-                )
+            return looked(
+                session,
+                repository,
+                journals,
+                "log",
+                plan=journal.plan,
+                done=done,
+                state=journal.state,
+                range_diff=[data.compared(each) for each in pairs],
+                graph=[data.place(each) for each in graph],
             )
-            return code
         runs = list(journals.newest_first())
         along = journals.last_along()
         if not runs and along is None:
             console.lines(["resync has changed nothing here yet."])
-        console.lines(text.journal_headline(journal, console.paint) for journal in runs)
+        console.lines(lookback.journal_headline(journal, console.paint) for journal in runs)
         if along is not None:
             console.lines([lookback.along_sentence(along)])
-        code, error = looked(session, journals)
-        console.document(
-            data.document(
-                "log",
-                code,
-                checkout=repository.root,
-                error=error,
-                runs=[data.journal(journal) for journal in runs],
-            )
-        )
-        return code
+        found = [data.journal(journal) for journal in runs]
+        return looked(session, repository, journals, "log", runs=found)

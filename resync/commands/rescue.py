@@ -4,7 +4,7 @@ resolved, and dropping them."""
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resync.commands.session import Session, looked, refuse_to_guess, refuse_unfinished
 from resync.dates import shown_date
@@ -13,6 +13,7 @@ from resync.interrupts import uninterrupted
 from resync.journal import Journals
 from resync.model import MODE_GITLINK, LocalCommit, TreePath
 from resync.report import data, text
+from resync.report.rescue import drop_lines, rescue_lines
 from resync.report.words import count, short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -37,17 +38,8 @@ def list_all(session: Session) -> ExitCode:
             what = count(files, "uncommitted file") if files else "commits only"
             made = f"  {shown_date(each.when)}" if each.when is not None else ""
             console.lines([f"{shown(each.short_name)}  {short(each.tip)}{made}  {what}"])
-        code, error = looked(session, journals)
-        console.document(
-            data.document(
-                "rescue",
-                code,
-                checkout=repository.root,
-                error=error,
-                rescues=[data.rescue_branch(each) for each in found],
-            )
-        )
-        return code
+        kept = [data.rescue_branch(each) for each in found]
+        return looked(session, repository, journals, "rescue", rescues=kept)
 
 
 def show(session: Session, name: str | None) -> ExitCode:
@@ -62,20 +54,16 @@ def show(session: Session, name: str | None) -> ExitCode:
         planned = plan.files if plan is not None else ()
         files = [(file, _size(repository, file)) for file in rescues.files(repository, rescue, planned)]
         commits = plan.commits if plan is not None else _only_there(repository, rescue)
-        console.lines(text.rescue_lines(rescue, commits, files, console.paint))
-        code, error = looked(session, journals)
-        console.document(
-            data.document(
-                "rescue",
-                code,
-                checkout=repository.root,
-                error=error,
-                rescues=[data.rescue_branch(rescue)],
-                kept=[data.kept_file(file, size) for file, size in files],
-                commits=data.rescued_commits(commits, rescue),
-            )
+        console.lines(rescue_lines(rescue, commits, files, console.paint))
+        return looked(
+            session,
+            repository,
+            journals,
+            "rescue",
+            rescues=[data.rescue_branch(rescue)],
+            kept=[data.kept_file(file, size) for file, size in files],
+            commits=data.rescued_commits(commits, rescue),
         )
-        return code
 
 
 def _only_there(repository: Repository, rescue: RescueBranch) -> list[LocalCommit]:
@@ -107,10 +95,8 @@ def restore(session: Session, path: str, name: str | None, folder: str | None) -
         target = os.path.abspath(os.path.join(session.caller.folder, folder)) if folder else None
         where, size = rescues.restore(repository, rescue, tree_path, target)
         console.lines([f"{shown(where)}: {count(size, 'byte')} from {shown(rescue.short_name)}"])
-        extra: dict[str, Any] = {"restored": {"path": path, "to": where, "size": size}}
-        code, error = looked(session, journals)
-        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
-        return code
+        restored = {"path": path, "to": where, "size": size}
+        return looked(session, repository, journals, "rescue", restored=restored)
 
 
 def export(session: Session, file: str, name: str | None) -> ExitCode:
@@ -134,12 +120,8 @@ def export(session: Session, file: str, name: str | None) -> ExitCode:
                 "name a file that is not there yet",
             )
         console.lines(export_lines(found, path))
-        code, error = looked(session, journals)
-        if code == ExitCode.OK and not found.complete:
-            code = ExitCode.WAITING
-        extra: dict[str, Any] = {"exported": data.exported(found, rescue, path)}
-        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
-        return code
+        exported = data.exported(found, rescue, path)
+        return looked(session, repository, journals, "rescue", waits=not found.complete, exported=exported)
 
 
 def take_in(session: Session, file: str) -> ExitCode:
@@ -157,10 +139,8 @@ def take_in(session: Session, file: str) -> ExitCode:
         with RunLock(journals.folder):
             counts = exchange.take_in(repository, content)
         console.lines(import_lines(content, here, counts, path))
-        code, error = looked(session, journals)
-        extra: dict[str, Any] = {"imported": data.imported(content, here, counts, path)}
-        console.document(data.document("rescue", code, checkout=repository.root, error=error, **extra))
-        return code
+        imported = data.imported(content, here, counts, path)
+        return looked(session, repository, journals, "rescue", imported=imported)
 
 
 def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
@@ -170,7 +150,7 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
 
     console = session.console
     with session.open() as repository:
-        refuse_to_guess(console, yes=yes, hint=f"resync rescue drop {text.quoted(name)} --yes")
+        refuse_to_guess(console, yes=yes, hints=(f"resync rescue drop {text.quoted(name)} --yes",))
         journals = Journals(repository)
         refuse_unfinished(journals)
         with RunLock(journals.folder):
@@ -179,7 +159,7 @@ def drop(session: Session, name: str, *, yes: bool) -> ExitCode:
             rescue = rescues.choose(rescues.branches(repository, journals), name)
             planned = letting_go.plan_drop(repository, journals, rescue)
             commits = [repository.objects.commit(oid) for oid in planned.loss.commits]
-            lines = text.drop_lines(rescue, commits, planned.loss.files, console.paint)
+            lines = drop_lines(rescue, commits, planned.loss.files, console.paint)
             if yes:
                 console.lines(lines)
             else:

@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resync.console import Console
-from resync.errors import Busy, ExitCode, ResyncError, Unfinished, UsageError
+from resync.errors import WAYS_ON, Busy, ExitCode, ResyncError, Unfinished, UsageError
 from resync.journal import Entry, Journal, Journals
 from resync.model import Upstream
-from resync.report import text
+from resync.report import data, text
 from resync.report.words import short, shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -25,11 +25,25 @@ if TYPE_CHECKING:
     from resync.worktree.settings import WorktreeSettings
 
 
+_OF_CHECK = (
+    "--upstream",
+    "--onto",
+    "--old-tip",
+    "--commit-map",
+    "--to",
+    "--pre",
+    "--constraint",
+    "--no-fetch",
+    "--repo",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One call of a command: where, by whom, how to talk. ``env`` is the environment.
 
-    ``words`` are the arguments that say what is to be done, for naming a command that does the same.
+    ``words`` are the arguments of a run, plan or check that say what is to be done, each option with its
+    value, for naming a command that does the same.
     ``seen`` is told of the checkout when it was opened.
     """
 
@@ -38,14 +52,54 @@ class Session:
     caller: Caller
     console: Console
     verbose: bool
-    words: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
     seen: Callable[[str], None] = lambda root: None
 
     def again(self, command: str) -> str:
         """What to type for another command with the same meaning."""
         if command == "run" and not self.words:
             return "resync"
-        return " ".join(["resync", command, *map(text.quoted, self.words)])
+        return " ".join(["resync", command, *self._meant(command)])
+
+    def _meant(self, command: str, said: Collection[str] = ()) -> Iterator[str]:
+        """The arguments of this call that ``command`` takes as well, as a shell takes them, but those
+        ``said``."""
+        settled = {word.replace("--no-", "--", 1) for word in said}
+        for words in self.words:
+            name = words[0].partition("=")[0]
+            fits = not name.startswith("-") or (
+                name in _OF_CHECK if command == "check" else name != "--commit"
+            )
+            if fits and name.replace("--no-", "--", 1) not in settled:
+                yield from map(text.quoted, words)
+
+    @property
+    def here(self) -> bool:
+        """Whether the command is about the checkout in which it was typed."""
+        return self.path in (".", self.caller.folder)
+
+    def as_asked(self, hint: str) -> str:
+        """Ways to go on as they are to be typed from here: a run with the options of this call, and every
+        command with the checkout that this call named."""
+        return "\n".join(map(self._way, hint.split("\n")))
+
+    def _way(self, line: str) -> str:
+        command, *why = line.split("    #", 1)
+        if command.startswith(("resync", "git ")):
+            command = " && ".join(map(self._command, command.split(" && ")))
+        return "    #".join([command, *why])
+
+    def _command(self, command: str) -> str:
+        program, *words = command.split(" ")
+        place = [] if self.here or self.path in words else [text.quoted(self.path)]
+        if program == "git" and place and not {"-C", "--global", "help"} & set(words):
+            return " ".join(["git", "-C", *place, *words])
+        if program != "resync":
+            return command
+        name = words[0] if words and not words[0].startswith("-") else ""
+        if name in ("", "run", "plan", "check") and self.words:
+            return " ".join(["resync", *(words if name else ["run", *words]), *self._meant(name, words)])
+        return " ".join([command, *(["--repo", *place] if place else [])])
 
     @contextmanager
     def open(self) -> Iterator[Repository]:
@@ -63,7 +117,7 @@ class Session:
                 error.checkout = repository.root
                 with suppress(ResyncError):
                     error.branch = repository.branch_name()
-                error.hint = repository.hint(error)
+                error.hint = self.as_asked(repository.hint(error))
                 raise
 
     def settings(self, repository: Repository) -> WorktreeSettings:
@@ -81,12 +135,11 @@ class Session:
 
 def meaning(
     arguments: Sequence[str], with_value: Collection[str], commands: Collection[str]
-) -> tuple[str, ...]:
-    """The arguments that say what is to be done, without the command and how to talk about it.
-
-    ``with_value`` are the options whose value may be the next word.
+) -> tuple[tuple[str, ...], ...]:
+    """The arguments that say what is to be done, each option with its value, without the command and how to
+    talk about it. ``with_value`` are the options whose value may be the next word.
     """
-    kept: list[str] = []
+    kept: list[tuple[str, ...]] = []
     words = iter(arguments)
     command_seen = False
     for word in words:
@@ -95,11 +148,11 @@ def meaning(
         if word in ("--color", "--log-format"):
             next(words, None)
         elif word in with_value:
-            kept += (word, next(words, ""))
+            kept.append((word, next(words, "")))
         elif word in commands and not command_seen:
             command_seen = True
         elif not word.startswith(("--color=", "--log-format=")):
-            kept.append(word)
+            kept.append((word,))
     return tuple(kept)
 
 
@@ -110,6 +163,7 @@ def _follows_owner(repository: Repository) -> bool:
 
 
 def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, ...]:
+    """What earlier runs left for a person, the newest first; found at once where none says that it did."""
     if not any(entry.waits for entry in journals.entries()):
         return ()
     from resync.waiting import waiting
@@ -118,10 +172,14 @@ def still_waiting(repository: Repository, journals: Journals) -> tuple[Waiting, 
 
 
 def waiting_lines(left_over: Iterable[Waiting], session: Session) -> Iterable[str]:
+    """What waits, with what to type for each of it."""
+    # What is to be typed names no checkout.
+    place = "" if session.here else f" in {shown(os.path.abspath(session.path))}"
     for each in left_over:
         yield ""
         yield session.console.paint(
-            f"Waiting for you since run {each.run} (all of it is safe on {shown(each.rescue.short_name)}):",
+            f"Waiting for you{place} since run {each.run}"
+            f" (all of it is safe on {shown(each.rescue.short_name)}):",
             "warning",
         )
         yield from text.waiting_lines(each)
@@ -133,10 +191,11 @@ def elsewhere_hint(session: Session, elsewhere: Sequence[Upstream]) -> str:
 
 
 def interrupted(journal: Journal) -> Unfinished:
+    """What every command has to say where a run stands half-way."""
     return Unfinished(
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way. Everything of yours is backed up.",
-        "resync continue to finish it, or resync abort to have everything back as it was",
+        *WAYS_ON,
     )
 
 
@@ -147,8 +206,8 @@ def half_way_elsewhere(journal: Journal) -> Unfinished:
         "interrupted-run",
         f"Run {journal.plan.id} was interrupted half-way in {place}, and this working tree moves along in it."
         " Everything of yours is backed up.",
-        f"cd {shlex.quote(place)}, then resync continue or resync abort;"
-        " if it is no longer there: git worktree prune, then resync abort here",
+        f"cd {shlex.quote(place)} && resync continue    # or resync abort",
+        "git worktree prune && resync abort    # here, where it is no longer there",
     )
 
 
@@ -165,7 +224,10 @@ def paused(journals: Journals, entry: Entry) -> Unfinished:
     return Unfinished(
         "stopped-at-conflict",
         what,
-        "resync status; then resync continue, resync skip, or resync abort to have all back as it was",
+        "resync status    # tells what is to be resolved",
+        "resync continue    # when that is done",
+        "resync skip    # leaves it parked, and goes on",
+        "resync abort    # everything back as it was before you began",
     )
 
 
@@ -196,25 +258,37 @@ def stopped(journals: Journals) -> Unfinished | None:
 
 
 def refuse_unfinished(journals: Journals) -> None:
+    """Raise what ``stopped`` says, if it does."""
     error = stopped(journals)
     if error is not None:
         raise error
 
 
-def looked(session: Session, journals: Journals) -> tuple[ExitCode, Unfinished | None]:
-    """The status of a command that only looks, and the reason, which is said, where it is not 0."""
+def looked(
+    session: Session,
+    repository: Repository,
+    journals: Journals,
+    command: str,
+    *,
+    waits: bool = False,
+    **more: Any,
+) -> ExitCode:
+    """End a command that only looks: its object, with ``more`` fields, and its status, 0 unless something
+    ``waits`` or a run stands half-way, which then is said."""
     error = stopped(journals)
-    if error is None:
-        return ExitCode.OK, None
-    session.console.error(text.error_lines(error, session.console.paint))
-    return ExitCode.UNFINISHED, error
+    code = ExitCode.WAITING if waits else ExitCode.OK
+    if error is not None:
+        code = ExitCode.UNFINISHED
+        session.console.error(text.error_lines(error, session.console.paint))
+    session.console.document(data.document(command, code, checkout=repository.root, error=error, **more))
+    return code
 
 
-def refuse_to_guess(console: Console, *, yes: bool, hint: str) -> None:
+def refuse_to_guess(console: Console, *, yes: bool, hints: Iterable[str]) -> None:
     """Refuse where a person would have to be asked and there is nobody to ask."""
     if not yes and not console.interactive:
         raise UsageError(
             "not-a-terminal",
             "There is no terminal to ask on, and --yes was not given. Nothing was changed.",
-            hint,
+            *hints,
         )

@@ -13,6 +13,7 @@ from resync.journal import Entry, Journals
 from resync.model import Commit, Plan, Sitting
 from resync.report import data, text
 from resync.report import sitting as words
+from resync.report.plan import done_lines, undo_line
 from resync.report.words import shown
 from resync.repository import Repository
 from resync.repository.locks import RunLock
@@ -64,13 +65,12 @@ def _step(
     from resync.resolutions import Resolutions
     from resync.signing import signed
 
-    settings, progress = session.settings(repository), session.console.progress
-    caller = journals.unused(session.caller)
+    settings, caller = session.settings(repository), journals.unused(session.caller)
     if entry is None:
-        plan = sitting.begin(repository, journals, caller, settings, progress)
+        plan = sitting.begin(repository, journals, caller, settings)
     else:
         last = journals.load(entry.run, steps=False).plan
-        plan = sitting.go_on(repository, last, caller, settings, progress, skip=skip)
+        plan = sitting.go_on(repository, last, caller, settings, skip=skip)
         if not skip:
             record(session, repository, last.sitting)
     agreed = signed(repository, plan, caller, programs_for(repository, settings))
@@ -93,18 +93,20 @@ def give_up(
     check_place(repository, last, repository.head())
     journal = undo.choose(journals, entry.run)
     console, settings, caller = session.console, session.settings(repository), journals.unused(session.caller)
-    plan = undo.rehearse_undo(repository, journal, caller, settings, console.progress, discard_newer=True)
+    plan = undo.rehearse_undo(repository, journal, caller, settings, discard_newer=True)
     result = sequencer.carry_out(plan)
     Resolutions(repository).clear()
-    code = ExitCode.WAITING if result.left else ExitCode.OK
+    found = afterwards(session, repository, journals)
+    code = found.status(result.left)
     name = shown(plan.head.name)
-    document = data.document("abort", code, plan=plan, done=True, left=result.left, bared=result.bared)
-    _conclude(journals, plan, document)
+    document = data.document("abort", code, plan=plan, done=True, result=result, hint=found.hint)
+    conclude(journals, plan, document)
     console.lines([f"{name}, its index and your files are as they were before run {journal.plan.id}."])
     if plan.rescue is not None:
         saved = shown(plan.rescue.name.removeprefix(b"refs/heads/"))
         console.lines([f"How far you had come is on the branch {saved}."])
     console.important(text.left_lines(result.left, console.paint))
+    console.important(found.lines)
     console.lines(["To be in the middle of it again: resync undo"])
     console.document(document)
     return code
@@ -115,9 +117,7 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
     console, journals, sitting = session.console, Journals(repository), done.sitting
     assert sitting is not None
     found = afterwards(session, repository, journals, sitting)
-    code = ExitCode.WAITING if found.waits or result.left else ExitCode.OK
-    if sitting.open:
-        code = ExitCode.UNFINISHED
+    code = found.status(result.left)
     if result.interrupted:
         console.warn("A signal came when the last step had begun, so the run was finished.")
     document = data.document(
@@ -125,20 +125,19 @@ def report(session: Session, repository: Repository, command: str, done: Plan, r
         code,
         plan=done,
         done=True,
-        left=result.left,
-        bared=result.bared,
-        hint="resync status" if found.waits or sitting.open else "",
+        result=result,
+        hint=found.hint,
         sitting=found.standing,
     )
-    _conclude(journals, done, document)
+    conclude(journals, done, document)
     console.lines(words.step_lines(done, console.paint))
     console.important(text.left_lines(result.left, console.paint))
     console.important(text.bared_lines(result.bared, console.paint))
     if not sitting.open:
-        console.lines(text.done_lines(done, console.paint))
+        console.lines(done_lines(done, console.paint))
     console.important(found.lines)
     if not sitting.open:
-        console.lines(text.undo_line(done))
+        console.lines(undo_line(done))
     console.document(document)
     return code
 
@@ -154,6 +153,17 @@ class Afterwards(NamedTuple):
     waits: bool
     standing: dict[str, Any] | None
     lines: tuple[str, ...]
+
+    def status(self, *waiting: object) -> ExitCode:
+        """The exit status of a run that is done; ``waiting`` is whatever else may need a person."""
+        if self.sitting is not None and self.sitting.open:
+            return ExitCode.UNFINISHED
+        return ExitCode.WAITING if self.waits or any(waiting) else ExitCode.OK
+
+    @property
+    def hint(self) -> str:
+        """What to type to see it; empty where there is nothing."""
+        return "resync status" if self.status() else ""
 
 
 def afterwards(
@@ -198,7 +208,8 @@ def record(session: Session, repository: Repository, sitting: Sitting | None) ->
     )
 
 
-def _conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:
+def conclude(journals: Journals, plan: Plan, document: dict[str, Any]) -> None:
+    """Record with a run what was said about it, if the system lets us."""
     with suppress(OSError):
         # The run is done; that its record lacks what was said about it must not make it look failed.
         journals.conclude(plan.id, document)

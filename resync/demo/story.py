@@ -7,6 +7,9 @@ that every demo looks the same.
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -94,9 +97,10 @@ STEPS = (
 )
 
 
-def demo(folder: str | None, console: Console) -> ExitCode:
+def demo(folder: str | None, console: Console, called: str = "resync", search: str = "") -> ExitCode:
     """Build the demo in ``folder`` (None: a new temporary one) and run the story on it.
 
+    ``called`` is the file that was called, and ``search`` where a shell looks for programs.
     Raises ``Refused("folder-not-empty")`` where the folder has something in it already.
     """
     folder = _new_folder(folder)
@@ -105,7 +109,7 @@ def demo(folder: str | None, console: Console) -> ExitCode:
     make_clone(upstream.path, clone)
     console.lines(_opening(folder, console))
     outcomes = [_play(step, number, upstream, clone, console) for number, step in enumerate(STEPS, 1)]
-    console.lines(_ending(folder, clone, console))
+    console.lines(_ending(folder, clone, console, _start(called, search)))
     with Repository.open(clone, {}) as repository:
         carried = next(each for each in Journals(repository).newest_first() if each.plan.undoes is None)
     console.document(
@@ -138,7 +142,7 @@ def _new_folder(wanted: str | None) -> str:
         raise Refused(
             "folder-not-empty",
             f"{wanted} is not empty, and the demo wants a folder of its own. Nothing was changed.",
-            "name a new folder, or none for a temporary one: resync demo",
+            "resync demo    # takes a temporary folder, or name a new one",
         )
     return folder
 
@@ -153,7 +157,7 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     session = Session(
         path=clone,
         env={"HOME": os.path.dirname(clone)},
-        caller=_caller(number, clone),
+        caller=_caller(number, clone, stage),
         console=stage,
         verbose=False,
     )
@@ -167,10 +171,11 @@ def _play(step: Step, number: int, upstream: Upstream, clone: str, console: Cons
     return code
 
 
-def _caller(number: int, folder: str) -> Caller:
+def _caller(number: int, folder: str, console: Console) -> Caller:
     """Whoever types the command of a step: on the story's own clock, where every step takes a minute."""
     run = f"20160419T10{number:02}00Z-{number:04x}"
-    return Caller(now=kolla.REWRITE + 60 * number, zone=0, run=run, folder=folder)
+    now = kolla.REWRITE + 60 * number
+    return Caller(now=now, zone=0, run=run, folder=folder, progress=console.progress)
 
 
 class _Stage(Console):
@@ -212,10 +217,22 @@ def _opening(folder: str, console: Console) -> Iterator[str]:
     )
 
 
-def _ending(folder: str, clone: str, console: Console) -> Iterator[str]:
+def _start(called: str, search: str) -> str | None:
+    """How to start this resync, where a shell does not find one by its name; None where it does."""
+    if os.path.dirname(called) == "" or shutil.which("resync", path=search) is not None:
+        return None
+    called = os.path.abspath(called)
+    if os.path.basename(called) == "__main__.py":
+        return shlex.join([sys.executable, "-m", "resync"])
+    return shlex.quote(called) if os.access(called, os.X_OK) else shlex.join([sys.executable, called])
+
+
+def _ending(folder: str, clone: str, console: Console, program: str | None) -> Iterator[str]:
     yield ""
     yield console.paint("The clone is yours to try:", "strong")
     yield f"  cd {text.quoted(shown(clone))}"
+    if program is not None:
+        yield f"  alias resync={text.quoted(shown(program))}    # this shell does not find it by itself"
     yield "  resync status          # what waits for you"
     yield "  resync rescue show     # all that the rescue branch keeps"
     yield "  resync undo            # everything as it was"

@@ -10,6 +10,7 @@ from resync.console import Console
 from resync.errors import ExitCode, Refused, UsageError
 from resync.registry import forget, registered
 from resync.report import data
+from resync.report.text import quoted
 from resync.report.words import shown
 
 if TYPE_CHECKING:
@@ -35,11 +36,15 @@ def visit(
     from resync.fleet.tour import Ask, default_jobs, tour
 
     if options.repo is not None or (options.command == "run" and not options.yes):
+        folders = [f"--all {quoted(options.all)}"] if options.all is not None else []
+        registered_ones = ["--registered"] if options.registered else []
+        meant = " ".join([*folders, *registered_ones, *map(quoted, options.paths)])
         raise UsageError(
             "bad-arguments",
             "Nobody can be asked about several checkouts at once, so run takes --yes with them, and --repo"
             " names a single one. Nothing was changed.",
-            "resync plan PATH... to see what would be done; resync run --yes PATH... to do it",
+            f"resync plan {meant}    # shows what would be done",
+            f"resync run --yes {meant}    # does it",
         )
     named = [name for name in _ONE_REPOSITORY if env.get(name)]
     if named:
@@ -79,7 +84,7 @@ def checkouts(paths: Sequence[str], folder: str | None, state: str | None, conso
         raise Refused(
             "no-checkouts",
             "There are no checkouts there. Nothing was changed.",
-            "resync run in a checkout registers it; --all DIR looks for them",
+            "resync check --all DIR    # looks for those below a folder",
         )
     return list(dict.fromkeys(map(os.path.abspath, found)))
 
@@ -106,7 +111,7 @@ def strike_off(path: str, state: str, console: Console) -> ExitCode:
         raise Refused(
             "not-registered",
             f"{root} is none of the checkouts that resync has seen. Nothing was changed.",
-            "resync check --registered visits those that it has",
+            "resync check --registered    # visits those that it has seen",
         )
     console.lines([f"{shown(root)} is forgotten; a run in it registers it again."])
     console.document(data.document("forget", ExitCode.OK, checkout=root))

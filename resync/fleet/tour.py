@@ -20,7 +20,7 @@ from resync.interrupts import uninterrupted
 from resync.model import RefName
 from resync.report import data
 from resync.report.text import Paint, Tone, quoted
-from resync.report.words import count, shown
+from resync.report.words import count, hint_lines, shown
 from resync.upstream.shared import expect, is_there
 
 # How long (seconds) an answer is waited for before we look whether a signal came.
@@ -244,8 +244,9 @@ def _summary(told: Sequence[_Told], paint: Paint) -> Iterator[str]:
         for each in these if code != ExitCode.OK else ():
             yield f"{'':>19}{shown(each.path)}"
             if each.hint:
-                # One that does not name the checkout is to be typed in it.
-                yield f"{'':>21}try{'' if each.path in each.hint else ' there'}: {shown(each.hint)}"
+                # Those that do not name the checkout are to be typed in it.
+                there = "" if each.path in each.hint else " there"
+                yield from (f"{'':>21}{line}" for line in hint_lines(each.hint, there))
 
 
 def default_jobs() -> int:

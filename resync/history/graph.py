@@ -9,20 +9,20 @@ at which reading would go on. Dates that are equal, random or turned round only 
 The same rule answers for histories that are cut: the parents that a shallow commit hides are unread
 for good, and where the rule does not settle them the answer is ``HistoryCut``, not a guess.
 
-Within, commits are numbers (see ``numbered``); sets of them that are given out are ``Commits``.
+Within, commits are numbers (see ``numbered``), and ``walk`` goes from one to the next; sets of them that are
+given out are ``Commits``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from heapq import heappop, heappush
-from typing import TypeAlias
 
 from resync.errors import Refused
-from resync.history.commit_graph import NO_PARENT, CommitGraph
+from resync.history.commit_graph import CommitGraph
 from resync.history.numbered import UNREAD, Commits, Links, Numbered
+from resync.history.walk import Ranges, Test, Walk, anything, only
 from resync.model import Oid
 from resync.repository.objects import COMMIT, Objects
 
@@ -33,22 +33,16 @@ _BOTH = _LEFT | _RIGHT
 _HEAD = re.compile(rb"tree [0-9a-f]+\n((?:parent (?:[0-9a-f]{40}|[0-9a-f]{64})\n)*)(?!parent)")
 _DATE = re.compile(rb"^committer [^\n]*> *([0-9]{1,18})\b", re.MULTILINE)
 
-_Test: TypeAlias = Callable[[int], bool]
-"""Whether, going by its colours, a walk has to go on at a commit."""
-
-_MANY_TARGETS = 2_048
-"""With more targets than this a walk goes to the roots instead of carrying so many bits about."""
-
 
 class HistoryCut(Refused):
     """The answer depends on commits that this shallow clone does not have."""
 
-    def __init__(self, hint: str = "git fetch --unshallow") -> None:
+    def __init__(self, *hints: str) -> None:
         super().__init__(
             "shallow-history",
             "This clone is shallow, and the answer depends on commits that it does not have."
             " Nothing was changed.",
-            hint,
+            *(hints or ("git fetch --unshallow",)),
         )
 
 
@@ -94,11 +88,11 @@ class History:
         """
         if ancestor == descendant:
             return True
-        walk, target = _Walk(self.table), self.table.number(ancestor)
+        walk, target = Walk(self.table), self.table.number(ancestor)
         walk.paint(self.table.number(descendant), _RIGHT)
         walk.paint(target, _LEFT)
         # What the target reaches does not reach the target.
-        unsettled = _only(_RIGHT, _LEFT)
+        unsettled = only(_RIGHT, _LEFT)
         walk.run(unsettled, goal=target)
         if walk.colours[target] & _RIGHT:
             return True
@@ -112,7 +106,7 @@ class History:
         """
         if a == b:
             return (a,)
-        walk = _Walk(self.table)
+        walk = Walk(self.table)
         walk.paint(self.table.number(a), _LEFT)
         walk.paint(self.table.number(b), _RIGHT)
         walk.run(_not_common)
@@ -129,7 +123,7 @@ class History:
         """
         bits = {oid: 1 << place for place, oid in enumerate(sorted(set(oids)))}
         complete = (1 << len(bits)) - 1
-        walk = _Walk(self.table)
+        walk = Walk(self.table)
         for oid, bit in bits.items():
             walk.paint(self.table.number(oid), bit)
         walk.run(lambda colours: colours != complete)
@@ -168,10 +162,10 @@ class History:
     ) -> tuple[list[Commits], list[bool]]:
         """What each pair comes to as far as commits are here, and whether no cut could change it."""
         numbered = [(self._numbers(include), self._numbers(exclude)) for include, exclude in pairs]
-        found, sure = _Ranges(self, numbered).walk(to_the_end=False)
+        found, sure = Ranges(self.table, self.cuts, numbered).walk(to_the_end=False)
         if thorough and not all(sure):
             # A cut was met. What says whose it is may lie in commits at which there was no need to look yet.
-            found, sure = _Ranges(self, numbered).walk(to_the_end=True)
+            found, sure = Ranges(self.table, self.cuts, numbered).walk(to_the_end=True)
         return [Commits(self.table, each) for each in found], sure
 
     def _numbers(self, oids: Iterable[Oid]) -> frozenset[int]:
@@ -235,17 +229,13 @@ class History:
         newest_first.reverse()
         return newest_first
 
-    def _check_cut(self, walk: _Walk, unsettled: _Test) -> None:
+    def _check_cut(self, walk: Walk, unsettled: Test) -> None:
         """Refuse if a shallow commit was met at which the walk would have had to go on."""
-        if self.is_cut(walk, unsettled):
+        if walk.meets(self.cuts, unsettled):
             # Perhaps it was met too early: what settles it may come from commits that are still to be read.
-            walk.run(_any)
-            if self.is_cut(walk, unsettled):
+            walk.run(anything)
+            if walk.meets(self.cuts, unsettled):
                 raise HistoryCut
-
-    def is_cut(self, walk: _Walk, unsettled: _Test) -> bool:
-        """Whether the walk met a shallow commit at which it would have to go on."""
-        return any(number in walk.colours and unsettled(walk.colours[number]) for number in self.cuts)
 
     def _read_object(self, oid: Oid) -> Links:
         kind, raw = self._objects.raw(oid)
@@ -259,159 +249,8 @@ class History:
         return parents, date
 
 
-class _Walk:
-    """A walk down the graph that paints what it meets, newest first.
-
-    A commit hands its colours to its parents when it is read, and again when it is given more of them.
-    """
-
-    def __init__(self, table: Numbered) -> None:
-        self.colours: dict[int, int] = {}
-        self._table = table
-        self._queue: list[tuple[int, int]] = []
-        self._queued: set[int] = set()
-
-    def paint(self, number: int, colour: int) -> None:
-        """Give a commit a colour, and queue it so that its ancestors get it too."""
-        self.colours[number] = self.colours.get(number, 0) | colour
-        if number not in self._queued:
-            self._push(number)
-
-    def _push(self, number: int) -> None:
-        if self._table.first[number] == UNREAD:
-            self._table.read(number)
-        self._queued.add(number)
-        # Negated, so that the newest comes first.
-        heappush(self._queue, (-self._table.dates[number], number))
-
-    def run(self, unsettled: _Test, goal: int | None = None) -> None:
-        """Walk until no queued commit is ``unsettled`` by its colours, or ``goal`` got one more."""
-        colours, queue, queued = self.colours, self._queue, self._queued
-        table = self._table
-        first, second, dates = table.first, table.second, table.dates
-        is_open = _Memory(unsettled)
-        open_ends = sum(is_open[colours[number]] for number in queued)
-        while open_ends:
-            _, number = heappop(queue)
-            queued.remove(number)
-            mine = colours[number]
-            open_ends -= is_open[mine]
-            # Down a line of commits that nobody has met, as long as each is the newest of all that wait.
-            if open_ends or is_open[mine]:
-                newest = -queue[0][0] if queue else 0
-                while second[number] == NO_PARENT:
-                    parent = first[number]
-                    if parent == NO_PARENT or parent in colours or first[parent] == UNREAD:
-                        break
-                    if dates[parent] < newest:
-                        break
-                    colours[parent] = mine
-                    number = parent
-            for parent in table.parents(number):
-                before = colours.get(parent, 0)
-                after = before | mine
-                if after == before:
-                    continue
-                colours[parent] = after
-                if parent == goal:
-                    return
-                if parent in queued:
-                    open_ends -= is_open[before]
-                else:
-                    self._push(parent)
-                open_ends += is_open[after]
-
-
-class _Ranges:
-    """One walk for several ranges of commits: what the one collection of tips reaches, the other does not."""
-
-    def __init__(self, history: History, pairs: Sequence[tuple[frozenset[int], frozenset[int]]]) -> None:
-        self._history = history
-        self._walk = _Walk(history.table)
-        # The same tips have one colour in all pairs.
-        sides = {side for pair in pairs for side in pair}
-        colours = {side: 1 << place for place, side in enumerate(sides)}
-        for side, colour in colours.items():
-            for number in side:
-                self._walk.paint(number, colour)
-        self._pairs = [(colours[left], colours[right]) for left, right in pairs]
-        self._free = len(colours)
-
-    def walk(self, *, to_the_end: bool) -> tuple[list[set[int]], list[bool]]:
-        """The commits of each range, and whether no cut could change that; all that can be reached is read,
-        or as little as will do."""
-        walk, pairs = self._walk, self._pairs
-        walk.run(_any if to_the_end else self._included)
-        found = [self._found(left, right) for left, right in pairs]
-        # Whatever else an unread commit excludes, it excludes one of the lowest commits found, too.
-        lowest = [self._lowest(each) for each in found]
-        tests = [self._aim(right, targets) for (_, right), targets in zip(pairs, lowest, strict=True)]
-        walk.run(_any if to_the_end else lambda colours: any(test(colours) for test in tests))
-        colours, is_cut = walk.colours, self._history.is_cut
-        sure = []
-        for place, (left, right) in enumerate(pairs):
-            sure.append(not (is_cut(walk, _only(left, right)) or is_cut(walk, tests[place])))
-            if any(colours[number] & right for number in lowest[place]):
-                found[place] = {number for number in found[place] if not colours[number] & right}
-        return found, sure
-
-    def _included(self, colours: int) -> bool:
-        return any(colours & left and not colours & right for left, right in self._pairs)
-
-    def _found(self, left: int, right: int) -> set[int]:
-        # Written out, not with _only: a range may be the whole of a long history.
-        both = left | right
-        if left == right:
-            return set()
-        return {number for number, colours in self._walk.colours.items() if colours & both == left}
-
-    def _lowest(self, commits: set[int]) -> list[int]:
-        """Those of ``commits`` of which no parent is among them."""
-        table = self._history.table
-        first, second = table.first, table.second
-        return [
-            number
-            for number in commits
-            if first[number] not in commits
-            and (second[number] == NO_PARENT or commits.isdisjoint(table.parents(number)))
-        ]
-
-    def _aim(self, right: int, targets: Collection[int]) -> _Test:
-        """Give each target a colour of its own; return the test for what on the right could still reach one.
-
-        A commit could if the right side reaches it and not every target does.
-        """
-        if len(targets) > _MANY_TARGETS:
-            return lambda colours: colours & right != 0
-        complete = 0
-        for number in targets:
-            self._walk.paint(number, 1 << self._free)
-            complete |= 1 << self._free
-            self._free += 1
-        return lambda colours: colours & right != 0 and colours & complete != complete
-
-
-class _Memory(dict[int, bool]):
-    """Answers of a test: a walk asks about a few combinations of colours a million times."""
-
-    def __init__(self, test: _Test) -> None:
-        self._test = test
-
-    def __missing__(self, colours: int) -> bool:
-        answer = self[colours] = self._test(colours)
-        return answer
-
-
-def _any(colours: int) -> bool:
-    return True
-
-
 def _not_common(colours: int) -> bool:
     return colours & _BOTH != _BOTH
-
-
-def _only(left: int, right: int) -> _Test:
-    return lambda colours: colours & left != 0 and not colours & right
 
 
 def parse_links(oid: Oid, raw: bytes) -> tuple[tuple[Oid, ...], int]:

@@ -82,11 +82,11 @@ class Along:
         if head.tip != old:
             raise Refused("moved", "it has moved just now")
         with Filters(self._settings, programs_for(there, self._settings)) as filters:
-            checkout = read_checkout(there, head, self._settings, filters)
+            checkout = read_checkout(there, head, filters)
             _refuse_edits(checkout)
             before, after = (there.objects.commit(each).tree for each in (old, new))
             carried = Carried(index=before, worktree=before, new_index=after, new_worktree=after)
-            landing = jump(there, checkout, carried, self._settings, filters)
+            landing = jump(there, checkout, carried, filters)
             if filters.notes:
                 raise Refused("filter-failed", str(filters.notes[0]))
         in_the_way = [each.path for each in landing.in_the_way]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from resync import plan as planning
 from resync.carry import Carried
-from resync.checkout import Checkout
+from resync.checkout import Checkout, disk_form
 from resync.errors import LargeBlob, Refused
 from resync.history import tree_changes
 from resync.model import MODE_GITLINK, InTheWay, Switch, TreeEntry, TreePath
@@ -38,29 +38,14 @@ class Jump:
     to_disk: planning.ToDisk
 
 
-def jump(
-    repository: Repository,
-    checkout: Checkout,
-    carried: Carried,
-    settings: WorktreeSettings,
-    filters: Filters,
-) -> Jump:
+def jump(repository: Repository, checkout: Checkout, carried: Carried, filters: Filters) -> Jump:
     """The jump from the trees that ``carried`` has of now to its new ones.
 
     Raises ``Refused``: ``hostile-path``, ``colliding-names``, ``too-many-files``, what the filters and
     converting raise, and ``changed-meanwhile``.
     """
-    objects = repository.objects
-    form = DiskForm(
-        objects,
-        repository.root,
-        checkout.index,
-        checkout.index_mtime_ns,
-        checkout.changes,
-        carried.new_worktree,
-        settings,
-        filters,
-    )
+    objects, settings = repository.objects, filters.settings
+    form = disk_form(repository, checkout, carried.new_worktree, filters)
     on_disk, targets = _compare(objects, carried, form)
     _check_names(repository, carried, targets, settings)
     in_the_way = untracked_in_the_way(objects, repository.root, checkout.index, list(targets), settings)

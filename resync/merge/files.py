@@ -126,20 +126,10 @@ def _merge_content(
             marker_size=size,
             labels=labels,
         )
-        try:
-            driven = None if options.driver is None else options.driver(call)
-        except DriverFailed as failure:
-            return FileMerge(unmerged, "driver", notes=(Note(path, str(failure)),))
-        name = attributes.driver.decode("utf-8", "replace")
+        driven = _by_driver(objects, unmerged, call, options)
         if driven is not None:
-            oid = objects.add_blob(driven.data)
-            entry = TreeEntry(unmerged.mode, oid)
-            if driven.clean:
-                return FileMerge(entry)
-            said = f": {driven.said}" if driven.said else ""
-            return FileMerge(
-                entry, "driver", oid, (Note(path, f"merge driver {name!r} left conflicts{said}"),)
-            )
+            return driven
+        name = attributes.driver.decode("utf-8", "replace")
         notes = (Note(path, f"merged as text, because no merge driver {name!r} is configured"),)
 
     texts = (base, ours, theirs)
@@ -161,6 +151,25 @@ def _merge_content(
     if not merged.conflicts:
         return FileMerge(entry, notes=notes)
     return FileMerge(entry, "add/add" if stages[BASE] is None else "content", oid, notes)
+
+
+def _by_driver(
+    objects: ObjectStore, unmerged: TreeEntry, call: DriverCall, options: MergeOptions
+) -> FileMerge | None:
+    """What the user's merge driver makes of a file; None where none of that name is configured."""
+    try:
+        driven = None if options.driver is None else options.driver(call)
+    except DriverFailed as failure:
+        return FileMerge(unmerged, "driver", notes=(Note(call.path, str(failure)),))
+    if driven is None:
+        return None
+    oid = objects.add_blob(driven.data)
+    entry = TreeEntry(unmerged.mode, oid)
+    if driven.clean:
+        return FileMerge(entry)
+    said = f": {driven.said}" if driven.said else ""
+    name = call.name.decode("utf-8", "replace")
+    return FileMerge(entry, "driver", oid, (Note(call.path, f"merge driver {name!r} left conflicts{said}"),))
 
 
 def _named(labels: Labels, names: Names | None) -> Labels:

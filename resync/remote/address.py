@@ -178,7 +178,7 @@ def _unsupported(text: str, scheme: str) -> UsageError:
         "unsupported-address",
         f"resync cannot fetch from {without_secrets(text)}: it does not speak {scheme!r}."
         " Nothing was changed.",
-        "git fetch, then resync --no-fetch",
+        "git fetch && resync run --no-fetch",
     )
 
 

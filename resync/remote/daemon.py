@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs
 from resync.remote.address import DEFAULT_PORTS, Address
-from resync.remote.lines import Wish, lines
+from resync.remote.lines import Call, Wish, client_over, lines
 from resync.remote.settings import Patience
 from resync.remote.ssh import Line
 from resync.remote.watch import Watch
@@ -92,32 +92,19 @@ def daemon_client(
     address: Address, proxy: str | None, programs: Programs, patience: Patience, wish: Wish, watch: Watch
 ) -> GitClient:
     """dulwich's client for git://, over our connection or (``proxy``) a program in its place."""
-    from dulwich.client import TraditionalGitClient
 
-    class DaemonClient(TraditionalGitClient):
-        """git over a plain connection."""
+    def connect(command: bytes, path: str | bytes, peeled: dict[bytes, bytes]) -> Call:
+        line = (
+            Wire(address, patience, watch) if proxy is None else _by_program(proxy, address, programs, watch)
+        )
+        protocol = lines(line, wish, peeled, line.no_more)
+        where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
+        # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
+        host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
+        protocol.send_cmd(b"git-" + command, where, host)
+        return Call(protocol, line.can_read, line.stderr)
 
-        def __init__(self) -> None:
-            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
-            self.peeled: dict[bytes, bytes] = {}
-
-        def _connect(
-            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
-        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
-            line = (
-                Wire(address, patience, watch)
-                if proxy is None
-                else _by_program(proxy, address, programs, watch)
-            )
-            protocol = lines(line, wish, self.peeled, line.no_more)
-            where = path if isinstance(path, bytes) else path.encode("utf-8", "surrogateescape")
-            # A version other than the oldest stands behind two NULs: old daemons stop reading at the first.
-            host = b"host=" + address.place.encode("ascii") + b"\0\0version=2\0"
-            self.protocol_version = 2
-            protocol.send_cmd(b"git-" + cmd, where, host)
-            return protocol, line.can_read, line.stderr
-
-    return DaemonClient()
+    return client_over(connect, wish)
 
 
 def _by_program(program: str, address: Address, programs: Programs, watch: Watch) -> Line:

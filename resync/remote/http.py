@@ -197,7 +197,8 @@ class Web:
         return Refused(
             "authentication-failed",
             f"{url} does not let resync in: {why}{said}. Nothing was changed.",
-            "configure a credential helper (git help credentials), or git fetch, then resync --no-fetch",
+            "git help credentials    # tells how to configure a credential helper",
+            "git fetch && resync run --no-fetch",
         )
 
     # --- one request ------------------------------------------------------------------------------------
@@ -265,8 +266,8 @@ def _refuse_other_logins(url: str, answer: BaseHTTPResponse, header: str) -> Non
             "authentication-failed",
             f"{url} asks for a login by {', '.join(ways)}, and resync knows only names and passwords (basic),"
             " of which a password may be a token. Nothing was changed.",
-            "git config remote.NAME.url with an address over ssh, or one that takes a token; or git fetch,"
-            " then resync --no-fetch",
+            "git fetch && resync run --no-fetch",
+            "git remote set-url REMOTE ADDRESS    # one over ssh, or one that takes a token",
         )
 
 
@@ -382,7 +383,8 @@ def _proxy_address(proxy: str) -> Address:
         "unsupported-proxy",
         f"resync cannot use the proxy {without_secrets(proxy)}, which git's configuration or the environment"
         " names: it knows proxies of HTTP only. Nothing was changed.",
-        "git config http.proxy with one of HTTP (or '' for none), or git fetch, then resync --no-fetch",
+        "git fetch && resync run --no-fetch",
+        "git config http.proxy http://HOST:PORT    # or an empty one for none",
     )
 
 

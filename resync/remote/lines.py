@@ -7,9 +7,10 @@ the tags of what it sends along if it is asked to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from dulwich.client import GitClient
     from dulwich.protocol import Protocol
 
 _PEELED = b"peeled:"
@@ -23,6 +24,40 @@ class Wish(NamedTuple):
 
     thin: bool
     tags: bool
+
+
+class Call(NamedTuple):
+    """A connection that is open: the ``protocol`` over it, whether the other side has said something, and
+    where a program in between says what went wrong (None: there is none)."""
+
+    protocol: Protocol
+    can_read: Callable[[], bool]
+    stderr: IO[bytes] | None
+
+
+Connect: TypeAlias = "Callable[[bytes, str | bytes, dict[bytes, bytes]], Call]"
+"""Given what is to run over there (``upload-pack``), on which path, and where it is noted what tags finally
+name: calls the other side."""
+
+
+def client_over(connect: Connect, wish: Wish) -> GitClient:
+    """dulwich's client over connections of our own, in protocol version 2."""
+    from dulwich.client import TraditionalGitClient
+
+    class Client(TraditionalGitClient):
+        """git over a line of ours."""
+
+        def __init__(self) -> None:
+            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
+            self.peeled: dict[bytes, bytes] = {}
+
+        def _connect(
+            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
+        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
+            self.protocol_version = 2
+            return connect(cmd, path, self.peeled)
+
+    return Client()
 
 
 def lines(

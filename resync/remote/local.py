@@ -165,6 +165,8 @@ class _Needed(Mapping[Oid, Stored]):
         try:
             kind, data = self._there.raw(oid, largest=self._there.largest)
         except LargeBlob:
+            if self._there.kind(oid) != BLOB:
+                return self._counted(oid, *self._there.raw(oid))
             self._room.need(self._there.size(oid))
             return Stored(BLOB, self._there.size(oid), lambda: self._checked(oid))
         return self._counted(oid, kind, data)

@@ -106,7 +106,7 @@ def read_http(config: StackedConfig, env: Mapping[str, str], address: Address, r
             "unsupported-setting",
             f"http.pinnedPubkey asks for a certain key of {address.host}, which resync cannot check."
             " Nothing was changed.",
-            "git fetch, then resync --no-fetch",
+            "git fetch && resync run --no-fetch",
         )
     return HttpSettings(
         proxy=_proxy(config, env, address, remote),

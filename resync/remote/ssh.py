@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from resync.errors import UsageError
 from resync.programs import ProgramFailed, Programs, Talk, quoted
 from resync.remote.address import Address
-from resync.remote.lines import Wish, lines
+from resync.remote.lines import Call, Wish, client_over, lines
 from resync.remote.watch import Watch
 from resync.repository.config import value_of
 
@@ -118,7 +118,8 @@ class Ssh:
             raise UsageError(
                 "no-ssh",
                 f"{self.program} {failed}. Nothing was changed.",
-                "git config core.sshCommand, or git fetch, then resync --no-fetch",
+                "git config core.sshCommand ssh    # or wherever yours is",
+                "git fetch && resync run --no-fetch",
             ) from None
 
     def _command(self, arguments: Sequence[str]) -> bytes | Sequence[str]:
@@ -143,24 +144,13 @@ class Ssh:
 
 def ssh_client(ssh: Ssh, address: Address, program: bytes | None, wish: Wish) -> GitClient:
     """dulwich's client for ssh, over our connection; ``program`` is what runs over there, if not git's."""
-    from dulwich.client import TraditionalGitClient
 
-    class SshClient(TraditionalGitClient):
-        """git over ssh."""
+    def connect(command: bytes, path: str | bytes, peeled: dict[bytes, bytes]) -> Call:
+        where = path if isinstance(path, bytes) else os.fsencode(path)
+        line = ssh.call(address, (program or b"git-" + command) + b" " + quoted(where))
+        return Call(lines(line, wish, peeled), line.can_read, line.stderr)
 
-        def __init__(self) -> None:
-            super().__init__(thin_packs=wish.thin, quiet=True, include_tags=wish.tags)
-            self.peeled: dict[bytes, bytes] = {}
-
-        def _connect(
-            self, cmd: bytes, path: str | bytes, protocol_version: int | None = None
-        ) -> tuple[Any, Callable[[], bool], IO[bytes] | None]:
-            where = path if isinstance(path, bytes) else os.fsencode(path)
-            line = ssh.call(address, (program or b"git-" + cmd) + b" " + quoted(where))
-            self.protocol_version = 2
-            return lines(line, wish, self.peeled), line.can_read, line.stderr
-
-    return SshClient()
+    return client_over(connect, wish)
 
 
 def _options(variant: Variant, port: int | None, *, quiet: bool) -> list[str]:

@@ -166,7 +166,8 @@ def shallow_over_there() -> Refused:
         "shallow-upstream",
         "The upstream repository is a shallow clone itself, whose history ends too early."
         " Nothing was changed.",
-        "git fetch --update-shallow, then resync --no-fetch; or, over there: git fetch --unshallow",
+        "git fetch --update-shallow && resync run --no-fetch",
+        "git fetch --unshallow    # over there",
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resync.repository.rr_cache import Added
     from resync.rescue import KeptFile, RescueBranch
     from resync.resolution_file import ResolutionFile
+    from resync.sequencer import Result
     from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
 
@@ -48,15 +49,13 @@ def document(
     notes: Sequence[Note] = (),
     plan: Plan | None = None,
     done: bool = False,
-    left: Iterable[PathIn] = (),
-    bared: Iterable[PathIn] = (),
+    result: Result | None = None,
     error: ResyncError | None = None,
     hint: str = "",
     **more: Any,
 ) -> dict[str, Any]:
-    """The object for one checkout. ``done`` says that the plan was carried out; ``left`` are the paths
-    that somebody changed in between, ``bared`` those whose extended attributes could not be kept; ``more``
-    are further fields of one command."""
+    """The object for one checkout. ``done`` says that the plan was carried out, ``result`` what the run met;
+    ``more`` are further fields of one command."""
     if plan is not None:
         upstream, elsewhere, notes = plan.upstream or upstream, plan.elsewhere, plan.notes
     branch = plan.head.name if plan is not None else branch
@@ -71,8 +70,8 @@ def document(
         "branches": _branches(plan, done) if plan is not None else [],
         "commits": list(_commits(plan)) if plan is not None else [],
         "files": [_file(each) for each in plan.files] if plan is not None else [],
-        "left_alone": [_path_in(each) for each in left],
-        "attributes_lost": [_path_in(each) for each in bared],
+        "left_alone": [_path_in(each) for each in result.left] if result is not None else [],
+        "attributes_lost": [_path_in(each) for each in result.bared] if result is not None else [],
         "notes": [_note(each) for each in notes],
         "rescue": _rescue(plan.rescue) if plan is not None and plan.rescue is not None else None,
         **({"signs": plan.signs} if plan is not None and plan.signs is not None else {}),

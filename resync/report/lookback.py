@@ -1,12 +1,15 @@
-"""A past run as lines for people: old commits beside new ones, and where the branches were and are."""
+"""Past runs as lines for people: each on one line or in full, with old commits beside new ones, and where the
+branches were and are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from resync.report.text import Paint, Tone, quoted
-from resync.report.words import count, shown
+from resync.model import LocalCommit, Sitting
+from resync.report.plan import rescue_name, work_lines
+from resync.report.text import Paint, Tone, quoted, upstream_lines
+from resync.report.words import count, short, shown
 
 if TYPE_CHECKING:
     from resync.comparison import Compared, Mark, Place
@@ -68,3 +71,38 @@ def along_sentence(journal: Journal) -> str:
     return (
         f"Moved along with another working tree: resync log {run}; to undo it: cd {place}, then resync undo"
     )
+
+
+def _step_headline(commits: Sequence[LocalCommit], sitting: Sitting) -> str:
+    """A person's step with what was parked, in a few words."""
+    if commits or sitting.taken is None:
+        return f"{count(len(commits), 'commit')} finished, of what was parked"
+    taken = sitting.taken.commit
+    return f"took up parked {short(taken) if taken is not None else 'edits'}"
+
+
+def journal_headline(journal: Journal, paint: Paint) -> str:
+    """One run on one line."""
+    plan = journal.plan
+    what = (
+        f"undid {plan.undoes}"
+        if plan.undoes is not None
+        else f"{count(len(plan.commits), 'commit')} of yours"
+    )
+    if plan.sitting is not None and plan.upstream is None:
+        what = _step_headline(plan.commits, plan.sitting)
+    moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
+    state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
+    return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"
+
+
+def journal_lines(journal: Journal, paint: Paint) -> Iterator[str]:
+    """One run in full."""
+    plan = journal.plan
+    yield paint(journal_headline(journal, paint), "strong")
+    if plan.upstream is not None:
+        yield from upstream_lines(plan.upstream, paint)
+    yield from work_lines(plan, paint)
+    if plan.rescue is not None:
+        yield ""
+        yield f"What was there before is on the branch {rescue_name(plan)}."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from resync.model import Commit, LocalFile, Plan, Sitting, Taken, TreePath
-from resync.report.text import Paint, commits_lines, file_lines, note_lines, quoted
+from resync.report.plan import commits_lines, file_lines
+from resync.report.text import Paint, note_lines, quoted
 from resync.report.words import count, short, shown
 
 

@@ -1,37 +1,30 @@
-"""Plans and outcomes as lines for people: what upstream did, what becomes of each commit and file, and
-what is left to do. ``data`` has the same for programs."""
+"""What every command has to say to people: what upstream did, what is left for them to do, and refusals.
+
+``plan`` says what becomes of their work; ``data`` has all of it for programs.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from resync.dates import shown_date
 from resync.errors import ResyncError
 from resync.model import (
     BranchMove,
     Commit,
-    CommitVerdict,
     Evidence,
-    FileVerdict,
     Head,
     LocalCommit,
-    LocalFile,
     Note,
     PathIn,
     Plan,
     RefUpdate,
-    Sitting,
     Upstream,
 )
-from resync.report.words import count, short, shown
+from resync.report.words import count, hint_lines, short, shown
 
 if TYPE_CHECKING:
-    from resync.holdings import LostFile
-    from resync.journal import Journal
-    from resync.rescue import KeptFile, RescueBranch
     from resync.upstream.candidates import Candidate
     from resync.upstream.ownership import Ownership
     from resync.waiting import Waiting
@@ -39,20 +32,6 @@ if TYPE_CHECKING:
 Tone: TypeAlias = Literal["good", "warning", "bad", "quiet", "strong"]
 Paint: TypeAlias = Callable[[str, Tone], str]
 
-_COMMIT_TONES: dict[CommitVerdict, Tone] = {
-    "reapplied": "good",
-    "already-upstream": "quiet",
-    "became-empty": "quiet",
-    "parked": "warning",
-    "dropped-by-upstream": "warning",
-}
-_FILE_TONES: dict[FileVerdict, Tone] = {
-    "restored": "good",
-    "kept": "good",
-    "adopted": "quiet",
-    "parked": "warning",
-    "set-aside": "quiet",
-}
 _EVIDENCE = {
     "given": "you named it with {source}",
     "commit-map": "the commit map of {source} has it",
@@ -61,8 +40,6 @@ _EVIDENCE = {
     "reflog": "the reflog of {source} has it",
     "announcement-tag": "tag {source} announces it",
 }
-_VERDICT_WIDTH = 16
-_WHEN = re.compile(rb"> (?P<seconds>-?[0-9]{1,18}) (?P<sign>[-+])(?P<hours>[0-9]{2})(?P<minutes>[0-9]{2})$")
 _WHOSE = {
     "yours": "yours: nothing says that upstream ever had it",
     "upstream": "upstream's",
@@ -175,152 +152,10 @@ def _plain(ref: bytes) -> bytes:
     return ref
 
 
-def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
-    """What becomes of each commit and file."""
-    yield from _work_lines(plan, paint)
-    yield ""
-    name = shown(plan.head.name)
-    if plan.new_tip == plan.head.tip and not plan.file_changes:
-        yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
-    else:
-        moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {changed(plan)} will change."
-    if plan.rescue is not None:
-        yield f"Before anything changes, everything that you have is saved on the branch {_rescue(plan)}."
-
-
-def done_lines(plan: Plan, paint: Paint) -> Iterator[str]:
-    """Where everything is after a run."""
-    name = shown(plan.head.name)
-    halted = plan.halted
-    how = "Stopped at the first conflict." if halted else "Done."
-    tone: Tone = "warning" if halted else "good"
-    yield paint(f"{how} {name} is at {short(plan.new_tip)}; {changed(plan)} changed.", tone)
-    if plan.rescue is not None:
-        yield f"Everything that you had is on the branch {_rescue(plan)}."
-
-
-def changed(plan: Plan) -> str:
-    """How many files of the working tree a plan changes."""
-    return f"{count(len(plan.file_changes), 'file')} of the working tree"
-
-
-def _rescue(plan: Plan) -> str:
-    return shown(plan.rescue.name.removeprefix(b"refs/heads/")) if plan.rescue is not None else ""
-
-
-def _work_lines(plan: Plan, paint: Paint) -> Iterator[str]:
-    name = shown(plan.head.name)
-    if plan.commits:
-        yield ""
-        yield f"Your {count(len(plan.commits), 'commit')} on {name}, oldest first:"
-        yield from commits_lines(plan.commits, paint)
-    elif plan.undoes is None and plan.new_tip != plan.head.tip:
-        yield ""
-        yield f"You have no commits of your own on {name}."
-    yield from branch_lines(plan, paint)
-    if plan.files:
-        yield ""
-        yield "Your uncommitted files:"
-        width = max(len(file.state) for file in plan.files)
-        for file in plan.files:
-            yield from file_lines(file, width, paint)
-        if "set-aside" in _verdicts(plan):
-            yield "(set aside: they are merged back when the conflicts are resolved)"
-    if plan.signs is not None:
-        yield ""
-        yield f"What is reapplied is signed anew ({plan.signs}), so it gets other ids than a plan has."
-    if plan.notes:
-        yield ""
-        yield from note_lines(plan.notes, paint)
-    if plan.waiting:
-        yield ""
-        if "dropped-by-upstream" in _verdicts(plan):
-            yield (
-                "(dropped by upstream: it had your commit once, so it is not brought back unasked; it is"
-                " safe on the rescue branch, and --keep-dropped reapplies it)"
-            )
-        if "parked" in _verdicts(plan):
-            yield "(parked: it could not be carried over; it waits for you, safe on the rescue branch)"
-
-
-def branch_lines(plan: Plan, paint: Paint) -> Iterator[str]:
-    """What becomes of the other branches, and of their own commits."""
-    if plan.branches:
-        yield ""
-        yield "Your other branches that it concerns:"
-    for each in plan.branches:
-        changes = next((len(step.files) for step, tree in plan.others if tree.branch == each.name), None)
-        yield from _branch_lines(each, changes, paint)
-
-
-def _branch_lines(branch: BranchMove, changes: int | None, paint: Paint) -> Iterator[str]:
-    """One branch; ``changes`` are the files of the working tree that moves along with it."""
-    name = shown(branch.short_name)
-    tone: Tone = "warning" if branch.waits else "good" if branch.moves else "quiet"
-    if branch.moves:
-        yield f"  {paint('moves', tone)}  {name}  from {short(branch.old_tip)} to {short(branch.new_tip)}"
-    else:
-        yield f"  {paint('stays', tone)}  {name}  at {short(branch.old_tip)}"
-    if branch.reason:
-        yield paint(f"         {shown(branch.reason)}", "quiet")
-    if changes is not None and branch.worktree is not None:
-        yield f"         with it {count(changes, 'file')} of its working tree {shown(branch.worktree)}"
-    if branch.rescue is not None:
-        yield f"         as it was: {shown(branch.rescue.name.removeprefix(b'refs/heads/'))}"
-    for line in commits_lines(branch.commits, paint):
-        yield f"       {line}"
-
-
-def commits_lines(commits: Sequence[LocalCommit], paint: Paint, *, dated: bool = False) -> Iterator[str]:
-    """Each commit, what becomes of it, and why."""
-    width = max([_VERDICT_WIDTH, *(len(commit.verdict) for commit in commits)])
-    for commit in commits:
-        yield from _commit_lines(commit, width, paint, f"{_date(commit.author)}  " if dated else "")
-
-
-def _date(author: bytes) -> str:
-    """When an author (or committer) says that they made it, in their own time; a blank where they do not."""
-    found = _WHEN.search(author)
-    if found is None:
-        return ""
-    minutes = int(found["hours"]) * 60 + int(found["minutes"])
-    return shown_date(int(found["seconds"]), -minutes if found["sign"] == b"-" else minutes)
-
-
-def _verdicts(plan: Plan) -> set[str]:
-    """The verdicts on what is left for a person somewhere: of a branch that stays, nothing is."""
-    moved = [commit for each in plan.branches if each.moves for commit in each.commits]
-    return {each.verdict for each in (*plan.commits, *moved)} | {each.verdict for each in plan.files}
-
-
-def _commit_lines(commit: LocalCommit, width: int, paint: Paint, date: str) -> Iterator[str]:
-    verdict = paint(f"{commit.verdict.replace('-', ' '):<{width}}", _COMMIT_TONES[commit.verdict])
-    yield f"  {verdict}  {short(commit.oid)}  {date}{shown(commit.subject)}"
-    if commit.reason:
-        yield paint(f"{'':{width + 4}}{shown(commit.reason)}", "quiet")
-    if commit.change_id is not None and commit.new_change_id is not None:
-        ids = f"Change-Id {shown(commit.change_id)} -> {shown(commit.new_change_id)}"
-        yield paint(f"{'':{width + 4}}{ids}", "quiet")
-    for path in commit.conflicts:
-        yield f"{'':{width + 4}}{shown(path)}"
-
-
-def file_lines(file: LocalFile, width: int, paint: Paint) -> Iterator[str]:
-    """One file and what becomes of it; ``width`` is that of the longest word for how it differs."""
-    verdict = paint(f"{file.verdict.replace('-', ' '):<8}", _FILE_TONES[file.verdict])
-    yield f"  {verdict}  {file.state:<{width}}  {shown(file.path)}"
-    if file.reason:
-        yield paint(f"{'':{14 + width}}{shown(file.reason)}", "quiet")
-
-
 def left_lines(left: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The paths that somebody else changed while the run was at work."""
-    if left:
-        yield ""
-        yield paint("Somebody changed these while resync was at work; they were left as they are:", "warning")
-        for each in left:
-            yield f"  {_place(each)}"
+    said = "Somebody changed these while resync was at work; they were left as they are:"
+    yield from _warned_of(left, said, paint)
 
 
 def _place(each: PathIn) -> str:
@@ -341,10 +176,15 @@ def moved_sentence(update: RefUpdate) -> str:
 
 def bared_lines(bared: Sequence[PathIn], paint: Paint) -> Iterator[str]:
     """The files whose extended attributes are on the old file only."""
-    if bared:
+    said = "The system did not let resync put all extended attributes on the new files:"
+    yield from _warned_of(bared, said, paint)
+
+
+def _warned_of(paths: Sequence[PathIn], said: str, paint: Paint) -> Iterator[str]:
+    if paths:
         yield ""
-        yield paint("The system did not let resync put all extended attributes on the new files:", "warning")
-        for each in bared:
+        yield paint(said, "warning")
+        for each in paths:
             yield f"  {_place(each)}"
 
 
@@ -362,27 +202,43 @@ def waiting_lines(waiting: Waiting) -> Iterator[str]:
     if edits or any(commit.verdict == "parked" for commit in waiting.commits):
         yield "  resync continue    # takes what was parked to your files, to be finished there one by one"
     for commit in waiting.commits:
-        yield f"  {_pick(commit)}    # {shown(commit.subject)}"
+        # One way or the other: after a commit was taken by hand, the first has nothing to do for it.
+        by_hand = "or by hand: " if commit.verdict == "parked" else ""
+        yield f"  {_pick(commit)}    # {by_hand}{_said(commit.subject)}"
     for other, commit in waiting.others:
         goes = f"git checkout {quoted(shown(other.short_name))}"
         if other.worktree is not None:
             goes = f"cd {quoted(shown(other.worktree))}"
-        yield f"  {goes} && {_pick(commit)}    # {shown(commit.subject)}"
+        yield f"  {goes} && {_pick(commit)}    # {_said(commit.subject)}"
     if waiting.commits and waiting.edits:
         yield "  (git may want your own edits committed or stashed before it picks a commit)"
     for left in waiting.branches:
-        goes = f"resync run --branch {quoted(shown(left.short_name))}"
-        if left.worktree is not None:
-            goes = f"cd {quoted(shown(left.worktree))} && resync run"
-        yield f"  {goes}    # {shown(left.short_name)} still stands on what upstream left"
+        yield f"  {_left_behind(left, undone=waiting.plan.undoes is not None)}"
     for name in dict.fromkeys(shown(file.path) for file in waiting.files):
         yield f"  resync rescue restore {quoted(name)} --from {quoted(rescue)} --to ../rescued"
     yield f"  resync rescue drop {quoted(rescue)}    # when you need none of it any more"
 
 
+def _left_behind(branch: BranchMove, *, undone: bool) -> str:
+    """What to type for a branch that a run, or an undo, had to leave where it stood."""
+    name = shown(branch.short_name)
+    goes = f"resync run --branch {quoted(name)}"
+    if branch.worktree is not None:
+        goes = f"cd {quoted(shown(branch.worktree))} && resync run"
+    if not undone:
+        return f"{goes}    # {name} still stands on what upstream left"
+    place = f" in {quoted(shown(branch.worktree))}" if branch.worktree is not None else ""
+    return f"look at {name}{place}    # it did not go back to {short(branch.new_tip)}: {shown(branch.reason)}"
+
+
 def _pick(commit: LocalCommit) -> str:
     """What reapplies a commit by hand."""
     return f"git cherry-pick {'-m 1 ' if commit.merge else ''}{short(commit.oid)}"
+
+
+def _said(subject: bytes) -> str:
+    """A subject behind a command: quoted, because some shells (zsh) read on there when it is pasted."""
+    return quoted(shown(subject))
 
 
 def quoted(argument: str) -> str:
@@ -398,94 +254,7 @@ def hold_lines(held: Plan) -> Iterator[str]:
     yield "To go there all the same: resync run --redo"
 
 
-def undo_line(plan: Plan) -> Iterator[str]:
-    """How to take the run back."""
-    if plan.halted:
-        return  # abort is the word then
-    if plan.undoes is not None:
-        yield "To take this undo back: resync undo"
-    elif plan.recorded:
-        before = " before you began" if plan.sitting is not None else ""
-        yield f"To have everything back as it was{before}: resync undo"
-
-
-# --- looking back --------------------------------------------------------------------------------------
-
-
-def _step_headline(commits: Sequence[LocalCommit], sitting: Sitting) -> str:
-    """A person's step with what was parked, in a few words."""
-    if commits or sitting.taken is None:
-        return f"{count(len(commits), 'commit')} finished, of what was parked"
-    taken = sitting.taken.commit
-    return f"took up parked {short(taken) if taken is not None else 'edits'}"
-
-
-def journal_headline(journal: Journal, paint: Paint) -> str:
-    """One run on one line."""
-    plan = journal.plan
-    what = (
-        f"undid {plan.undoes}"
-        if plan.undoes is not None
-        else f"{count(len(plan.commits), 'commit')} of yours"
-    )
-    if plan.sitting is not None and plan.upstream is None:
-        what = _step_headline(plan.commits, plan.sitting)
-    moved = f"{short(plan.head.tip)} -> {short(plan.new_tip)}"
-    state = "" if journal.state == "done" else paint(f"  ({journal.state})", "warning")
-    return f"{plan.id}  {shown(plan.head.name)}  {moved}  {what}{state}"
-
-
-def journal_lines(journal: Journal, paint: Paint) -> Iterator[str]:
-    """One run in full."""
-    plan = journal.plan
-    yield paint(journal_headline(journal, paint), "strong")
-    if plan.upstream is not None:
-        yield from upstream_lines(plan.upstream, paint)
-    yield from _work_lines(plan, paint)
-    if plan.rescue is not None:
-        yield ""
-        yield f"What was there before is on the branch {_rescue(plan)}."
-
-
-def rescue_lines(
-    rescue: RescueBranch,
-    commits: Sequence[LocalCommit],
-    files: Sequence[tuple[KeptFile, int | None]],
-    paint: Paint,
-) -> Iterator[str]:
-    """What one rescue branch keeps: commits and their verdicts, uncommitted files and their sizes (bytes)."""
-    made = f", saved {shown_date(rescue.when)} UTC" if rescue.when is not None else ""
-    yield paint(shown(rescue.short_name), "strong") + made
-    yield f"  the branch as it was: {short(rescue.tip)}"
-    yield from commits_lines(commits, paint, dated=True)
-    width = max((len(file.state) for file, _ in files), default=0)
-    for file, size in files:
-        what = "deleted" if size is None else count(size, "byte")
-        yield f"  {file.state:<{width}}  {shown(file.path)}  ({what})"
-    if files:
-        yield f"To get one back: resync rescue restore PATH --from {quoted(shown(rescue.short_name))}"
-
-
-def drop_lines(
-    rescue: RescueBranch, commits: Sequence[Commit], files: Sequence[LostFile], paint: Paint
-) -> Iterator[str]:
-    """What would be gone for good with a rescue branch."""
-    name = shown(rescue.short_name)
-    if not commits and not files:
-        yield f"All that {name} keeps is kept elsewhere as well."
-    else:
-        yield paint(f"Nothing else keeps these, and they would be gone with {name}:", "warning")
-    for commit in commits:
-        yield f"  commit  {short(commit.oid)}  {_date(commit.author)}  {shown(commit.subject)}"
-    for file in files:
-        size = f"  ({count(file.size, 'byte')})" if file.size is not None else ""
-        yield f"  file    {shown(file.path)}{size}"
-    if rescue.run is not None:
-        yield f"Run {rescue.run} can no longer be undone then."
-
-
 def error_lines(error: ResyncError, paint: Paint) -> Iterator[str]:
     """A refusal: the sentence, and what helps."""
     yield paint("resync: ", "bad") + shown(error.message)
-    if error.hint:
-        yield f"  try: {shown(error.hint)}"
+    yield from (f"  {line}" for line in hint_lines(error.hint))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 from resync.model import Oid
 
@@ -32,3 +33,9 @@ def short(oid: Oid | None) -> str:
 def count(number: int, what: str) -> str:
     """``1 commit``, ``2 commits``."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def hint_lines(hint: str, place: str = "") -> Iterator[str]:
+    """The ways to go on, each on a line of its own; ``place`` says where they are to be typed."""
+    for number, line in enumerate(hint.split("\n") if hint else ()):
+        yield f"{' or' if number else 'try'}{place}: {shown(line)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused, UsageError
 from resync.repository.numbers import repo_class
-from resync.repository.trust import refuse_reftable
+from resync.repository.trust import ceilings, leads_nowhere, refuse_reftable, upwards
 
 if TYPE_CHECKING:
     from dulwich.repo import Repo
@@ -35,7 +35,7 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
         if env.get("GIT_DIR"):
             repo = _open_git_dir(path, env)
         elif env.get("GIT_WORK_TREE") or env.get("GIT_INDEX_FILE"):
-            found = repo_class().discover(path)
+            found = repo_class().discover(path, ceiling_dirs=ceilings(env))
             found.close()
             repo = repo_class()(
                 found.path,
@@ -43,10 +43,12 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
                 index_file=env.get("GIT_INDEX_FILE"),
             )
         else:
-            repo = repo_class().discover(path)
+            repo = repo_class().discover(path, ceiling_dirs=ceilings(env))
     except NotGitRepository:
-        raise _no_repository(path, _nearest(path)) from None
+        raise _no_repository(path, _nearest(path, env)) from None
     except ValueError as error:
+        if (folder := _nearest(path, env)) is not None and leads_nowhere(folder):
+            raise _no_repository(path, folder) from None
         raise UsageError(
             "bad-config",
             f"The configuration of the repository at {path} cannot be read ({error}). Nothing was changed.",
@@ -57,21 +59,17 @@ def discover(path: str, env: Mapping[str, str]) -> Repo:
             "unsupported-repository",
             f"The repository at {path} uses a format that resync cannot read ({error}). Nothing was changed.",
         ) from None
-    passed = None if env.get("GIT_DIR") else _nearest(path)
-    if passed is not None and _is_below(passed, repo.path):
+    passed = None if env.get("GIT_DIR") else _nearest(path, env)
+    if passed is not None and (_is_below(passed, repo.path) or leads_nowhere(passed)):
         repo.close()
         raise _no_repository(path, passed)
     return repo
 
 
-def _nearest(path: str) -> str | None:
+def _nearest(path: str, env: Mapping[str, str]) -> str | None:
     """The nearest folder at or above ``path`` with a ``.git``, which may be that of no repository."""
-    folder = os.path.abspath(path)
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        folder, below = os.path.dirname(folder), folder
-        if folder == below:
-            return None
-    return folder
+    folders = upwards(os.path.abspath(path), env)
+    return next((folder for folder in folders if os.path.lexists(os.path.join(folder, ".git"))), None)
 
 
 def _is_below(folder: str, found: str) -> bool:
@@ -83,15 +81,23 @@ def _no_repository(path: str, passed: str | None) -> Refused:
         return Refused(
             "not-a-repository",
             f"{path} is not in a git repository. Nothing was changed.",
-            "cd into your checkout, or name it: resync --repo PATH",
+            "go into your checkout, or name it with --repo PATH",
         )
     import shlex
 
     folder = shlex.quote(passed)
+    if os.path.isfile(os.path.join(passed, ".git")):
+        return Refused(
+            "not-a-repository",
+            f"{os.path.join(passed, '.git')} leads to no git repository. Nothing was changed.",
+            f"if that was moved, there: git worktree repair {folder}; else clone it anew, and take over what"
+            f" is in {folder}",
+        )
     return Refused(
         "not-a-repository",
         f"{os.path.join(passed, '.git')} is not a git repository, or is damaged. Nothing was changed.",
-        f"git -C {folder} fsck; or clone it anew, and take over what is in {folder}",
+        f"git -C {folder} fsck",
+        f"clone it anew, and take over what is in {folder}",
     )
 
 

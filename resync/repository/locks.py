@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -151,7 +152,8 @@ class LockFile:
             "locked",
             f"Somebody else holds {self._lock}{age}: another git, an editor, or one that crashed."
             " Nothing was changed.",
-            f"wait for it to end; if you are sure that none runs any more: rm {self._lock}",
+            "wait for it to end, and try again",
+            f"rm {shlex.quote(self._lock)}    # if you are sure that none of them runs any more",
         )
 
 

@@ -6,9 +6,9 @@ dulwich 1.2.21 takes some settings for plain numbers as soon as it opens a repos
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from resync.repository.config import whole_number
+from resync.repository.config import BIG_FILE, whole_number
 
 if TYPE_CHECKING:
     from dulwich.config import ConfigFile
@@ -27,6 +27,11 @@ def repo_class() -> type[Repo]:
 
     class PlainNumbers(Repo):
         """A repository of dulwich's that spells numbers out."""
+
+        def __init__(self, *places: Any, **options: Any) -> None:
+            super().__init__(*places, **options)
+            # It takes core.bigFileThreshold for what a loose object may have at most, trees among them.
+            self.object_store.loose_object_size_limit = BIG_FILE
 
         def get_config(self) -> ConfigFile:
             config = super().get_config()

@@ -119,6 +119,12 @@ class Objects:
                     return packed_size(pack, pack.index.object_offset(name))  # type: ignore[arg-type]
             return self._stored(oid).size
 
+    def kind(self, oid: Oid) -> int:
+        """The type number of an object on the disk, found without reading more than its head, where it is no
+        delta; raises as ``raw`` does."""
+        with _reading(oid):
+            return self._stored(oid).kind
+
     def _stored(self, oid: Oid) -> Stored:
         """Where the disk has an object; raises ``KeyError``. The store would read a loose one to find it."""
         stores = (self._store, *self._store.alternates)
@@ -268,10 +274,10 @@ class Objects:
         """The id that a blob with these bytes has."""
         return self.hash(BLOB, data)
 
-    def hash_pieces(self, size: int, pieces: Iterable[bytes]) -> Oid:
-        """The id that a blob of ``size`` bytes has, which come in pieces; ``ValueError`` where they are not
-        so many."""
-        digest = self._hash(b"blob %d\0" % size)
+    def hash_pieces(self, size: int, pieces: Iterable[bytes], kind: int = BLOB) -> Oid:
+        """The id that an object of ``size`` bytes has, which come in pieces; ``ValueError`` where they are
+        not so many."""
+        digest = self._hash(b"%s %d\0" % (_TYPE_NAMES[kind], size))
         for piece in pieces:
             digest.update(piece)
             size -= len(piece)
@@ -418,7 +424,7 @@ class Objects:
             return self.hash(*self._from_disk(oid, self.largest)) == oid
         except LargeBlob:
             stored = self._stored(oid)
-            return self.hash_pieces(stored.size, stored.pieces()) == oid
+            return self.hash_pieces(stored.size, stored.pieces(), stored.kind) == oid
         except KeyError:
             return False
         except signs_of_damage():
@@ -478,7 +484,7 @@ def _large(oid: Oid, size: int) -> LargeBlob:
         "huge-file",
         f"A file of {size >> 20} MiB (blob {oid.decode()}) would have to be held in memory."
         " Nothing was changed.",
-        "if there is memory for it: git config core.bigFileThreshold 2g",
+        "git config core.bigFileThreshold 2g    # if there is memory for it",
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from dulwich.pack import Pack
@@ -93,10 +93,24 @@ def write_head(kind: int, size: int) -> bytes:
     return bytes(head)
 
 
-def of_file(file: IO[bytes]) -> Iterator[bytes]:
-    """What is left of an open file."""
-    while piece := file.read(PIECE):
+def of_file(descriptor: int, size: int) -> Iterator[bytes]:
+    """What is left of an open file; ``size`` is how many bytes that should be.
+
+    A read that finds the end just where it should be is the last: most files are read by one call.
+    """
+    while piece := os.read(descriptor, wanted := min(PIECE, max(size, 0) + 1)):
         yield piece
+        size -= len(piece)
+        if not size and len(piece) < wanted:
+            return
+
+
+def to_file(descriptor: int, pieces: Iterable[bytes]) -> None:
+    """Write pieces to an open file."""
+    for piece in pieces:
+        written = 0
+        while written < len(piece):
+            written += os.write(descriptor, memoryview(piece)[written:] if written else piece)
 
 
 def read_head(head: bytes) -> tuple[int, int, int]:

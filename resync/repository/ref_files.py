@@ -7,6 +7,7 @@ gives the packed value of long ago for it: a branch would seem to stand where it
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 
 from resync.errors import Refused
@@ -64,7 +65,8 @@ class RefFiles:
         raise Refused(
             "damaged-ref",
             f"The ref {_text(name)} is damaged: there is no object id in it. Nothing was changed.",
-            "git fsck; the reflog may know where it stood: git reflog " + _text(name),
+            "git fsck",
+            f"git reflog {shlex.quote(_text(name))}    # may know where it stood",
         )
 
     def resolve(self, name: RefName) -> Oid | None:

@@ -8,6 +8,7 @@ that is why refs are written here. The format is git's (gitrepository-layout: re
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -142,6 +143,7 @@ class RefTransaction:
                 raise Refused(
                     "ref-name-taken",
                     f"Ref {_text(update.name)} cannot stand beside {_text(other)}. Nothing was changed.",
+                    _room_for(other),
                 )
         if os.path.isdir(path):
             for folder, _, _ in os.walk(path, topdown=False):
@@ -239,6 +241,15 @@ def _moved(update: RefUpdate) -> Refused:
         f"{_text(update.name)} was moved by somebody else while resync was planning. Nothing was changed.",
         "resync",
     )
+
+
+def _room_for(other: RefName) -> str:
+    """How a name becomes free that another ref's name runs through."""
+    if other.startswith(REMOTES):
+        return "to drop what the remote has no longer: git fetch --prune"
+    if other.startswith(BRANCHES):
+        return f"git branch -m {shlex.quote(_text(RefName(other.removeprefix(BRANCHES))))} NAME"
+    return f"if nobody needs it: git update-ref -d {shlex.quote(_text(other))}"
 
 
 def _text(name: bytes) -> str:

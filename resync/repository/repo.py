@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from resync.repository.config import BIG_FILE, big_file_threshold, truth, value_
 from resync.repository.discovery import discover
 from resync.repository.objects import Objects
 from resync.repository.ref_files import RefFiles
+from resync.repository.stacked import stacked
 from resync.repository.trust import refuse_other_places, refuse_strangers
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ _OPERATIONS = {
 }
 _WAY_OUT = {
     "bisect": "git bisect reset",
-    "cherry-pick or revert": "git cherry-pick --continue (or --abort)",
+    "cherry-pick or revert": "git cherry-pick --continue    # or --abort",
 }
 
 
@@ -57,8 +59,6 @@ class Repository:
         """``repo`` is dulwich's, and from here on nobody else's; ``env`` is what it was found by."""
         # dulwich's automatic gc computes reachability from refs only and would delete stashes.
         repo._autogc_disabled = True  # type: ignore[attr-defined]
-        # It takes core.bigFileThreshold for what a loose object may have at most, trees among them.
-        repo.object_store.loose_object_size_limit = BIG_FILE
         self._repo = repo
         self.root = os.path.abspath(repo.path)
         self.git_dir = os.path.abspath(repo.controldir())
@@ -168,7 +168,8 @@ class Repository:
         if last is None:
             return hint
         # git itself does not write over a ref that it cannot read.
-        return f"rm {self.ref_path(branch)} && git update-ref {os.fsdecode(branch)} {last.decode()}"
+        name = shlex.quote(os.fsdecode(branch))
+        return f"rm {shlex.quote(self.ref_path(branch))} && git update-ref {name} {last.decode()}"
 
     def branch_name(self) -> bytes | None:
         """The branch that is checked out as people say it, born or not; None where HEAD is detached."""
@@ -260,7 +261,7 @@ class Repository:
         """The operation that git has under way here (``but`` that one) and how to end it, or None."""
         for name, operation in _OPERATIONS.items():
             if operation != but and os.path.lexists(os.path.join(self.git_dir, name)):
-                way_out = _WAY_OUT.get(operation, f"git {operation} --continue (or --abort)")
+                way_out = _WAY_OUT.get(operation, f"git {operation} --continue    # or --abort")
                 return operation, way_out
         return None
 
@@ -305,9 +306,11 @@ class Repository:
 
     def hint(self, error: ResyncError) -> str:
         """What helps against an error in this repository: an object that a partial clone left out is not
-        lost, its remote has promised it."""
+        lost, its remote has promised it; and an index lies where it lies."""
         if error.kind == "missing-object" and (promisors := self.promisors()):
             return f"git fetch --refetch --no-filter {promisors[0]}"
+        if error.kind in ("corrupt-index", "unknown-index-extension"):
+            return error.hint.replace(".git/index", shlex.quote(self.index_path))
         return error.hint
 
     def promisors(self) -> list[str]:
@@ -328,15 +331,20 @@ class Repository:
 
     @cached_property
     def config(self) -> StackedConfig:
-        """The configuration as git stacks it: repository, user, system."""
+        """The configuration as git stacks it."""
         try:
-            return self._repo.get_config_stack()
+            return stacked(self._repo, self.git_dir, self._branch_for_conditions, self._env)
         except ValueError as error:
             raise UsageError(
                 "bad-config",
                 f"A git configuration file cannot be read ({error}). Nothing was changed.",
                 "git config --list --show-origin",
             ) from None
+
+    def _branch_for_conditions(self) -> bytes | None:
+        with suppress(Refused):  # whoever needs HEAD is told
+            return self.branch_name()
+        return None
 
     def config_text(self, *name: str) -> str | None:
         """One setting, as ``config_text("branch", "main", "remote")``; the last value wins. None: unset."""

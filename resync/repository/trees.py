@@ -102,11 +102,12 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
     root = _place(repository.common_dir, tree.git_dir) or tree.root
     if _is_missing(root):
         locked = os.path.exists(os.path.join(repository.common_dir, tree.git_dir, "locked"))
-        unlock = f"git worktree unlock {shlex.quote(root)}, then " if locked else ""
+        prune = "git worktree prune    # if it was removed"
         raise Refused(
             "other-worktree",
             f"The working tree {root} is not there now. Nothing was changed.",
-            f"if it was moved: git worktree repair NEW-PLACE; if it was removed: {unlock}git worktree prune",
+            "git worktree repair NEW-PLACE    # if it was moved",
+            f"git worktree unlock {shlex.quote(root)} && {prune}" if locked else prune,
         )
     env = {name: value for name, value in repository.environment_given.items() if name not in _PLACES}
     other = Repository.open(root, env)
@@ -117,7 +118,7 @@ def opened(repository: Repository, tree: OtherTree) -> Repository:
         raise Refused(
             "other-worktree",
             f"{root} does not lead back to its repository. Nothing was changed.",
-            f"git worktree list, then git worktree repair {shlex.quote(root)}",
+            f"git worktree repair {shlex.quote(root)}    # git worktree list tells which there are",
         )
     other.objects = repository.objects
     repository.opened_beside[tree.git_dir] = other

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -46,8 +47,7 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
     if env.get("GIT_DIR"):
         yield os.path.join(path, env["GIT_DIR"])
         return
-    folder = os.path.realpath(path)
-    while True:
+    for folder in upwards(os.path.realpath(path), env):
         found = os.path.join(folder, ".git")
         if os.path.isfile(found):
             line = _first_line(found) or b""
@@ -56,10 +56,21 @@ def _git_dirs(path: str, env: Mapping[str, str]) -> Iterator[str]:
             yield found
         elif os.path.isdir(os.path.join(folder, "objects")) and os.path.isfile(os.path.join(folder, "HEAD")):
             yield folder
-        above = os.path.dirname(folder)
-        if above == folder:
-            return
-        folder = above
+
+
+def upwards(path: str, env: Mapping[str, str]) -> Iterator[str]:
+    """``path`` and the folders above it, as far up as git looks for a repository."""
+    last = ceilings(env)
+    yield path
+    while (above := os.path.dirname(path)) != path and os.path.realpath(above) not in last:
+        yield above
+        path = above
+
+
+def ceilings(env: Mapping[str, str]) -> frozenset[str]:
+    """The folders that git looks for a repository only below (git(1), ``GIT_CEILING_DIRECTORIES``)."""
+    named = env.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    return frozenset(os.path.realpath(folder) for folder in named if os.path.isabs(folder))
 
 
 def refuse_other_places(git_dir: str, common_dir: str, env: Mapping[str, str]) -> None:
@@ -95,6 +106,17 @@ def still_stands(folder: str, git_dir: str) -> bool:
     if os.path.isfile(found):
         found = os.path.join(folder, os.fsdecode((_first_line(found) or b"").removeprefix(_GITFILE)))
     return os.path.realpath(found) == os.path.realpath(git_dir)
+
+
+def leads_nowhere(folder: str) -> bool:
+    """Whether the ``.git`` of a folder is a file that leads to no repository: one of a working tree whose
+    repository was removed, or moved away."""
+    found = os.path.join(folder, ".git")
+    if not os.path.isfile(found):
+        return False
+    line = _first_line(found) or b""
+    git_dir = os.path.join(folder, os.fsdecode(line.removeprefix(_GITFILE)))
+    return not line.startswith(_GITFILE) or not os.path.isfile(os.path.join(git_dir, "HEAD"))
 
 
 def _top(git_dir: str) -> str:
@@ -138,7 +160,8 @@ def refuse_strangers(
         "not-yours",
         f"The repository at {root} belongs to another user, whose configuration may name any program."
         " Nothing was changed.",
-        f"run resync as its owner, or if you trust it: git config --global --add safe.directory {root}",
+        "run resync as its owner",
+        f"git config --global --add safe.directory {shlex.quote(root)}    # if you trust it",
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from resync.errors import Busy, Interrupted, Refused, ResyncError, Unfinished, as_reason
+from resync.errors import WAYS_ON, Busy, Interrupted, Refused, ResyncError, Unfinished, as_reason
 from resync.interrupts import uninterrupted
 from resync.journal import Entry, Journal, Journals
 from resync.model import MoveRefs, PathIn, Plan, RefUpdate
@@ -145,7 +145,7 @@ class Sequencer:
             "interrupted-run",
             f"The run stopped half-way ({'interrupted' if by_signal else reason}). Everything of yours is"
             f" backed up{' on ' + _branch(plan.rescue) if plan.rescue else ''}.",
-            "resync continue, or resync abort to have everything back as it was",
+            *WAYS_ON,
         ) from error
 
     # --- an interrupted run ---
@@ -239,9 +239,8 @@ class Sequencer:
                 "other-worktree",
                 f"Run {plan.id} was interrupted in {there}, and {here} is another working tree of the same"
                 " repository. Nothing was changed.",
-                f"cd {shlex.quote(there)}, then resync {command} (with GIT_DIR and GIT_WORK_TREE as they"
-                " were, if you set them); if the repository was moved from there, move away what is there"
-                " now",
+                f"cd {shlex.quote(there)} && resync {command}    # with GIT_DIR and GIT_WORK_TREE as then",
+                "if the repository was moved from there, move away what is there now",
             )
         try:
             run.lock(locks, lenient=True)
@@ -250,7 +249,7 @@ class Sequencer:
                 raise Unfinished(
                     "ref-moved",
                     "Something else is checked out than when the run was interrupted. Nothing was changed.",
-                    f"{run.way_back()}, then resync {command}",
+                    f"{run.way_back()} && resync {command}",
                 ) from None
             raise
 
@@ -279,25 +278,26 @@ def _held(locks: ExitStack) -> Iterator[None]:
         ) from error
 
 
-def _half_way_elsewhere(other: Journal) -> tuple[str, str]:
+def _half_way_elsewhere(other: Journal) -> tuple[str, ...]:
     """What to say, and what helps, where a run of another working tree is in the way."""
     place = other.plan.checkout
     return (
         f"Run {other.plan.id} was interrupted half-way in {place}, another working tree of this repository,"
         " and holds locks of what both need. Nothing was changed.",
-        f"cd {shlex.quote(place)}, then resync continue or resync abort;"
-        " if it is no longer there: git worktree prune",
+        f"cd {shlex.quote(place)} && resync continue    # or resync abort",
+        "git worktree prune    # where it is no longer there",
     )
 
 
 def _not_taken_back(entry: Entry, error: ResyncError | OSError) -> Unfinished:
     """What to say where a run stands half-way here, its own working tree is gone, and the way back fails."""
-    hint = f"{error.hint}; then " if isinstance(error, ResyncError) and error.hint else ""
+    first = error.hint.split("\n") if isinstance(error, ResyncError) else ()
     return Unfinished(
         "interrupted-run",
         f"Run {entry.run} was interrupted half-way, the working tree in which it was made is gone, and what"
         f" it did here cannot be taken back now: {as_reason(error)}. Everything of yours is backed up.",
-        f"{hint}resync abort",
+        *first,
+        "resync abort    # when that is done" if first else "resync abort",
     )
 
 
@@ -307,7 +307,7 @@ def _moved_since(moved: Sequence[RefUpdate]) -> Unfinished:
         "ref-moved",
         f"The run that was interrupted cannot be finished, because somebody else has moved {names} since."
         " Nothing was changed.",
-        "resync abort, which brings the files back and leaves what was moved where it is",
+        "resync abort    # brings the files back and leaves what was moved where it is",
     )
 
 

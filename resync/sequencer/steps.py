@@ -77,7 +77,7 @@ class Run:
 
     def way_back(self) -> str:
         """The commands that have checked out again, in each tree where it is not, what was."""
-        return ", ".join(tree.way_back(self._plan.head.tip) for tree in self._trees if tree.strayed)
+        return " && ".join(tree.way_back(self._plan.head.tip) for tree in self._trees if tree.strayed)
 
     def check(self) -> None:
         """Refuse where a checkout is no longer as it was planned with; prepare the new files."""

@@ -22,7 +22,7 @@ from resync.model import (
     TreeEntry,
     TreePath,
 )
-from resync.picking import touched, without_conflicts
+from resync.replay.picking import touched, without_conflicts
 from resync.repository import Objects
 from resync.sitting.table import End, Table
 from resync.worktree.snapshot import stash

@@ -8,7 +8,7 @@ from dataclasses import replace
 from resync import plan as planning
 from resync.backup import CHERRY_PICK_HEAD, move_pick, set_message, with_backup
 from resync.carry import Carried, edits_between
-from resync.checkout import programs_for, read_checkout
+from resync.checkout import filters_for, read_checkout
 from resync.commit_message import message_rules
 from resync.errors import Refused, Unfinished, listed
 from resync.journal import Journals
@@ -26,28 +26,22 @@ from resync.model import (
     Switch,
 )
 from resync.notes import with_notes
-from resync.picking import Picked, pick, show
+from resync.replay.picking import Picked, pick, show
+from resync.replay.sides import without_sides
 from resync.repository import Repository
-from resync.request import Caller, Progress
-from resync.sides import without_sides
+from resync.repository.renames import way_to
+from resync.request import Caller
 from resync.signing import promised
 from resync.sitting.edits import come_back, offer
 from resync.sitting.merges import as_merge, merged_sides, side_of, with_made
 from resync.sitting.resolving import accepted, committed, refuse_unresolved, resolved, taken_away
 from resync.sitting.table import End, Ground, Table
 from resync.waiting import parked_on
-from resync.worktree.filters import Filters
 from resync.worktree.settings import WorktreeSettings
 from resync.worktree.snapshot import stash
 
 
-def begin(
-    repository: Repository,
-    journals: Journals,
-    caller: Caller,
-    settings: WorktreeSettings,
-    progress: Progress,
-) -> Plan:
+def begin(repository: Repository, journals: Journals, caller: Caller, settings: WorktreeSettings) -> Plan:
     """The plan of a sitting's first step: edits aside, and the first parked commit that conflicts taken.
 
     What applies cleanly by now is committed at once. Raises ``Refused``: ``nothing-interrupted`` where
@@ -62,9 +56,9 @@ def begin(
             " Nothing was changed.",
             "resync status",
         )
-    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
-        checkout = read_checkout(repository, head, settings, filters)
-        table = Table(repository, head, checkout, caller, settings, filters)
+    with filters_for(repository, settings, caller) as filters:
+        checkout = read_checkout(repository, head, filters)
+        table = Table(repository, head, checkout, caller, filters)
         found = merged_sides(table, parked)
         aside = stash(table.objects, head, table.index, table.worktree, table.who)
         sitting = Sitting(
@@ -86,7 +80,6 @@ def go_on(
     last: Plan,
     caller: Caller,
     settings: WorktreeSettings,
-    progress: Progress,
     *,
     skip: bool = False,
 ) -> Plan:
@@ -100,9 +93,9 @@ def go_on(
     assert sitting is not None
     head = repository.head()
     check_place(repository, last, head)
-    with Filters(settings, programs_for(repository, settings), progress=progress) as filters:
-        checkout = read_checkout(repository, head, settings, filters, sitting=sitting)
-        table = Table(repository, head, checkout, caller, settings, filters)
+    with filters_for(repository, settings, caller) as filters:
+        checkout = read_checkout(repository, head, filters, sitting=sitting)
+        table = Table(repository, head, checkout, caller, filters)
         taken = sitting.taken
         if taken is None:
             left = sitting.commits[1:] if skip else sitting.commits
@@ -130,12 +123,13 @@ def check_place(repository: Repository, last: Plan, head: Head) -> None:
     """Raise where the sitting is not what is going on here: ``Unfinished("other-branch")``, and
     ``Refused("operation-in-progress")`` for a pick of another commit."""
     if head.branch != last.head.branch:
+        repository.refuse_operation(but="cherry-pick")  # of which some check out a commit of their own
         name = _name(last.head)
         raise Unfinished(
             "other-branch",
             f"The conflicts that you are resolving are those of {name}, which is not what is checked out."
             " Nothing was changed.",
-            f"git checkout {name}",
+            way_to(repository, last.head.branch, last.new_tip),
         )
     taken = last.sitting.taken if last.sitting is not None else None
     if repository.ref(CHERRY_PICK_HEAD) not in (None, taken.commit if taken is not None else None):
@@ -156,8 +150,7 @@ def _next(table: Table, sitting: Sitting, ground: Ground, done: tuple[LocalCommi
             objects,
             ground.tip,
             sitting.commits,
-            options=table.options,
-            committer=table.who,
+            table.picks,
             beside=table.beside(sitting),
             edited=edited,
             renew=sitting.renew,
@@ -198,7 +191,7 @@ def _planned(table: Table, end: End, commits: tuple[LocalCommit, ...]) -> Plan:
         new_worktree=end.worktree,
         conflicts=end.conflicts,
     )
-    landing = jump(table.repository, checkout, carried, table.settings, table.filters)
+    landing = jump(table.repository, checkout, carried, table.filters)
     _refuse_untracked(landing)
     first = sitting.id == table.caller.run
     waits = first and sitting.open and not sitting.returned
@@ -259,7 +252,7 @@ def _refuse_untracked(landing: Jump) -> None:
         raise Refused(
             "untracked-in-the-way",
             f"Untracked files stand where a file has to go ({listed(found)}). Nothing was changed.",
-            "move them away, then resync continue",
+            "move them away, and then: resync continue",
         )
 
 

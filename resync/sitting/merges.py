@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from resync.history import open_history
 from resync.model import LocalCommit, Oid, Side, Sitting
-from resync.picking import known_as, made
-from resync.sides import Known, moved_on, sides
+from resync.replay.commits import made
+from resync.replay.sides import Known, moved_on, sides
+from resync.replay.verdicts import known_as
 from resync.sitting.table import Table
 from resync.waiting import Parked
 

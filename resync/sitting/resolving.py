@@ -12,8 +12,8 @@ from resync.errors import LargeBlob, Unfinished, listed
 from resync.history import authorship, open_history
 from resync.merge import MergeOptions
 from resync.model import LocalCommit, Oid, Sitting, Taken, TreeEntry, TreePath
-from resync.picking import known_as, made
-from resync.replay import as_renewed, verdict_on
+from resync.replay.commits import as_renewed, made
+from resync.replay.verdicts import known_as, verdict_on
 from resync.repository import Objects, Repository
 from resync.repository.merge_message import read_message
 from resync.sitting.table import Ground, Table
@@ -28,7 +28,7 @@ def refuse_unresolved(table: Table, taken: Taken) -> None:
         raise Unfinished(
             "unresolved",
             f"Not resolved yet: {listed(left)}. Nothing was changed.",
-            "edit what conflicts, tell git with git add (or git rm), then resync continue",
+            "edit what conflicts, tell git with git add (or git rm), and then: resync continue",
         )
 
 
@@ -120,7 +120,8 @@ def _edited_message(repository: Repository, given: bytes) -> bytes | None:
         raise Unfinished(
             "empty-message",
             "The message in MERGE_MSG is empty, so nothing is committed. Nothing was changed.",
-            f"write one into {os.path.join(repository.git_dir, 'MERGE_MSG')}, or resync skip",
+            f"write one into {os.path.join(repository.git_dir, 'MERGE_MSG')}, and then: resync continue",
+            "resync skip    # leaves the commit parked",
         )
     return message
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from resync.carry import trees
-from resync.checkout import Checkout, merge_options_at
+from resync.checkout import Checkout, disk_form, merge_options_at
 from resync.history import open_history
 from resync.model import MODE_TREE, Conflict, Head, LocalFile, Oid, Sitting, TreePath
+from resync.replay import PickOptions
+from resync.replay.sides import Sides
 from resync.repository import Repository
 from resync.request import Caller
-from resync.sides import Sides
 from resync.worktree.filters import Filters
 from resync.worktree.form import DiskForm
-from resync.worktree.settings import WorktreeSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,6 @@ class Table:
         head: Head,
         checkout: Checkout,
         caller: Caller,
-        settings: WorktreeSettings,
         filters: Filters,
     ) -> None:
         self.repository = repository
@@ -55,12 +54,12 @@ class Table:
         self.head = head
         self.checkout = checkout
         self.caller = caller
-        self.settings = settings
         self.filters = filters
         self.tree = self.objects.commit(head.tip).tree
         self.who = caller.signed(repository.identity())
         self.index, self.worktree = trees(self.objects, self.tree, checkout.changes)
-        self.options = merge_options_at(repository, self.tree, settings)
+        self.options = merge_options_at(repository, self.tree, filters.settings)
+        self.picks = PickOptions(merging=self.options, committer=self.who)
 
     def beside(self, sitting: Sitting) -> Sides:
         """What makes the parents of merges in that sitting."""
@@ -68,8 +67,7 @@ class Table:
             self.objects,
             open_history(self.repository),
             sitting.sides,
-            options=self.options,
-            committer=self.who,
+            self.picks,
             renew=sitting.renew,
         )
 
@@ -86,13 +84,4 @@ class Table:
 
     def form(self, tree: Oid) -> DiskForm:
         """What stands on disk, and will where ``tree`` is checked out."""
-        return DiskForm(
-            self.objects,
-            self.repository.root,
-            self.checkout.index,
-            self.checkout.index_mtime_ns,
-            self.checkout.changes,
-            tree,
-            self.settings,
-            self.filters,
-        )
+        return disk_form(self.repository, self.checkout, tree, self.filters)

@@ -7,6 +7,7 @@ remote-tracking branch, its reflog, resync's own record), reach what HEAD stands
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def branch_of(
             "ambiguous-upstream",
             f"A detached HEAD has no upstream, and what it stands on is on {_list(having)}."
             " Nothing was changed.",
-            f"name one: resync --upstream {having[0]}",
+            f"resync run --upstream {shlex.quote(str(having[0]))}    # or another of them",
         )
     return having[0] if having else None
 

@@ -12,7 +12,7 @@ from resync.history import History
 from resync.model import Head, Note, Oid, Upstream
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
-from resync.request import Progress
+from resync.request import Caller
 from resync.upstream.evidence import collect, judge
 from resync.upstream.find import UpstreamBranch, of_remote
 from resync.upstream.shared import ask
@@ -36,7 +36,7 @@ def look_elsewhere(
     head: Head,
     *,
     asked: bool,
-    progress: Progress,
+    caller: Caller,
     shared: str | None = None,
 ) -> Elsewhere:
     """What became of the branch of that name at the other remotes; with ``asked`` they are asked, or what
@@ -45,7 +45,7 @@ def look_elsewhere(
     unknown: list[Note] = []
     for other in _others(repository, upstream, head):
         try:
-            seen = _look(repository, history, other, head, asked, progress, shared)
+            seen = _look(repository, history, other, head, asked, caller, shared)
         except ResyncError as error:
             name = other.branch.removeprefix(BRANCHES).decode("utf-8", "replace")
             why = as_reason(error)
@@ -82,11 +82,11 @@ def _look(
     other: UpstreamBranch,
     head: Head,
     asked: bool,
-    progress: Progress,
+    caller: Caller,
     shared: str | None,
 ) -> Upstream | None:
     """What became of one of them; None where nothing did that concerns the checkout."""
-    fetched = ask(repository, other, progress, folder=shared) if asked else None
+    fetched = ask(repository, other, caller, folder=shared) if asked else None
     announcements = fetched.announcements if fetched is not None else {}
     evidence = collect(repository, other, head, given=None, announcements=announcements)
     tracked = repository.ref(other.tracking) if other.tracking is not None else None

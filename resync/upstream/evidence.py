@@ -37,8 +37,8 @@ _TAKEN_BACK = (b"resync: undo of ", b"resync: aborted")
 # Evidence by which somebody says that upstream gave up its old tip.
 _VOUCHING = ("given", "announcement-tag")
 _DEEPEN = (
-    "git fetch --unshallow, or if upstream was rewritten, name the last of its old commits below your work:"
-    " resync run --old-tip REV"
+    "git fetch --unshallow",
+    "resync run --old-tip REV    # if it was rewritten: the last of upstream's old commits below your work",
 )
 
 
@@ -54,6 +54,11 @@ def fetched_ref(upstream: UpstreamBranch) -> RefName:
 
 def _ref(upstream: UpstreamBranch, suffix: bytes) -> RefName:
     remote = upstream.remote.encode("utf-8", "surrogateescape")
+    if upstream.remote == upstream.url:
+        # An address in the place of a remote's name: it may have what no ref may.
+        from urllib.parse import quote
+
+        remote = quote(remote, safe="").replace(".", "%2E").encode("ascii")
     branch = upstream.branch.removeprefix(BRANCHES)
     return RefName(RECORDS + remote + b"/" + branch + suffix)
 
@@ -70,8 +75,7 @@ def collect(
     """Every tip that upstream is known to have had, strongest evidence first, missing commits left out.
 
     ``given`` is what a person named and ``mapped`` what a commit map says; ``announcements`` are the
-    announcing tags as the remote advertises them (a tag that stands only here proves nothing). Commits that
-    are not in the repository are of no use and are left out.
+    announcing tags as the remote advertises them (a tag that stands only here proves nothing).
     """
     found: list[Evidence] = []
     if given is not None:
@@ -86,7 +90,7 @@ def collect(
         tip = repository.ref(upstream.tracking)
         if tip is not None:
             found.append(Evidence(kind="tracking", source=upstream.tracking, oid=tip))
-        found += _from_reflogs(repository, upstream.tracking, head)
+    found += _from_reflogs(repository, upstream.tracking, head)
     for name, oid in announcements.items():
         if oid in repository.objects:
             found.append(Evidence(kind="announcement-tag", source=name, oid=repository.objects.peel(oid)))
@@ -104,19 +108,17 @@ def _records(repository: Repository, upstream: UpstreamBranch) -> Iterator[RefNa
             yield RefName(RECORDS + renamed["old"].removesuffix(branch) + branch + b".tips")
 
 
-def _from_reflogs(repository: Repository, tracking: RefName, head: Head) -> Iterator[Evidence]:
+def _from_reflogs(repository: Repository, tracking: RefName | None, head: Head) -> Iterator[Evidence]:
     """Tips that reflogs name, newest first: all of the remote-tracking branch's, and of the local
     branch's and HEAD's those whose message says that they came from upstream."""
-    for entry in reversed(repository.reflog(tracking)):
-        for oid in (entry.new, entry.old):
-            if oid.strip(b"0"):
-                yield Evidence(kind="reflog", source=tracking, oid=oid)
-    # git's spellings of the tracking branch in a reflog message.
-    names = {
-        bytes(tracking),
-        tracking.removeprefix(b"refs/"),
-        tracking.removeprefix(REMOTES),
-    }
+    names: set[bytes] = set()
+    if tracking is not None:
+        for entry in reversed(repository.reflog(tracking)):
+            for oid in (entry.new, entry.old):
+                if oid.strip(b"0"):
+                    yield Evidence(kind="reflog", source=tracking, oid=oid)
+        # git's spellings of the tracking branch in a reflog message.
+        names = {bytes(tracking), tracking.removeprefix(b"refs/"), tracking.removeprefix(REMOTES)}
     for ref in dict.fromkeys((head.branch or RefName(b"HEAD"), RefName(b"HEAD"))):
         for entry in reversed(repository.reflog(ref)):
             match = _FROM_TRACKING.match(entry.message) or _REBASE_ONTO.match(entry.message)
@@ -247,7 +249,7 @@ def _rewritten(
     ordered = tuple(sorted(behind, key=lambda each: each.oid != deciding.oid))
     if cut:
         if not any(each.oid == deciding.oid and each.kind in _VOUCHING for each in behind):
-            raise HistoryCut(_DEEPEN)
+            raise HistoryCut(*_DEEPEN)
         return _upstream(upstream, "rewritten", new_tip, ordered, evidence, left=None, arrived=None)
     # Of what the tips reach, all that the new tip reaches as well is below the commits that left.
     arrived = history.reachable([new_tip], below - left)

@@ -95,7 +95,7 @@ def in_words(remote: str, url: str) -> Iterator[None]:
             "damaged-object",
             f"Something that was read for fetching is damaged, here or at {without_secrets(url)}"
             f" ({error or type(error).__name__}). Nothing was changed.",
-            "git fsck, here and there",
+            "git fsck    # here and there",
         ) from error
     except Exception as error:
         if not _is_transport_error(error) or getattr(error, "errno", None) in _OUR_DISK:
@@ -140,7 +140,7 @@ def _exchange(
                 "other-object-format",
                 f"The ids of {upstream.remote} are of another kind than those here (SHA-1 and SHA-256)."
                 " Nothing was changed.",
-                "git rev-parse --show-object-format, here and there",
+                "git rev-parse --show-object-format    # here and there",
             )
         gone = upstream.branch not in refs
         wanted = {

@@ -10,7 +10,6 @@ from resync.errors import Refused, UsageError
 from resync.model import Head, RefName
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
-from resync.upstream.gitreview import MOST_BYTES, read_gitreview
 
 DETACHED = "what HEAD stands on"
 """The source of an upstream that only the history of a detached HEAD tells."""
@@ -69,7 +68,8 @@ def find(repository: Repository, head: Head, wanted: str | None) -> UpstreamBran
     raise Refused(
         "no-upstream",
         f"{what} and there is no .gitreview that names one. Nothing was changed.",
-        "git branch --set-upstream-to=REMOTE/BRANCH, or resync --upstream REMOTE/BRANCH",
+        "git branch --set-upstream-to=REMOTE/BRANCH    # for good, and git branch -r tells them",
+        "resync run --upstream REMOTE/BRANCH    # for this once",
     )
 
 
@@ -83,7 +83,7 @@ def _named(repository: Repository, wanted: str) -> UpstreamBranch:
     raise UsageError(
         "unknown-upstream",
         f"{wanted} does not begin with the name of a remote (there are: {known}). Nothing was changed.",
-        "resync --upstream REMOTE/BRANCH",
+        "resync run --upstream REMOTE/BRANCH    # git branch -r tells them",
     )
 
 
@@ -98,15 +98,25 @@ def configured(repository: Repository, branch: RefName) -> UpstreamBranch | None
         merge = repository.config_text("branch", name, "merge")
         if remote is None or merge is None:
             return None
-        upstream = RefName(merge.encode("utf-8", "surrogateescape"))
+        upstream = _whole_name(merge)
         if remote != ".":
             return of_remote(repository, remote, upstream, f"branch.{name}.merge")
         branch = upstream
     return None
 
 
+def _whole_name(merge: str) -> RefName:
+    """What ``branch.<name>.merge`` names, which git lets be short."""
+    name = merge.encode("utf-8", "surrogateescape")
+    if name.startswith(b"refs/"):
+        return RefName(name)
+    return RefName(b"refs/" + name if name.startswith(b"heads/") else BRANCHES + name)
+
+
 def _from_gitreview(repository: Repository) -> UpstreamBranch | None:
     """The default branch that ``.gitreview`` names, on its remote (git-review's own default: gerrit)."""
+    from resync.upstream.gitreview import MOST_BYTES, read_gitreview
+
     try:
         with open(os.path.join(repository.root, ".gitreview"), "rb") as file:
             settings = read_gitreview(file.read(MOST_BYTES))
@@ -125,10 +135,11 @@ def of_remote(repository: Repository, remote: str, branch: RefName, source: str)
     """The branch of a remote, by its configuration; ``source`` says who named it."""
     # git lets branch.<name>.remote be an address instead of a remote's name; such a branch is not tracked.
     url = repository.config_text("remote", remote, "url") or remote
-    refspecs = repository.config_all("remote", remote, "fetch")
-    return UpstreamBranch(
-        remote=remote, url=url, branch=branch, tracking=tracking_ref(refspecs, branch), source=source
-    )
+    tracking = tracking_ref(repository.config_all("remote", remote, "fetch"), branch)
+    if tracking is not None and tracking.startswith(BRANCHES):
+        # A mirror's refspec: what people commit on tells nothing of where upstream was.
+        tracking = None
+    return UpstreamBranch(remote=remote, url=url, branch=branch, tracking=tracking, source=source)
 
 
 def tracking_ref(refspecs: Iterable[str], branch: RefName) -> RefName | None:

@@ -15,7 +15,7 @@ from resync.errors import Refused
 from resync.history import History, tree_changes
 from resync.model import MODE_GITLINK, Oid
 from resync.repository import Repository
-from resync.request import Progress, Prompt
+from resync.request import Caller
 from resync.upstream.fetch import in_words
 from resync.upstream.find import UpstreamBranch
 
@@ -32,21 +32,21 @@ class Promised:
         upstream: UpstreamBranch,
         history: History,
         tips: Iterable[Oid],
-        progress: Progress,
+        caller: Caller,
         *,
         attended: bool,
-        prompt: Prompt | None,
     ) -> None:
-        """``tips`` are the commits between which a run moves; the rest is as for ``fetch``."""
+        """``tips`` are the commits between which a run moves; with ``attended`` the caller and their programs
+        may be asked for a password."""
         self._repository = repository
         promisors = repository.promisors()
         self._remote = upstream.remote if upstream.remote in promisors else promisors[0]
         self._url = repository.config_text("remote", self._remote, "url") or self._remote
         self._history = history
         self._tips = tuple(tips)
-        self._progress = progress
+        self._progress = caller.progress
+        self._prompt = caller.prompt if attended else None
         self._attended = attended
-        self._prompt = prompt
         self._asked = False
         self._single = 0
 

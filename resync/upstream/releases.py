@@ -181,10 +181,10 @@ def aim(
 
 def _no_release(upstream: Upstream, wanted: Choice, kind: str, what: str) -> Refused:
     within = f" within {wanted.constraint}" if wanted.constraint is not None else ""
-    hint = "wait for one, or follow the branch itself: resync run --to tip"
+    hints = ["wait for one", "resync run --to tip    # follows the branch itself"]
     if not wanted.pre:
-        hint += "; --pre looks at pre-releases as well"
-    return Refused(kind, f"{upstream.name} {what}{within}. Nothing was changed.", hint)
+        hints.append("resync run --to release --pre    # looks at pre-releases as well")
+    return Refused(kind, f"{upstream.name} {what}{within}. Nothing was changed.", *hints)
 
 
 def _order(release: Release) -> tuple[Version, RefName]:

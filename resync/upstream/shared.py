@@ -23,7 +23,7 @@ from typing import Any
 from resync.errors import Busy, Refused
 from resync.model import Oid, RefName
 from resync.repository import Repository
-from resync.request import Progress, Prompt
+from resync.request import Caller, Progress
 from resync.upstream.fetch import Fetched, fetch
 from resync.upstream.find import UpstreamBranch
 
@@ -76,14 +76,17 @@ def is_there(folder: str, key: str) -> bool:
 def ask(
     repository: Repository,
     upstream: UpstreamBranch,
-    progress: Progress,
+    caller: Caller,
     also: Callable[[RefName], bool] = lambda name: False,
     *,
     folder: str | None,
     attended: bool = False,
-    prompt: Prompt | None = None,
 ) -> Fetched:
-    """Fetch as ``fetch`` does, or take the answer that somebody left in ``folder``; without one, leave it."""
+    """Fetch as ``fetch`` does, or take the answer that somebody left in ``folder``; without one, leave it.
+
+    With ``attended`` the caller and their programs may be asked for a password.
+    """
+    progress, prompt = caller.progress, caller.prompt if attended else None
     key = key_of(repository, upstream) if folder is not None else None
     if folder is None or key is None:
         return fetch(repository, upstream, progress, also, attended=attended, prompt=prompt)

@@ -30,7 +30,10 @@ _SSH = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _GOOD = b"GOODSIG"
 _VERDICTS = (_GOOD, b"EXPSIG", b"EXPKEYSIG", b"REVKEYSIG", b"BADSIG", b"ERRSIG")
 
-_TO_FOLLOW = "resync run --no-require-announcement"
+_TO_FOLLOW = (
+    "ask upstream whether it meant to do that",
+    "resync run --no-require-announcement    # follows it all the same",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,8 @@ def trusted_keys(values: Iterable[str]) -> TrustedKeys:
                 "bad-config",
                 f"resync.trustedKeys is {value!r}, which is neither the whole fingerprint of a key nor the"
                 " path of a file of allowed signers. Nothing was changed.",
-                "gpg --fingerprint, or ssh-keygen -l -f KEY.pub, shows the fingerprint of a key",
+                "gpg --fingerprint    # shows the fingerprints of OpenPGP keys",
+                "ssh-keygen -l -f KEY.pub    # shows that of an SSH key",
             )
     return TrustedKeys(openpgp=frozenset(openpgp), ssh=frozenset(ssh), signers=tuple(signers))
 
@@ -98,7 +102,7 @@ def announcement(
             "unannounced",
             f"{upstream.name} was {upstream.kind}, and no announcing tag of {upstream.remote} names its old"
             f" tip {old_tip}. Nothing was changed.",
-            f"ask upstream; to follow it all the same: {_TO_FOLLOW}",
+            *_TO_FOLLOW,
         )
     if not keys:
         return Announcement(tag=RefName(names[0]), signer=None)
@@ -113,10 +117,7 @@ def announcement(
         "untrusted-announcement",
         f"{upstream.name} was {upstream.kind}, and nobody whom resync.trustedKeys names has announced that"
         f" its old tip {old_tip} is given up: {'; '.join(map(str, reasons))}. Nothing was changed.",
-        next(
-            (each.hint for each in reasons if each.hint),
-            f"ask upstream; to follow it all the same: {_TO_FOLLOW}",
-        ),
+        *next(((each.hint,) for each in reasons if each.hint), _TO_FOLLOW),
     )
 
 

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from resync.model import Access, FileChange, FolderAccess, TreePath
 from resync.worktree.files import Files
@@ -54,9 +55,31 @@ def folders_of(
     return tuple(FolderAccess(path=path, access=access) for path, access in sorted(found.items()))
 
 
-def take_access(path: bytes, replaced: bytes, folder: bytes, executable: bool | None) -> bool:
-    """Give a new file the owner, permissions and attributes of the regular file that it replaces, if any,
-    else what a file that is made in ``folder`` gets (``inherit``).
+class Surroundings(NamedTuple):
+    """What a folder hands on to what is made in it: what ``lstat`` says of it, and its default access control
+    list, if it has one."""
+
+    status: os.stat_result
+    access_list: bytes | None
+
+
+def surroundings(full: bytes) -> Surroundings:
+    """Those of the folder in which a path is, or, where that has yet to be made, of the next one above."""
+    folder = os.path.dirname(full)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    access_list = None
+    if hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError):  # most folders have none, and some file systems no such thing
+            access_list = os.getxattr(folder, _DEFAULT)
+    return Surroundings(os.lstat(folder), access_list)
+
+
+def take_access(
+    path: bytes, status: os.stat_result, replaced: bytes, around: Surroundings, executable: bool | None
+) -> bool:
+    """Give a new file, which has ``status`` now, the owner, permissions and attributes of the regular file
+    that it replaces, if any, else what a file that is made ``around`` it gets (``inherit``).
 
     ``executable`` None leaves that as it was as well: where git is told not to look at it (core.fileMode).
     Returns whether everything came along that the system keeps with a file.
@@ -66,55 +89,65 @@ def take_access(path: bytes, replaced: bytes, folder: bytes, executable: bool | 
     except OSError:
         old = None
     if old is None or not stat.S_ISREG(old.st_mode):
-        inherit(path, folder)
+        inherit(path, status, around)
         return True
     access = _access(old)
     if executable is not None:
         readers = (access.permissions & 0o444) >> 2
         bits = access.permissions | readers if executable else access.permissions & ~0o111
         access = access._replace(permissions=bits)
-    return give_access(path, access, attributes_of=replaced)
+    return give_access(path, status, access, attributes_of=replaced)
 
 
-def take_owner(path: bytes, folder: bytes) -> None:
-    """Where root makes something in somebody's folder, it becomes theirs; the group goes with the owner."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return
-    theirs = os.lstat(folder)
-    if theirs.st_uid != 0:
-        os.chown(path, theirs.st_uid, theirs.st_gid, follow_symlinks=False)
+def take_owner(path: bytes, folder: os.stat_result) -> bool:
+    """Where root makes something in somebody's folder, it becomes theirs; the group goes with the owner.
+    Returns whether it did."""
+    if folder.st_uid == 0 or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)
+    return True
 
 
-def inherit(path: bytes, folder: bytes) -> None:
-    """Give a new file, link or folder what the system would have given it, had it been made in ``folder``.
+def inherit(path: bytes, status: os.stat_result, around: Surroundings) -> None:
+    """Give a new file, link or folder, which has ``status`` now, what the system would have given it, had it
+    been made there.
 
     That is the group of a folder that hands its group on (inode(7), the set-group-ID bit), and for a file
     the folder's default access control list (acl(5)), which takes the place of the umask.
     """
-    above, status = os.lstat(folder), os.lstat(path)
+    above = around.status
     if above.st_mode & stat.S_ISGID and status.st_gid != above.st_gid and hasattr(os, "lchown"):
         # The system lets nobody but root and the group's own members do afterwards what it does by itself.
         with contextlib.suppress(PermissionError):
             os.lchown(path, -1, above.st_gid)
-    if stat.S_ISREG(status.st_mode) and hasattr(os, "getxattr"):
-        with contextlib.suppress(OSError):  # most folders have none, and some file systems no such thing
-            os.setxattr(path, _ACCESS, os.getxattr(folder, _DEFAULT))
+    if stat.S_ISREG(status.st_mode) and around.access_list is not None:
+        with contextlib.suppress(OSError):
+            os.setxattr(path, _ACCESS, around.access_list)
             executable = status.st_mode & stat.S_IXUSR
             os.chmod(path, os.lstat(path).st_mode & (0o777 if executable else 0o666))
 
 
-def give_access(path: bytes, access: Access, *, attributes_of: bytes | None = None) -> bool:
-    """Give a file or folder an owner and permissions, and another's extended attributes; return as
-    ``take_access``.
+def give_access(
+    path: bytes, status: os.stat_result, access: Access, *, attributes_of: bytes | None = None
+) -> bool:
+    """Give a file or folder, which has ``status`` now, an owner and permissions, and another's extended
+    attributes; return as ``take_access``.
 
     The order matters: a change of the owner clears the set-id bits, and an access control list brings bits
     of its own. Set-id bits that would serve somebody else than they did are not given.
     """
-    permissions = access.permissions
-    if not _give_owner(path, access):
-        permissions &= ~_SET_ID
-    complete = attributes_of is None or _copy_attributes(attributes_of, path)
-    if stat.S_IMODE(os.lstat(path).st_mode) != permissions:
+    permissions, complete, changed = access.permissions, True, False
+    if hasattr(os, "chown") and (status.st_uid, status.st_gid) != (access.owner, access.group):
+        changed = True
+        if not _give_owner(path, access):
+            permissions &= ~_SET_ID
+    names = _attributes(attributes_of) if attributes_of is not None else []
+    if names is None:
+        complete = False
+    elif names and attributes_of is not None:
+        changed = True
+        complete = _copy_attributes(names, attributes_of, path)
+    if changed or stat.S_IMODE(status.st_mode) != permissions:
         os.chmod(path, permissions)
     return complete
 
@@ -125,31 +158,28 @@ def _access(status: os.stat_result) -> Access:
 
 def _give_owner(path: bytes, access: Access) -> bool:
     """Whether the file belongs to that owner and group now; only root can give files away."""
-    if not hasattr(os, "chown"):
-        return True
-    wanted = (access.owner, access.group)
-    for owner, group in (wanted, (-1, access.group)):
-        now = os.lstat(path)
-        if (now.st_uid, now.st_gid) == wanted:
-            return True
+    for owner in (access.owner, -1):
         with contextlib.suppress(PermissionError):
-            os.chown(path, owner, group)
+            os.chown(path, owner, access.group)
+            break
     now = os.lstat(path)
-    return (now.st_uid, now.st_gid) == wanted
+    return (now.st_uid, now.st_gid) == (access.owner, access.group)
 
 
-def _copy_attributes(source: bytes, target: bytes) -> bool:
-    """Copy extended attributes, access control lists among them, where Python can (Linux)."""
+def _attributes(path: bytes) -> list[str] | None:
+    """The names of a file's extended attributes, access control lists among them, where Python can tell
+    (Linux); None where the system does not say."""
     if not hasattr(os, "listxattr"):
-        return True
+        return []
     try:
-        names = os.listxattr(source)
+        return [name for name in os.listxattr(path) if name not in _SYSTEMS_OWN]
     except OSError as error:
-        return error.errno in (errno.ENOTSUP, errno.ENOSYS)
+        return [] if error.errno in (errno.ENOTSUP, errno.ENOSYS) else None
+
+
+def _copy_attributes(names: Iterable[str], source: bytes, target: bytes) -> bool:
     complete = True
     for name in names:
-        if name in _SYSTEMS_OWN:
-            continue
         try:
             os.setxattr(target, name, os.getxattr(source, name))
         except OSError:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from resync.model import MODE_EXECUTABLE, MODE_FILE, Oid, TreePath
+from resync.patterns import Pattern
 from resync.repository.objects import Objects
 from resync.worktree.files import Files
 from resync.worktree.index import Index
-from resync.worktree.patterns import Pattern
 from resync.worktree.settings import WorktreeSettings
 
 Value: TypeAlias = bytes | bool | None

@@ -23,6 +23,8 @@ BECAME_ANOTHER = frozenset(
 )
 """What reading fails with where a file or link has just become something else, or nothing."""
 
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
 
 class Files:
     """The files below ``root``. Which directories are real is looked up once and remembered."""
@@ -63,6 +65,24 @@ class Files:
                 found = self._lstat(path)  # which knows what the error means
             yield found
 
+    def reaches(self, path: TreePath) -> bool:
+        """Whether all above a path are directories at this moment, and none is a link: other than ``lstat``
+        this believes nothing that was seen before. Raises as ``lstat`` does."""
+        prefix, end = self._prefix, 0
+        try:
+            while (end := path.find(b"/", end + 1)) > 0:
+                if not stat.S_ISDIR(os.lstat(prefix + path[:end]).st_mode):
+                    return False
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return False
+            raise _unreadable(TreePath(path[:end]), error) from None
+        return True
+
+    def lstat_below(self, path: TreePath) -> os.stat_result | None:
+        """``lstat`` of a path of which the caller knows that it ``reaches``."""
+        return self._lstat(path)
+
     def read(self, path: TreePath) -> bytes:
         """The bytes of a regular file, or a link's target.
 
@@ -78,7 +98,7 @@ class Files:
     def pieces(self, path: TreePath) -> Iterator[bytes]:
         """The bytes of a regular file of any size, a piece at a time; raises as ``read`` does."""
         with _refusing(path), open(open_regular(self._prefix + path), "rb", buffering=0) as file:
-            yield from of_file(file)
+            yield from of_file(file.fileno(), os.fstat(file.fileno()).st_size)
 
     def list(self, directory: TreePath) -> list[os.DirEntry[bytes]]:
         """What a real directory holds (``b""`` is the top), by name; nothing where there is none."""
@@ -130,8 +150,7 @@ def open_regular(full: bytes) -> int:
 
     Raises ``OSError``: with ``ELOOP`` or ``EINVAL`` for what is no regular file.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(full, flags | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(full, _READ)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), full)

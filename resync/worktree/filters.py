@@ -70,6 +70,11 @@ class Filters:
         self._at_work.clear()
 
     @property
+    def settings(self) -> WorktreeSettings:
+        """What the configuration says about the working tree whose filters they are."""
+        return self._settings
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What could not be filtered and was left as it was, for the report."""
         return tuple(self._notes)
@@ -203,5 +208,5 @@ def _refused(verb: Verb, name: bytes, path: TreePath, reason: str) -> Refused:
         "filter-failed",
         f"The filter {shown!r}, which {os.fsdecode(path)!r} has to go through to make {what}, {reason}."
         " Nothing was changed.",
-        f"git config --get-regexp '^filter[.]{shown}[.]' shows the commands",
+        f"git config --get-regexp '^filter[.]{shown}[.]'    # shows the commands",
     )

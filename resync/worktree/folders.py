@@ -17,8 +17,8 @@ def check_folders(root: str | bytes, paths: Iterable[TreePath], device: int) -> 
     """
     top = os.path.join(os.fsencode(root), b"")
     checked: set[bytes] = set()
-    for path in paths:
-        folder = os.path.dirname(top + path)
+    for inner in dict.fromkeys(path[: path.rfind(b"/") + 1] for path in paths):
+        folder = os.path.dirname(top + inner)
         while folder not in checked:
             checked.add(folder)
             if not os.path.isdir(folder) and len(folder) > len(top):

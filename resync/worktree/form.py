@@ -153,5 +153,5 @@ class DiskForm:
                 "unsupported-attribute",
                 f"Upstream changes a file that resync cannot convert as git does: {reason}."
                 " Nothing was changed.",
-                "update this checkout by hand: git fetch, then git rebase --onto",
+                "update this checkout by hand, with git fetch and git rebase --onto",
             )

@@ -11,10 +11,10 @@ import stat
 from typing import NamedTuple
 
 from resync.model import MODE_EXECUTABLE, MODE_FILE, TreePath
+from resync.patterns import Pattern
 from resync.repository.objects import Objects
 from resync.worktree.files import Files
 from resync.worktree.index import Index
-from resync.worktree.patterns import Pattern
 from resync.worktree.settings import WorktreeSettings
 
 _BOM = b"\xef\xbb\xbf"

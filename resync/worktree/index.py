@@ -32,12 +32,14 @@ INTENT_TO_ADD = 0x2000
 _EXTENDED = 0x4000  # in the first flag word: a second one follows (version 3 and later)
 _STAGE_SHIFT, _STAGE_MASK = 12, 0x3000
 _NAME_MASK = 0x0FFF
+_ANEW = "mv .git/index .git/index.broken && git reset    # git builds it anew; what was staged is unstaged"
 RAW_ID = 40
 """Where the id begins in what stands before a path: behind the stat data."""
 _WIDTHS = {RAW_ID + width + words: width for width in (20, 32) for words in (2, 4)}  # of the id, by the size
 _EXTENDED_SIZES = frozenset({RAW_ID + 20 + 4, RAW_ID + 32 + 4})
 RAW_STAT = struct.Struct(">10I")
-"""Stat data: ten numbers of 32 bits (gitformat-index)."""
+"""Stat data: ten numbers of 32 bits (gitformat-index): ctime and mtime, each as seconds and nanoseconds,
+device, inode, mode, user, group, and size in bytes."""
 INDEX_HEADER = struct.Struct(">4sII")
 """How an index file begins: ``DIRC``, its version, and how many entries it has."""
 
@@ -53,22 +55,8 @@ RAW_MODES = {
 """The modes that an entry may have, by the bytes that the file has for them."""
 
 
-class StatData(NamedTuple):
-    """What the index remembers of ``lstat``: each number cut to 32 bits, times as seconds and nanoseconds."""
-
-    ctime: int
-    ctime_ns: int
-    mtime: int
-    mtime_ns: int
-    dev: int
-    ino: int
-    uid: int
-    gid: int
-    size: int
-
-
 class IndexEntry(NamedTuple):
-    """One path at one stage. ``stat`` is forty bytes as they stand in the file (see ``stat_data``), but that
+    """One path at one stage. ``stat`` is forty bytes as they stand in the file (``RAW_STAT``), but that
     the mode in it need not be right."""
 
     path: TreePath
@@ -103,12 +91,6 @@ class IndexEntry(NamedTuple):
         return (
             stat[: RAW_MODE.start] + mode.to_bytes(4, "big") + stat[RAW_MODE.stop :] + unhexlify(oid) + words
         )
-
-    @property
-    def stat_data(self) -> StatData:
-        """The stat data as numbers."""
-        fields = RAW_STAT.unpack(self.stat)
-        return StatData(*fields[:6], *fields[7:])
 
 
 class Entries(Mapping[TreePath, IndexEntry]):
@@ -365,7 +347,7 @@ def _read_extensions(data: bytes, position: int, width: int) -> Mapping[TreePath
             raise Refused(
                 "unknown-index-extension",
                 f"The index needs the extension {name!r}, which resync does not know. Nothing was changed.",
-                "rm .git/index && git reset   # git builds the index anew; what was staged is unstaged",
+                _ANEW,
             )
     return cache_tree
 
@@ -407,7 +389,7 @@ def _corrupt(why: str) -> Refused:
     return Refused(
         "corrupt-index",
         f"The index cannot be read: {why}. Nothing was changed.",
-        "mv .git/index .git/index.broken && git reset   # git builds it anew; what was staged is unstaged",
+        _ANEW,
     )
 
 

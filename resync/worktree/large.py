@@ -40,6 +40,6 @@ def _huge_file(path: TreePath, why: str) -> LargeBlob:
     return LargeBlob(
         "huge-file",
         f"{os.fsdecode(path)!r} is too large to be held in memory, and {why}. Nothing was changed.",
-        "move it out of the working tree and try again; or if there is memory for it:"
-        " git config core.bigFileThreshold 2g",
+        "move it out of the working tree and try again",
+        "git config core.bigFileThreshold 2g    # if there is memory for it",
     )

@@ -27,13 +27,14 @@ FASTER = (FileExistsError, FileNotFoundError, NotADirectoryError)
 """What a call fails with where somebody has just put something in the place, or taken something away."""
 
 
-def look(full: bytes, objects: Objects) -> TreeEntry | None:
+def look(full: bytes, objects: Objects, status: os.stat_result | None = None) -> TreeEntry | None:
     """Mode and blob id of what stands at a path, links not followed, nothing but files opened.
 
-    What becomes something else while it is looked at is in no state that anybody expects.
+    ``status`` is what ``lstat`` has just said of it. What becomes something else while it is looked at is in
+    no state that anybody expects.
     """
     try:
-        status = os.lstat(full)
+        status = status or os.lstat(full)
     except FASTER:
         return None
     if stat.S_ISDIR(status.st_mode):
@@ -44,8 +45,12 @@ def look(full: bytes, objects: Objects) -> TreeEntry | None:
     try:
         if mode == MODE_SYMLINK:
             return TreeEntry(mode, objects.hash_blob(os.readlink(full)))
-        with open(open_regular(full), "rb", buffering=0) as file:
-            return TreeEntry(mode, objects.hash_pieces(status.st_size, of_file(file)))
+        descriptor = open_regular(full)
+        try:
+            oid = objects.hash_pieces(status.st_size, of_file(descriptor, status.st_size))
+        finally:
+            os.close(descriptor)
+        return TreeEntry(mode, oid)
     except ValueError:
         return _CHANGING
     except OSError as error:

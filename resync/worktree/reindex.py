@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from operator import attrgetter
 
@@ -31,6 +32,7 @@ _MODIFIED = struct.Struct(">II")
 _UINT32 = 0xFFFFFFFF
 _MTIME_SECONDS, _SIZE = slice(8, 12), slice(36, 40)  # where they stand in the stat data
 _SECOND = 1_000_000_000
+_ALL_FLAGS = ASSUME_VALID | SKIP_WORKTREE | INTENT_TO_ADD
 _place_of = attrgetter("path", "stage")
 
 
@@ -51,6 +53,7 @@ def reindexed(
     ``written`` has size and modification time (nanoseconds) of the files that the switch wrote: one that is
     different by now was saved by somebody in between, and its entry gets no stat data, so that git looks.
     """
+    top = os.path.join(os.fsencode(root), b"")
     made: dict[tuple[TreePath, int], IndexEntry | None] = {}
     left: list[TreePath] = []
     for change in changes:
@@ -63,8 +66,7 @@ def reindexed(
         elif change.after is None:
             made[place] = None
         else:
-            entry = _entry(change.path, change.after, root, written.get(change.path))
-            made[place] = entry._replace(stage=change.stage)
+            made[place] = _entry(change, change.after, top, written.get(change.path))
     return _changed_index(index, index_mtime_ns, made, hex_length=hex_length), tuple(left)
 
 
@@ -77,32 +79,30 @@ def reaches(index: Index, changes: Sequence[IndexChange]) -> bool:
     )
 
 
-def _entry(path: TreePath, record: IndexRecord, root: str, written: tuple[int, int] | None) -> IndexEntry:
-    flags = (
-        (ASSUME_VALID if record.assume_valid else 0)
-        | (SKIP_WORKTREE if record.skip_worktree else 0)
-        | (INTENT_TO_ADD if record.intent_to_add else 0)
-    )
-    bare = IndexEntry(path, record.mode, record.oid, 0, flags, NO_STAT)
+def _entry(
+    change: IndexChange, record: IndexRecord, top: bytes, written: tuple[int, int] | None
+) -> IndexEntry:
+    stat = NO_STAT
     if record.in_file and written is not None:
-        try:
-            status = os.lstat(os.path.join(os.fsencode(root), path))
-        except OSError:
-            return bare
-        if written == (status.st_size, status.st_mtime_ns):
-            return entry_from_stat(path, record.mode, record.oid, status)._replace(flags=flags)
-    return bare
+        with suppress(OSError):
+            status = os.lstat(top + change.path)
+            if written == (status.st_size, status.st_mtime_ns):
+                stat = _pack_stat(status, record.mode)
+    return IndexEntry(change.path, record.mode, record.oid, change.stage, _flags(record), stat)
 
 
 def _is(entry: IndexEntry | None, record: IndexRecord | None) -> bool:
     if entry is None or record is None:
         return entry is None and record is None
-    return (entry.mode, entry.oid, entry.assume_valid, entry.skip_worktree, entry.intent_to_add) == (
-        record.mode,
-        record.oid,
-        record.assume_valid,
-        record.skip_worktree,
-        record.intent_to_add,
+    same = entry.oid == record.oid and entry.mode == record.mode
+    return same and entry.flags & _ALL_FLAGS == _flags(record)
+
+
+def _flags(record: IndexRecord) -> int:
+    return (
+        (ASSUME_VALID if record.assume_valid else 0)
+        | (SKIP_WORKTREE if record.skip_worktree else 0)
+        | (INTENT_TO_ADD if record.intent_to_add else 0)
     )
 
 

@@ -22,9 +22,19 @@ from resync.model import (
 )
 from resync.repository import Objects
 from resync.repository.durable import fsync_file
-from resync.worktree.access import give_access, inherit, take_access, take_owner
+from resync.repository.pieces import to_file
+from resync.worktree.access import (
+    Surroundings,
+    give_access,
+    inherit,
+    surroundings,
+    take_access,
+    take_owner,
+)
 from resync.worktree.moves import free, link, look, same
 from resync.worktree.settings import WorktreeSettings
+
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class Staging:
@@ -44,6 +54,7 @@ class Staging:
         self._objects = objects
         self._settings = settings
         self._originals = originals
+        self._around: dict[bytes, Surroundings] = {}
         self.fresh = False
         """Whether no earlier process can have left anything here."""
         self.written: dict[TreePath, tuple[int, int]] = {}
@@ -53,6 +64,7 @@ class Staging:
 
     def open(self) -> int:
         """Make the folder, if it is not there; return the device that it lies on."""
+        self._around.clear()
         try:
             os.makedirs(self._folder)
             self.fresh = True
@@ -81,6 +93,7 @@ class Staging:
         original = self._originals.get(path)
         if original is not None and same(look(original, self._objects), entry, self._settings):
             link(original, name)
+            status = os.lstat(name)
         elif entry.oid == NO_CONTENT:
             raise Refused(
                 "original-gone",
@@ -88,16 +101,27 @@ class Staging:
                 f" moved it ({os.fsdecode(original or b'')}). Nothing was changed.",
                 "make it again yourself, at that place, and try again",
             )
-        # Nobody takes up a run that is stopped before all files of a fresh folder are written.
-        elif not (self.write if self.fresh else self.write_whole)(
-            name, entry, self._root + path, change.access_after
-        ):
-            self.bared.append(path)
-        status = os.lstat(name)
+        else:
+            replaced, folder = self._root + path, path[: path.rfind(b"/") + 1]
+            around = self._around.get(folder)
+            if around is None:
+                around = self._around[folder] = surroundings(replaced)
+            # Nobody takes up a run that is stopped before all files of a fresh folder are written.
+            write = self._write if self.fresh else self._write_whole
+            status, complete = write(name, entry, replaced, change.access_after, around)
+            if not complete:
+                self.bared.append(path)
         self.written[path] = (status.st_size, status.st_mtime_ns)
 
-    def write_whole(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
-        """``write``, so that ``target`` is there as a whole or not at all, whenever somebody looks.
+    def restore(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> None:
+        """Write what is to take the place of ``replaced``, in the tree as it is now, so that ``target`` is
+        there as a whole or not at all."""
+        self._write_whole(target, entry, replaced, access, surroundings(replaced))
+
+    def _write_whole(
+        self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None, around: Surroundings
+    ) -> tuple[os.stat_result, bool]:
+        """``_write``, so that ``target`` is there as a whole or not at all, whenever somebody looks.
 
         After a power cut too: else it would seem that somebody had written to it.
         """
@@ -106,15 +130,17 @@ class Staging:
             os.rmdir(partial)
         elif os.path.lexists(partial):
             os.unlink(partial)
-        complete = self.write(partial, entry, replaced, access)
+        made = self._write(partial, entry, replaced, access, around)
         if os.path.isfile(partial) and not os.path.islink(partial):
             fsync_file(partial)
         os.rename(partial, target)
-        return complete
+        return made
 
-    def write(self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None) -> bool:
+    def _write(
+        self, target: bytes, entry: TreeEntry, replaced: bytes, access: Access | None, around: Surroundings
+    ) -> tuple[os.stat_result, bool]:
         """Write one file or link. A file gets ``access``, or owner, permissions and attributes of the one
-        that it will replace; returns whether it got all of them."""
+        that it will replace; returns its size and times, and whether it got all of them."""
         link = entry.mode == MODE_SYMLINK and self._settings.symlinks
         executable = entry.mode == MODE_EXECUTABLE
         if entry.mode == MODE_GITLINK:
@@ -123,15 +149,16 @@ class Staging:
             os.symlink(self._objects.blob(entry.oid), target)
         else:
             self._write_file(target, entry.oid, 0o777 if executable else 0o666)
-        parent = _existing_parent(replaced)
-        if self._settings.follow_owner:
-            take_owner(target, parent)
+        status = os.lstat(target)
+        if self._settings.follow_owner and take_owner(target, around.status):
+            status = os.lstat(target)
         if link or entry.mode == MODE_GITLINK:
-            inherit(target, parent)
-            return True
+            inherit(target, status, around)
+            return status, True
         if access is not None:
-            return give_access(target, access)
-        return take_access(target, replaced, parent, executable if self._settings.file_mode else None)
+            return status, give_access(target, status, access)
+        kept = executable if self._settings.file_mode else None
+        return status, take_access(target, status, replaced, around, kept)
 
     def bring_folder(self, target: bytes, access: Access) -> None:
         """Make a folder with this access, all at once: it may lie where others can put a link in its place.
@@ -142,7 +169,7 @@ class Staging:
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(made)
         os.mkdir(made, 0o700)
-        give_access(made, access)
+        give_access(made, os.lstat(made), access)
         if not os.access(made, os.W_OK | os.X_OK):
             # Files come into it. It was another's, who let us in some other way.
             os.chmod(made, access.permissions | stat.S_IWUSR | stat.S_IXUSR)
@@ -154,14 +181,8 @@ class Staging:
                 raise
 
     def _write_file(self, target: bytes, oid: Oid, permissions: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(target, flags, permissions), "wb") as file:
-            for piece in self._objects.pieces(oid):
-                file.write(piece)
-
-
-def _existing_parent(full: bytes) -> bytes:
-    parent = os.path.dirname(full)
-    while not os.path.isdir(parent):
-        parent = os.path.dirname(parent)
-    return parent
+        descriptor = os.open(target, _WRITE, permissions)
+        try:
+            to_file(descriptor, self._objects.pieces(oid))
+        finally:
+            os.close(descriptor)

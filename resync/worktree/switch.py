@@ -46,6 +46,11 @@ def _signature(status: os.stat_result) -> _Signature:
     )
 
 
+def _numbered(folder: bytes) -> frozenset[int]:
+    """The changes of which a folder has a file by their number."""
+    return frozenset(int(name) for name in os.listdir(folder) if name.isdigit())
+
+
 def quarantined(folder: str, changes: Sequence[FileChange]) -> Mapping[TreePath, bytes]:
     """Where a run with this folder and these changes keeps the files that it moved out of the way."""
     return {
@@ -79,6 +84,7 @@ class FileSwitch:
         what is said, where it is another tree than people expect.
         """
         self._root = os.path.join(os.fsencode(root), b"")
+        self._files = Files(self._root)
         self._quarantine = os.path.join(os.fsencode(folder), b"quarantine", b"")
         self._staging = Staging(self._root, os.fsencode(folder), objects, settings, originals or {})
         self._objects = objects
@@ -122,7 +128,7 @@ class FileSwitch:
         files = Files(self._root)
         for _, change in self._ordered:
             status = files.lstat(change.path) if self._is_spelled(change.path) else None
-            found = look(self._root + change.path, self._objects) if status is not None else None
+            found = look(self._root + change.path, self._objects, status) if status is not None else None
             if status is not None and self._same(found, change.before):
                 self._seen[change.path] = _signature(status)
             if change.before is not None and change.before.mode == MODE_GITLINK:
@@ -184,30 +190,32 @@ class FileSwitch:
         left: list[TreePath] = []
         emptied: set[bytes] = set()
         filled = self._above(each.path for _, each in self._ordered if each.after is not None)
+        taken = _numbered(self._quarantine)
         for number, change in self._ordered:
             if change.after is not None and emptied:
                 self._prune(emptied, filled)
                 emptied = set()
-            if not self._apply_one(number, change):
+            if not self._apply_one(number, change, taken=number in taken):
                 left.append(change.path)
             elif change.after is None:
                 emptied.add(os.path.dirname(self._root + change.path))
         self._prune(emptied, filled)
         return tuple(left)
 
-    def _apply_one(self, number: int, change: FileChange) -> bool:
+    def _apply_one(self, number: int, change: FileChange, *, taken: bool) -> bool:
+        """``taken`` says whether the old file was moved away already, by an earlier process."""
         full, quarantined = self._root + change.path, self._quarantined(number)
-        found = self._found_again(change)
+        reached = self._files.reaches(change.path)
+        found = self._found_again(change) if reached else None
         if self._same(found, change.after):
             return True
         if change.before is None:
             if found is not None and found != DIRECTORY:
                 return False
-            return change.after is None or self._install(number, change, found)
+            return change.after is None or self._install(number, change, found, reached=reached)
         if change.before.mode == MODE_GITLINK:
             self._remove_empty(full)
-            return change.after is None or self._install(number, change, found)
-        taken = os.path.lexists(quarantined)
+            return change.after is None or self._install(number, change, found, reached=reached)
         if found is not None and found != DIRECTORY:
             if not self._same(found, change.before):
                 return False
@@ -226,12 +234,13 @@ class FileSwitch:
                 return False
         elif not taken:
             return False
-        return change.after is None or self._install(number, change, found)
+        return change.after is None or self._install(number, change, found, reached=reached)
 
-    def _install(self, number: int, change: FileChange, found: TreeEntry | None) -> bool:
-        """Bring a new file in; ``found`` is what stood in its place a moment ago."""
+    def _install(self, number: int, change: FileChange, found: TreeEntry | None, *, reached: bool) -> bool:
+        """Bring a new file in; ``found`` is what stood in its place a moment ago, and ``reached`` whether the
+        folders above it were there."""
         full, staged = self._root + change.path, self._staging.name(number)
-        if found is None and not self._make_parents(change.path):
+        if not reached and not self._make_parents(change.path):
             return False
         if found == DIRECTORY:
             self._remove_empty(full)
@@ -292,7 +301,7 @@ class FileSwitch:
             os.makedirs(full, exist_ok=True)
             return True
         if not os.path.lexists(quarantined):
-            self._staging.write_whole(quarantined, change.before, full, change.access_before)
+            self._staging.restore(quarantined, change.before, full, change.access_before)
         try:
             link(quarantined, full)
         except FASTER:
@@ -305,8 +314,7 @@ class FileSwitch:
 
         That is the old file, now in quarantine, or on the way back the new one.
         """
-        moved = frozenset(int(name) for name in os.listdir(self._quarantine) if name.isdigit())
-        staged = self._staging.names()
+        moved, staged = _numbered(self._quarantine), self._staging.names()
         return tuple(
             change.path
             for number, change in self._ordered
@@ -338,21 +346,22 @@ class FileSwitch:
 
     def _found(self, path: TreePath) -> TreeEntry | None:
         """What stands at the path; None also where a link or file stands in place of a parent."""
-        if Files(self._root).lstat(path) is None or not self._is_spelled(path):
+        if not self._files.reaches(path) or not self._is_spelled(path):
             return None
         return look(self._root + path, self._objects)
 
     def _found_again(self, change: FileChange) -> TreeEntry | None:
-        """``_found``, without reading a file again that looks as it did when it was checked.
+        """What stands at a path of which all above are folders, without reading a file again that
+        looks as it did when it was checked.
 
         Should its bytes be others all the same, that shows when they are looked at after the move.
         """
-        status = Files(self._root).lstat(change.path)
+        status = self._files.lstat_below(change.path)
         if status is None or not self._is_spelled(change.path):
             return None
         if change.before is not None and self._seen.get(change.path) == _signature(status):
             return change.before
-        return look(self._root + change.path, self._objects)
+        return look(self._root + change.path, self._objects, status)
 
     def _is_spelled(self, path: TreePath) -> bool:
         """Whether what stands at the path has its spelling, and is not the file of that which it replaces."""
@@ -388,7 +397,7 @@ class FileSwitch:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder)
             if self._settings.follow_owner:
-                take_owner(folder, os.path.dirname(folder))
+                take_owner(folder, os.lstat(os.path.dirname(folder)))
 
     def _remove_empty(self, full: bytes) -> None:
         """Remove a folder in the way of a file if nothing but empty folders is in it."""
@@ -408,8 +417,8 @@ class FileSwitch:
     def _above(self, paths: Iterable[TreePath]) -> set[bytes]:
         """The folders above paths."""
         found: set[bytes] = set()
-        for path in paths:
-            folder = os.path.dirname(self._root + path)
+        for inner in {path[: path.rfind(b"/") + 1] for path in paths}:
+            folder = os.path.dirname(self._root + inner)
             while len(folder) > len(self._root) and folder not in found:
                 found.add(folder)
                 folder = os.path.dirname(folder)

@@ -194,7 +194,7 @@ def replay_here(folder: str, tip: str, onto: str, below: str, every: str) -> Non
     from resync.history import open_history
     from resync.merge import MergeOptions
     from resync.model import RefName
-    from resync.replay import Series, replay
+    from resync.replay import PickOptions, Series, replay
     from resync.repository import Repository
 
     gc.set_threshold(100_000, 20, 20)  # as the command line has it
@@ -216,9 +216,8 @@ def replay_here(folder: str, tip: str, onto: str, below: str, every: str) -> Non
                 repository.objects,
                 history,
                 [Series(tip=start, commits=mine, upstream=history.reachable([base], [start]))],
+                PickOptions(merging=MergeOptions(), committer=COMMITTER),
                 onto=base,
-                committer=COMMITTER,
-                options=MergeOptions(),
             )
             end, verdicts = done.tip, [commit.verdict for commit in done.commits]
         taken = time.process_time() - begun

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from resync.cli import _parser
+from resync.arguments import parser_for
 from tests.zipapp import TOP
 
 MODULE = TOP / "scripts" / "ansible" / "plugins" / "modules" / "resync.py"
@@ -257,7 +257,7 @@ def test_every_option_is_passed_on(module: ModuleType, tmp_path: Path) -> None:
 
 def test_the_options_are_those_of_the_command_line(module: ModuleType) -> None:
     """Each one that ``run`` has, but for those about the terminal and those that say where."""
-    (subparsers,) = (each for each in _parser("run")._actions if each.dest == "command")
+    (subparsers,) = (each for each in parser_for("run")._actions if each.dest == "command")
     dests = {each.dest for each in subparsers.choices["run"]._actions}  # type: ignore[index]
     ours = set(module.OPTIONS) - {"path", "executable", "timeout"}
     terminal = {"help", "json", "quiet", "verbose", "color", "log_format", "yes"}

@@ -78,7 +78,7 @@ def _finish(stage: Stage, prepared: Prepared, half_way: bool) -> None:
         done = stage.run(scenario, "abort", "--json", number=number + 1)
         check_seeds(prepared)
         found = state(prepared.place)
-        if done.code or found != killed:
+        if not carried_out(done, ("abort",)) or found != killed:
             raise Lost(f"given up: {done}; {difference(killed, found)}")
         check_whole(prepared.place)
         stage.restore("killed")
@@ -105,7 +105,7 @@ def _take_back(stage: Stage, prepared: Prepared, half_way: bool) -> None:
     done = stage.run(prepared.scenario, "abort", "--json", number=len(prepared.scenario.first) + 1)
     check_seeds(prepared)
     found = state(prepared.place)
-    if half_way and done.code:
+    if half_way and not carried_out(done, ("abort",)):
         raise Lost(f"abort: {done}")
     after = prepared.after
     if gives_up:  # a run of its own, which leaves word of where the branch stood

@@ -181,8 +181,8 @@ def world_at(base: Path) -> World:
 
 
 def carried_out(done: Done, arguments: Sequence[str]) -> bool:
-    """Whether a command did what it was asked for: ``continue`` may stop at a conflict."""
-    return done.code in (0, 3) or (done.code == 4 and arguments[0] == "continue")
+    """Whether a command did what it was asked for: ``continue`` and ``abort`` may end within a sitting."""
+    return done.code in (0, 3) or (done.code == 4 and arguments[0] in ("continue", "abort"))
 
 
 def sitting(base: Path) -> bool:

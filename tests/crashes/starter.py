@@ -1,4 +1,4 @@
-"""Starts resync as a process forked from one that has loaded everything: a sweep makes thousands of starts.
+"""Starts resync as ``tests.forked`` does, for the sweeps, which trace it and end it at a call.
 
 A started process waits before its first step until it is told to go on, so that a tracer can attach. It can
 be ended at a call to the system (``intercept``), or where that cannot be, end itself by Python's audit hooks.
@@ -6,7 +6,6 @@ be ended at a call to the system (``intercept``), or where that cannot be, end i
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socket
@@ -24,6 +23,7 @@ from typing import Any
 from tests.conftest import Done
 from tests.crashes.intercept import End, answer, hand_over
 from tests.crashes.trace import BEGIN
+from tests.forked import load_everything
 
 KILLED = -9
 """The status of a process that SIGKILL ended."""
@@ -126,7 +126,7 @@ class Starter:
 
 
 def _serve(go: int) -> None:
-    _load_everything()
+    load_everything()
     for line in sys.stdin:
         wanted = json.loads(line)
         end = End(**wanted["end"]) if wanted["end"] is not None else None
@@ -185,48 +185,6 @@ def _become(
         code = main()
     finally:
         os._exit(code)
-
-
-def _load_everything() -> None:
-    """Every module of resync, and what a run loads besides: nothing is looked for later."""
-    import importlib
-    import pkgutil
-
-    import resync
-
-    for module in pkgutil.walk_packages(resync.__path__, "resync."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-
-    for name in _BESIDES:
-        importlib.import_module(name)
-    gc.freeze()  # what is loaded stays where it is, and shared by all that are forked
-
-
-_BESIDES = (
-    "argparse",
-    "ctypes",
-    "colorama",
-    "dulwich.client",
-    "dulwich.config",
-    "dulwich.errors",
-    "dulwich.ignore",
-    "dulwich.object_store",
-    "dulwich.objects",
-    "dulwich.pack",
-    "dulwich.protocol",
-    "dulwich.refs",
-    "dulwich.repo",
-    "dulwich.server",
-    "fcntl",
-    "platformdirs",
-    "platformdirs.unix",
-    "shutil",
-    "subprocess",
-    "tempfile",
-    "traceback",
-    "zlib",
-)
 
 
 if __name__ == "__main__":

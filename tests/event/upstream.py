@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import EVENT, World
+from tests.conftest import EVENT, World, environment
 
 BRANCH = "stable/liberty"
 ANNOUNCEMENT = "refs/tags/liberty-early-demise"
@@ -39,9 +44,36 @@ class Event:
 
 def begin(world: World) -> Event:
     """Put upstream where it was before the event, and clone it the way that people did."""
-    up = world.upstream
-    if not up.exists():
-        world.git("init", "-q", "--bare", str(up), at=world.base)
+    made, event = _begun()
+    shutil.rmtree(world.upstream, ignore_errors=True)
+    for ours, its in ((made.upstream, world.upstream), (made.clone, world.clone)):
+        shutil.copytree(ours, its, symlinks=True, copy_function=_copy)
+    world.git("config", "remote.origin.url", str(world.upstream))
+    for log in (world.clone / ".git" / "logs").rglob("*"):
+        if log.is_file():
+            log.write_text(log.read_text().replace(str(made.upstream), str(world.upstream)))
+    # The copied files have other stat data than the index has.
+    world.git("update-index", "-q", "--refresh")
+    return event
+
+
+def _copy(source: str, target: str) -> None:
+    """A pack is never written to again, so it need not be there twice."""
+    if source.endswith((".pack", ".idx", ".rev")):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+@cache
+def _begun() -> tuple[World, Event]:
+    """Upstream and a clone of it before the event, made once; ``begin`` hands out copies."""
+    base = Path(tempfile.mkdtemp(prefix="event-"))
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
+    (base / "home").mkdir()
+    up, clone = base / "up.git", base / "clone"
+    world = World(base=base, upstream=up, clone=clone, env=environment(base / "home"))
+    world.git("init", "-q", "--bare", "-b", "main", str(up), at=base)
     world.git("fetch", "-q", "--no-tags", str(_BUNDLE), "refs/*:refs/event/*", at=up)
     old, new, announcement = world.git(
         "rev-parse",
@@ -55,12 +87,12 @@ def begin(world: World) -> Event:
     world.git("update-ref", "refs/tags/1.0.0", "refs/event/tags/1.0.0", at=up)
     world.git("symbolic-ref", "HEAD", f"refs/heads/{BRANCH}", at=up)
     # Over the wire, or the clone would have all of the new line's objects already.
-    world.git("clone", "-q", "--no-local", str(up), str(world.clone), at=world.base)
+    world.git("clone", "-q", "--no-local", str(up), str(clone), at=base)
     old_files, new_files = listing(world, old, at=up), listing(world, new, at=up)
     # A letter, the old name and the new one, each ended by a NUL.
     renamed = world.git("diff", "--name-status", "-M", "--diff-filter=R", "-z", old, new, at=up).split("\0")
     oids = {entry.oid for files in (old_files, new_files) for entry in files.values()}
-    return Event(
+    event = Event(
         old=old,
         new=new,
         announcement=announcement,
@@ -69,6 +101,7 @@ def begin(world: World) -> Event:
         renamed=tuple(renamed[1::3]),
         blobs=read_objects(world, oids, at=up),
     )
+    return world, event
 
 
 def rewrite(world: World, event: Event) -> None:

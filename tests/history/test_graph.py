@@ -109,7 +109,7 @@ def test_a_clock_that_went_back() -> None:
 
 
 def test_more_targets_than_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resync.history.graph._MANY_TARGETS", 1)
+    monkeypatch.setattr("resync.history.walk._MANY_TARGETS", 1)
     for seed in range(200):
         graph = random_graph(seed)
         objects, oids = in_memory(graph)

@@ -172,7 +172,7 @@ def test_other_ways_to_log_in(
     assert (error.kind, error.exit_code) == ("authentication-failed", 1)
     assert error.message.startswith(f"{here}{'/up.git' if place == 'server' else ''}")
     assert f"asks for a login by {named}, and resync knows only names and passwords" in error.message
-    assert "git fetch, then resync --no-fetch" in error.hint
+    assert "git fetch && resync run --no-fetch" in error.hint
     assert not any("right" in json.dumps(headers) for _, headers in manners.heard)
 
 
@@ -185,7 +185,7 @@ def test_a_proxy_of_another_kind(rewritten_world: World, proxy: str) -> None:
         assert (error.kind, error.exit_code) == ("unsupported-proxy", 2)
         assert "resync cannot use the proxy socks5" in error.message
         assert "secret" not in error.message
-        assert "git fetch, then resync --no-fetch" in error.hint
+        assert "git fetch && resync run --no-fetch" in error.hint
         world.git("config", "http.proxy", proxy)
 
 

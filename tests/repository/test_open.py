@@ -95,3 +95,52 @@ def test_a_damaged_checkout_within_another_is_not_taken_for_that(rewritten_world
     with pytest.raises(Refused) as refused:
         opened(outer / ".git" / "refs")
     assert refused.value.kind == "bare-repository"
+
+
+def test_no_repository_is_found_above_a_ceiling(rewritten_world: World) -> None:
+    """``GIT_CEILING_DIRECTORIES`` says where git stops looking; a repository above is somebody else's."""
+    world, clone = rewritten_world, rewritten_world.clone
+    etc = clone / "etc"
+    (world.base / "link").symlink_to(clone)
+    for folder, ceiling in (
+        (etc, clone),
+        (etc, world.base / "link"),
+        (etc, world.base),
+        (clone, clone),
+        (etc, etc),
+        (etc, "clone"),
+    ):
+        env = {"GIT_CEILING_DIRECTORIES": f"/nowhere:{ceiling}"}
+        found = world.git("rev-parse", "--show-toplevel", at=folder, env=env, check=False)
+        if found:
+            assert opened(folder, **env) == found, ceiling
+            continue
+        with pytest.raises(Refused) as refused:
+            opened(folder, **env)
+        assert refused.value.kind == "not-a-repository"
+        assert "is not in a git repository" in str(refused.value)
+    (clone / ".git" / "reftable").mkdir()
+    (clone / ".git" / "reftable" / "tables.list").touch()
+    with pytest.raises(Refused) as refused:
+        opened(etc, GIT_CEILING_DIRECTORIES=str(clone))
+    assert refused.value.kind == "not-a-repository"
+
+
+def test_a_working_tree_whose_repository_is_gone(rewritten_world: World) -> None:
+    """Or whose ``.git`` says nothing at all; git reads such a file no further up, either."""
+    world = rewritten_world
+    linked = world.base / "linked"
+    world.git("worktree", "add", "-q", "--detach", str(linked))
+    inner = world.clone / "inner"
+    inner.mkdir()
+    (inner / ".git").touch()
+    for folder in (inner, linked):
+        if folder == linked:
+            world.clone.rename(world.base / "moved")
+        assert world.git("rev-parse", "--git-dir", at=folder, check=False) == ""
+        with pytest.raises(Refused) as refused:
+            opened(folder)
+        assert refused.value.kind == "not-a-repository"
+        assert f"{folder}/.git leads to no git repository" in refused.value.message
+    world.git("worktree", "repair", str(linked), at=world.base / "moved")
+    assert opened(linked) == str(linked)

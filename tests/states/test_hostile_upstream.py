@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
+import shutil
 import stat
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -34,25 +37,42 @@ NOBODY = 65534
 @pytest.fixture(params=["root", "nobody"])
 def watched(request: pytest.FixtureRequest, clone: World) -> Iterator[World]:
     """The clone with canaries all around it, as root and as a user who owns it all; they must not change."""
-    canaries = clone.base / "canaries"
-    canaries.mkdir()
-    (canaries / "config").write_text("outside\n")
-    (clone.base / "x").write_text("outside\n")
-    (clone.base / "evil").mkdir()
-    if request.param == "nobody":
-        if os.geteuid() != 0:
-            pytest.skip("only root can become nobody")
-        for folder, _, names in os.walk(clone.base):
-            os.chown(folder, NOBODY, NOBODY)
-            for name in names:
-                os.chown(os.path.join(folder, name), NOBODY, NOBODY, follow_symlinks=False)
-        # git, which is root here, believes nobody else's repository unless it is told to.
-        clone.git("config", "--global", "safe.directory", "*")
-    elif os.geteuid() != 0:
-        pytest.skip("not root")
-    before = outside(clone)
-    yield clone
-    assert outside(clone) == before
+    if os.geteuid() != 0:
+        pytest.skip("only root can become nobody" if request.param == "nobody" else "not root")
+    with ExitStack() as stack:
+        if request.param == "nobody":
+            clone = stack.enter_context(in_the_open(clone))
+        canaries = clone.base / "canaries"
+        canaries.mkdir()
+        (canaries / "config").write_text("outside\n")
+        (clone.base / "x").write_text("outside\n")
+        (clone.base / "evil").mkdir()
+        if request.param == "nobody":
+            for folder, _, names in os.walk(clone.base):
+                os.chown(folder, NOBODY, NOBODY)
+                for name in names:
+                    os.chown(os.path.join(folder, name), NOBODY, NOBODY, follow_symlinks=False)
+            # git, which is root here, believes nobody else's repository unless it is told to.
+            clone.git("config", "--global", "safe.directory", "*")
+        before = outside(clone)
+        yield clone
+        assert outside(clone) == before
+
+
+@contextmanager
+def in_the_open(world: World) -> Iterator[World]:
+    """The world in a folder of its own to which everybody finds the way: pytest closes its own folders, also
+    those of another pytest, whenever one begins."""
+    for place in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
+        above = [Path(place), *Path(place).resolve().parents]
+        if all(folder.is_dir() and folder.stat().st_mode & stat.S_IXOTH for folder in above):
+            break
+    else:
+        pytest.skip("there is no folder for temporary files that everybody may pass")
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        os.chmod(folder, 0o711)
+        base = Path(shutil.move(world.base, folder))
+        yield replace(world, base=base, upstream=base / "up.git", clone=base / "clone")
 
 
 def outside(world: World) -> dict[str, tuple[int, int, bytes]]:
@@ -77,16 +97,18 @@ def outside(world: World) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-# Becomes the owner of the folder it is called in, once all is loaded that the owner might not be let read.
+# Becomes the owner of the folder it is called in, once all is loaded that the owner might not be let read (in
+# what is forked it is).
 _AS_OWNER = """\
-import contextlib, ctypes, encodings.ascii, importlib, os, pkgutil, shutil, sys, tempfile
-import dulwich, fcntl, resync
-for package in (resync, dulwich):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not any(part in module.name for part in ("__main__", ".tests", ".contrib", ".cli.")):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(module.name)
+import contextlib, encodings.ascii, importlib, os, pkgutil, sys
+import dulwich, resync
 from resync.cli import run_command
+if "dulwich.server" not in sys.modules:
+    for package in (resync, dulwich):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not any(part in module.name for part in ("__main__", ".tests", ".contrib", ".cli.")):
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(module.name)
 owner = os.stat(".").st_uid
 if owner != os.geteuid():
     os.setgroups([])
@@ -101,18 +123,8 @@ def as_owner(world: World, *arguments: str) -> Done:
     home = world.base / "home"
     home.mkdir(exist_ok=True)
     os.chown(home, world.clone.stat().st_uid, -1)
-    for folder in (world.base, *world.base.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-    done = subprocess.run(
-        [sys.executable, "-c", _AS_OWNER, *arguments],
-        cwd=world.clone,
-        env={**world.env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    env = {"HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
+    return world.python(_AS_OWNER, *arguments, env=env)
 
 
 def evil(world: World, path: bytes, mode: str = "100644", data: bytes = b"evil\n") -> str:
@@ -279,20 +291,17 @@ def test_the_longest_name_that_can_be(clone: World) -> None:
 def within(world: World, *arguments: str, seconds: int = 60, megabytes: int = 2048) -> Done:
     """resync with no more than this much memory and time (seconds of the processor)."""
 
-    def bound() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    program = _WITHIN.format(memory=megabytes << 20, time=seconds)
+    return world.python(program, *arguments)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "resync", *arguments],
-        cwd=world.clone,
-        env=world.env,
-        preexec_fn=bound,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    return Done(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+_WITHIN = """
+import resource, sys
+from resync.cli import run_command
+resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
+resource.setrlimit(resource.RLIMIT_CPU, ({time}, {time}))
+sys.exit(run_command(sys.argv[1:]))
+"""
 
 
 @pytest.mark.state(69)

@@ -7,8 +7,6 @@ import shutil
 import socket
 import stat
 import struct
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
@@ -497,16 +495,9 @@ def test_attributes_that_may_not_be_set_are_reported(clone: World) -> None:
         "from resync.cli import run_command\n"
         "sys.exit(run_command(sys.argv[1:]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "run", "--yes"],
-        cwd=clone.clone,
-        env=clone.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done
-    assert "  etc/tool.conf\n" in done.stdout.partition("extended attributes")[2]
+    done = clone.python(program, "run", "--yes")
+    assert done.code == 0, done
+    assert "  etc/tool.conf\n" in done.out.partition("extended attributes")[2]
     assert clone.resync("undo", "--yes", env=LATER).code == 0
     assert os.getxattr(path, "trusted.origin") == b"here"
 

@@ -501,7 +501,7 @@ def test_a_network_file_system_is_warned_about(tmp_path: Path) -> None:
 @pytest.mark.state(94)
 def test_the_warning_is_given(clone: World) -> None:
     rewrite(clone)
-    first = "import resync.repository.trust as t; t.network_file_system = lambda folder: 'nfs4'"
+    first = "import resync.commands.moving as m; m.network_file_system = lambda folder: 'nfs4'"
     done = meanwhile(clone, LOCK, "pass", *RUN, first=first)
     assert done.code == 0, done
     assert any("network file system (nfs4)" in each for each in done.json["warnings"])

@@ -48,7 +48,9 @@ def test_somebody_elses_repository_is_refused(clone: World, what: str) -> None:
     for command in (("check", "--json"), ("status", "--json"), RUN):
         done = clone.resync(*command)
         assert (done.code, done.json["error"]["kind"]) == (1, "not-yours"), done
-        assert done.json["hint"].endswith(f"git config --global --add safe.directory {clone.clone}")
+        assert done.json["hint"].endswith(
+            f"\ngit config --global --add safe.directory {clone.clone}    # if you trust it"
+        )
     assert not (clone.clone / ".git" / "resync").exists()
 
 

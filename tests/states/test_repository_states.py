@@ -97,7 +97,7 @@ def test_a_shallow_clone(clone: World, settled: str) -> None:
     else:
         rewrite(clone)
         done = refused(clone, "shallow-history", "check")
-        assert done.json["hint"].startswith("git fetch --unshallow, or ")
+        assert done.json["hint"].startswith("git fetch --unshallow\n")
         if settled == "--unshallow":
             clone.git("fetch", "-q", settled)
         else:

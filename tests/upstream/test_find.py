@@ -8,6 +8,7 @@ from resync.errors import Refused, UsageError
 from resync.repository import Repository
 from resync.upstream.find import UpstreamBranch, find, tracking_ref
 from tests.conftest import World, needs_git
+from tests.inside import inside
 
 pytestmark = needs_git
 
@@ -69,10 +70,43 @@ def test_half_a_configuration_is_none(rewritten_world: World, missing: str) -> N
     assert caught.value.kind == "no-upstream"
 
 
+@pytest.mark.parametrize("short", ["main", "heads/main"])
+def test_a_short_name_is_a_branch(rewritten_world: World, short: str) -> None:
+    """As ``git pull`` has it."""
+    rewritten_world.git("config", "branch.main.merge", short)
+    rewritten_world.git("fetch", "-q")
+    fetched = (rewritten_world.clone / ".git" / "FETCH_HEAD").read_text()
+    assert "not-for-merge" not in fetched
+    assert "branch 'main'" in fetched
+    assert found(rewritten_world).branch == b"refs/heads/main"
+
+
+def test_an_address_is_on_record_as_well(rewritten_world: World) -> None:
+    rewritten_world.git("config", "branch.main.remote", "../up.git")
+    kind = inside(rewritten_world, "check", "--json").json["upstream"]["kind"]
+    assert kind == "rewritten"
+    refs = rewritten_world.git("for-each-ref", "--format=%(refname)", "refs/resync").splitlines()
+    assert refs[-1] == "refs/resync/upstream/%2E%2E%2Fup%2Egit/main.tips"
+
+
 def test_a_remote_that_is_an_address(rewritten_world: World) -> None:
     rewritten_world.git("config", "branch.main.remote", "https://example.com/up.git")
     upstream = found(rewritten_world)
     assert (upstream.url, upstream.tracking) == ("https://example.com/up.git", None)
+
+
+@pytest.mark.parametrize("mirror", ["+refs/*:refs/*", "+refs/heads/*:refs/heads/up/*"])
+def test_a_branch_of_ones_own_tells_nothing_of_upstream(rewritten_world: World, mirror: str) -> None:
+    """``git clone --mirror`` tracks upstream's branches in those that people commit on."""
+    world = rewritten_world
+    world.git("config", "--replace-all", "remote.origin.fetch", mirror)
+    assert found(world).tracking is None
+    checked = inside(world, "check", "--json").json
+    old = world.git("rev-parse", "main~3")  # which was cloned, as two reflogs have it
+    assert [each["oid"] for each in checked["upstream"]["evidence"]] == [
+        old,
+        old,
+    ]  # the clone, in two reflogs
 
 
 GITREVIEW = "[gerrit]\nhost=review.example.com\nproject=openstack/kolla.git\ndefaultbranch=stable/liberty\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resync.errors import UsageError
+from resync.model import Oid, RefName
 from resync.repository import Repository
 from resync.upstream.revision import resolve
 from tests.conftest import World, needs_git
@@ -84,6 +85,18 @@ def test_short_ids(rewritten_world: World, repository: Repository) -> None:
     expected = rewritten_world.git("rev-parse", "HEAD")
     assert resolve(repository, expected[:8], "--onto").decode() == expected
     assert resolve(repository, expected, "--onto").decode() == expected
+
+
+def test_what_is_about_to_move(rewritten_world: World) -> None:
+    """A remote-tracking branch means what it is after the fetch, by whatever name."""
+    world = rewritten_world
+    old, new = world.git("rev-parse", "origin/main"), world.git("ls-remote", "origin", "main")[:40]
+    assert world.resync("check", "--onto", "origin/main", "--json").json["upstream"]["new_tip"] == new
+    tracking = RefName(b"refs/remotes/origin/main")
+    with Repository.open(str(world.clone), {}) as repository:
+        for revision in ("origin/main", "origin", "@{u}", "remotes/origin/HEAD", "main@{upstream}^0"):
+            assert resolve(repository, revision, "--onto").decode() == old
+            assert resolve(repository, revision, "--onto", {tracking: Oid(new.encode())}).decode() == new
 
 
 NAMES_NONE = [

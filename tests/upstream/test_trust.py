@@ -426,7 +426,7 @@ def test_who_is_trusted_settles_that_upstream_went_back(rewritten_world: World, 
         assert error["kind"] == kind
         if kind is not None:
             back = world.git("rev-parse", "main", at=world.upstream)
-            assert done.json["hint"] == f"if that is meant: resync run --expect {back}"
+            assert done.json["hint"] == f"resync run --expect {back} --dirty=park    # if that is meant"
             assert "which is not a trusted key" in error["message"]
     assert done.json["upstream"]["kind"] == "rewound"
     assert "is signed by the trusted key" in done.json["notes"][0]["text"]

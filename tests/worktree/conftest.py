@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from dulwich.config import StackedConfig
@@ -14,7 +16,7 @@ from resync.model import Oid
 from resync.programs import Programs
 from resync.repository.objects import Objects
 from resync.worktree.filters import Filters
-from resync.worktree.index import Index, load_index
+from resync.worktree.index import Index, IndexEntry, load_index
 from resync.worktree.settings import WorktreeSettings, read_settings
 
 
@@ -113,3 +115,23 @@ class Opened:
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     return Sandbox(tmp_path)
+
+
+class StatData(NamedTuple):
+    """What the index remembers of ``lstat``: each number cut to 32 bits, times as seconds and nanoseconds."""
+
+    ctime: int
+    ctime_ns: int
+    mtime: int
+    mtime_ns: int
+    dev: int
+    ino: int
+    uid: int
+    gid: int
+    size: int
+
+
+def stat_data(entry: IndexEntry) -> StatData:
+    """The stat data of an index entry as numbers."""
+    fields = struct.unpack(">10I", entry.stat)
+    return StatData(*fields[:6], *fields[7:])

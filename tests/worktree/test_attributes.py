@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from resync.model import TreePath
+from resync.patterns import Pattern
 from resync.worktree.attributes import Attributes, tree_attributes, worktree_attributes
 from resync.worktree.files import Files
-from resync.worktree.patterns import Pattern
 from resync.worktree.settings import WorktreeSettings
 
 from .conftest import Sandbox

@@ -28,7 +28,7 @@ from resync.worktree.index import (
 )
 from resync.worktree.reindex import entry_from_stat, is_racy, serialise_index, smudge_racy
 
-from .conftest import Sandbox
+from .conftest import Sandbox, stat_data
 
 OID = Oid(b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
 
@@ -64,7 +64,7 @@ def flags_of(shown: int) -> int:
 
 def we_list(index: Index) -> list[tuple[object, ...]]:
     return [
-        (entry.path, entry.mode, entry.oid, entry.stage, tuple(entry.stat_data), entry.flags)
+        (entry.path, entry.mode, entry.oid, entry.stage, tuple(stat_data(entry)), entry.flags)
         for entry in sorted(index, key=lambda entry: (entry.path, entry.stage))
     ]
 
@@ -208,7 +208,7 @@ def test_a_size_of_4_gib_is_not_taken_for_unknown(tmp_path: Path) -> None:
         with open(path, "wb") as file:
             file.truncate(size)
         entry = entry_from_stat(TreePath(b"file"), 0o100644, OID, os.lstat(path))
-        assert entry.stat_data.size == recorded
+        assert stat_data(entry).size == recorded
 
 
 def test_one_path_twice_is_a_mistake() -> None:

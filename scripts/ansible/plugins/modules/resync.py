@@ -349,7 +349,7 @@ def failure(said, status):
     error = said.get("error") or {}
     words = [error.get("message") or f"resync ended with status {status}"]
     if said.get("hint"):
-        words.append("try: " + said["hint"])
+        words.append("try: " + said["hint"].replace("\n", "\nor: "))
     return shown("\n".join(words))
 
 

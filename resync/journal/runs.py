@@ -1,38 +1,26 @@
-"""The durable record of a run: its plan, how far it came, and what it came to.
-
-Each run has a folder ``resync/runs/<id>`` in the common git directory (a linked worktree's own would go
-away with it). ``plan.json`` is written before anything else; ``state.json`` has the last thing that is
-known to have happened and what most questions about past runs need, because plans may be long.
-``outcome.json`` is what the user was told. All are JSON, for a person to read when everything else fails; the
-first two have a checksum of the rest, because a path or an id with one bit wrong would still be one.
-"""
+"""The runs that are on record: those of this working tree, and those of others."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
-import types
-import typing
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resync.errors import Refused
-from resync.model import Backup, MoveRefs, PathIn, Plan, SetMessage, Switch, TreePath
+from resync.journal.record import VERSION, decode, encode, in_lines, read, write, write_text
+from resync.model import MoveRefs, PathIn, Plan, RefName, Step, Switch, TreePath
 from resync.repository import Repository
-from resync.repository.durable import fsync, fsync_directory, make_folders, new_file
+from resync.repository.durable import fsync_directory, make_folders
+from resync.repository.renames import former_names
 from resync.request import Caller, run_id
 
-VERSION = 1
 TREES = "trees"
 """Where a run keeps what is of other working trees: a folder in its own, and what their pins begin with."""
 _REMOVED = "removed-"
-_OTHER_VERSION = "another version of resync wrote it"
-_CHECKSUM = "sha256"
 
-_STEPS: dict[str, type] = {step.__name__: step for step in (Backup, Switch, MoveRefs, SetMessage)}
 
 # What the state may be, in the order in which it does. A run in "switching" is finished or undone;
 # before that nothing of the user's was touched.
@@ -93,6 +81,7 @@ class Journals:
     """The runs of a repository; questions are about those of the working tree that it was opened at."""
 
     def __init__(self, repository: Repository) -> None:
+        self._repository = repository
         self._worktree = os.path.relpath(repository.git_dir, repository.common_dir)
         self.folder = os.path.join(repository.common_dir, "resync")
         self._runs = os.path.join(self.folder, "runs")
@@ -118,7 +107,7 @@ class Journals:
         folder = self.run_folder(plan.id)
         make_folders(self._runs)
         os.mkdir(folder)
-        _write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
+        write(os.path.join(folder, "plan.json"), {"version": VERSION, "plan": encode(plan)})
         entry = Entry(
             number=max((entry.number for entry in self.everywhere()), default=0) + 1,
             run=plan.id,
@@ -131,7 +120,7 @@ class Journals:
             sitting=plan.sitting.id if plan.sitting is not None else None,
             sits=plan.halted,
         )
-        _write(os.path.join(folder, "state.json"), encode(entry))
+        write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
         fsync_directory(self._runs)
         return Journal(plan=plan, folder=folder, state=entry.state)
@@ -148,12 +137,12 @@ class Journals:
             left_in=tuple(each for each in left if each.root is not None),
             waits=before.waits or bool(left),
         )
-        _write(os.path.join(folder, "state.json"), encode(entry))
+        write(os.path.join(folder, "state.json"), encode(entry))
         fsync_directory(folder)
 
     def conclude(self, run: str, outcome: Mapping[str, Any]) -> None:
         """Record what the user was told at the end."""
-        _write_text(os.path.join(self.run_folder(run), "outcome.json"), _in_lines(outcome))
+        write_text(os.path.join(self.run_folder(run), "outcome.json"), in_lines(outcome))
 
     def forget(self, run: str) -> None:
         """Remove the record of a run, and whatever is in its folder."""
@@ -185,13 +174,14 @@ class Journals:
         shutil.rmtree(gone, ignore_errors=True)
 
     def load(self, run: str, *, steps: bool = True) -> Journal:
-        """One run, without the steps of its plan (which are most of it) if so asked.
+        """One run, without the steps of its plan (which are most of it) if so asked. One that is done speaks
+        of the branch that is checked out by the name that it has now.
 
         Raises ``Refused``: ``unknown-run``, or ``unreadable-journal`` where it is damaged.
         """
         folder = self.run_folder(run)
         try:
-            record = _read(os.path.join(folder, "plan.json"))
+            record = read(os.path.join(folder, "plan.json"))
             state = _read_entry(folder).state
         except FileNotFoundError:
             raise Refused(
@@ -203,7 +193,18 @@ class Journals:
             plan = decode(Plan, record["plan"] if steps else {**record["plan"], "steps": []})
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(run, str(error)) from None
+        if state == "done" and self._renamed:
+            plan = _renamed(plan, self._renamed)
         return Journal(plan=plan, folder=folder, state=state)
+
+    @functools.cached_property
+    def _renamed(self) -> dict[RefName, RefName]:
+        """The names that the branch which is checked out had before, each with the one that it has now."""
+        with suppress(Refused):
+            branch = self._repository.checked_out()
+            if branch is not None:
+                return dict.fromkeys(former_names(self._repository, branch), branch)
+        return {}
 
     def entries(self, everywhere: Iterable[Entry] | None = None) -> list[Entry]:
         """The runs of this working tree, oldest first; ``everywhere`` are all runs, where these are read."""
@@ -302,116 +303,42 @@ def _finished(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
         yield entry, stands
 
 
+def _renamed(plan: Plan, names: Mapping[RefName, RefName]) -> Plan:
+    """The plan with branches by other names."""
+
+    def step_of(step: Step) -> Step:
+        if isinstance(step, MoveRefs):
+            updates = (replace(each, name=names.get(each.name, each.name)) for each in step.updates)
+            return replace(step, updates=tuple(updates))
+        if isinstance(step, Switch) and step.tree is not None:
+            branch = names.get(step.tree.branch, step.tree.branch)
+            return replace(step, tree=replace(step.tree, branch=branch))
+        return step
+
+    head = plan.head
+    return replace(
+        plan,
+        head=replace(head, branch=names.get(head.branch, head.branch)) if head.branch is not None else head,
+        branches=tuple(replace(each, name=names.get(each.name, each.name)) for each in plan.branches),
+        steps=tuple(map(step_of, plan.steps)),
+    )
+
+
 def _proof(folder: str) -> str:
     return os.path.join(folder, "proof")
 
 
 def _read_entry(folder: str) -> Entry:
-    entry: Entry = decode(Entry, _read(os.path.join(folder, "state.json")))
+    entry: Entry = decode(Entry, read(os.path.join(folder, "state.json")))
     if entry.state not in STATES:
         raise ValueError(f"{entry.state!r} is no state of a run")
     return entry
-
-
-# --- plans as JSON ---------------------------------------------------------------------------------
-
-
-def encode(value: object) -> Any:
-    """A plan (or any part) as what JSON has: fields by name, bytes as text with surrogates for odd bytes."""
-    if is_dataclass(value) and not isinstance(value, type):
-        encoded = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-        if type(value).__name__ in _STEPS:
-            encoded["step"] = type(value).__name__
-        return encoded
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, tuple):
-        return [encode(item) for item in value]
-    return value
-
-
-def decode(wanted: Any, value: Any) -> Any:
-    """The inverse of ``encode`` for a type of the model; raises ``ValueError`` or ``TypeError``."""
-    wanted = getattr(wanted, "__supertype__", wanted)
-    if wanted is bytes:
-        return _checked(str, value).encode("utf-8", "surrogateescape")
-    origin = typing.get_origin(wanted)
-    if origin in (typing.Union, types.UnionType):
-        options = [option for option in typing.get_args(wanted) if option is not type(None)]
-        if value is None:
-            return None
-        if len(options) > 1:
-            return decode(_STEPS[value["step"]], value)
-        return decode(options[0], value)
-    if origin is tuple:
-        return tuple(decode(typing.get_args(wanted)[0], item) for item in _checked(list, value))
-    if isinstance(wanted, type) and issubclass(wanted, tuple):
-        types_of = _hints(wanted)
-        items = zip(types_of.values(), _checked(list, value), strict=True)
-        return wanted(*(decode(kind, item) for kind, item in items))
-    if is_dataclass(wanted) and isinstance(wanted, type):
-        types_of = _hints(wanted)
-        # A field that has a default may be missing: it is newer than the record.
-        here = [field for field in fields(wanted) if field.name in value or field.default is MISSING]
-        return wanted(**{field.name: decode(types_of[field.name], value[field.name]) for field in here})
-    if origin is typing.Literal:
-        if value not in typing.get_args(wanted):
-            raise ValueError(f"{value!r} is none of {typing.get_args(wanted)}")
-        return value
-    return _checked(wanted, value)
-
-
-def _checked(wanted: type, value: Any) -> Any:
-    if not isinstance(value, wanted):
-        raise TypeError(f"{value!r} is no {wanted.__name__}")
-    return value
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _write(path: str, record: Mapping[str, Any]) -> None:
-    _write_text(path, _in_lines({**record, _CHECKSUM: _checksum(record)}))
-
-
-def _in_lines(record: Mapping[str, Any]) -> str:
-    """JSON with a line for every value: ``indent`` would take Python's encoder, at ten times the cost."""
-    return json.dumps(record, separators=(",\n", ": ")) + "\n"
-
-
-def _read(path: str) -> dict[str, Any]:
-    """A record as it was written; raises ``ValueError`` where it is damaged."""
-    with open(path, encoding="ascii") as file:
-        record = json.load(file)
-    if not isinstance(record, dict):
-        raise ValueError("it is no record")
-    if record.get("version", VERSION) != VERSION:
-        raise ValueError(_OTHER_VERSION)
-    given = record.pop(_CHECKSUM, None)
-    if given not in (None, _checksum(record)):
-        raise ValueError("it was changed since, or is damaged")
-    return record
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record).encode("ascii")).hexdigest()
-
-
-def _write_text(path: str, text: str) -> None:
-    """Replace a small file durably; a reader sees the old text or the new."""
-    partial = path + ".part"
-    with open(new_file(partial), "w", encoding="ascii", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _unreadable(run: str, reason: str) -> Refused:
     return Refused(
         "unreadable-journal",
         f"The record of run {run} cannot be read ({reason}). Nothing was changed.",
-        f"look at .git/resync/runs/{run}; the rescue branches are untouched: git branch --list 'rescue/*'",
+        f"look at .git/resync/runs/{run}",
+        "git branch --list 'rescue/*'    # these are untouched",
     )

@@ -1,7 +1,7 @@
-"""Picks commits one after the other onto what is checked out, in memory, up to the first that conflicts.
+"""Picks commits one after the other onto what is checked out, up to the first that conflicts.
 
-``replay`` makes whole branches anew and parks what conflicts; here a conflict is where it ends, because a
-person is to resolve it. Nothing here moves a ref or touches the disk.
+``series`` makes whole branches anew and parks what conflicts; here a conflict is where it ends, because a
+person is to resolve it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,10 @@ from resync.commit_message import MessageRules, proposed
 from resync.history import change_id, tree_changes
 from resync.merge import MergeOptions, merge_trees
 from resync.model import MODE_TREE, Commit, Conflict, LocalCommit, MergeResult, Oid, Taken, TreePath
-from resync.replay import (
-    Beside,
-    Replay,
-    as_recorded,
-    changed_id,
-    options_for,
-    reached,
-    recorded,
-    renewed,
-    rewritten,
-    verdict_on,
-)
+from resync.replay.commits import changed_id, made, renewed
+from resync.replay.options import PickOptions, as_recorded, recorded
+from resync.replay.series import Beside, Replay
+from resync.replay.verdicts import known_as, reached, verdict_on
 from resync.repository import Objects
 
 
@@ -66,9 +58,8 @@ def pick(
     objects: Objects,
     tip: Oid,
     commits: Sequence[Oid],
+    options: PickOptions,
     *,
-    options: MergeOptions,
-    committer: bytes,
     beside: Join,
     edited: Collection[TreePath] = (),
     renew: Collection[Oid] = (),
@@ -76,17 +67,17 @@ def pick(
     """Pick ``commits`` onto ``tip``; ``edited`` are paths that must not change, ``renew`` those of the
     commits that get new Change-Ids, ``beside`` says what parents a commit gets.
 
-    A merge is picked as what it changed in its first parent. ``committer`` is the header value of the new
-    commits. Where one conflicts, the recordings of ``options`` are asked: what is recorded for all of its
-    conflicts is committed, what is for some of them is in the files that the person finds. New objects are
-    added to memory. Raises ``Refused`` where an object is missing.
+    A merge is picked as what it changed in its first parent. Where one conflicts, the recordings of
+    ``options`` are asked: what is recorded for all of its conflicts is committed, what is for some of them is
+    in the files that the person finds. New objects are added to memory. Raises ``Refused`` where an object is
+    missing.
     """
     done: list[LocalCommit] = []
     for number, oid in enumerate(commits):
         commit = objects.commit(oid)
         ours = objects.commit(tip).tree
         base = objects.commit(commit.parents[0]).tree if commit.parents else None
-        labelled = options_for(commit, options)
+        labelled = options.labelled(commit)
         first = merge_trees(objects, base, ours, commit.tree, labelled)
         merged = first if first.clean else as_recorded(objects, first, labelled)
         staged: frozenset[TreePath] = frozenset()
@@ -99,7 +90,7 @@ def pick(
         blocked = tuple(sorted(path for path in edited if concerned(path, paths)))
         if blocked:
             return Picked(tip=tip, commits=tuple(done), left=tuple(commits[number:]), blocked=blocked)
-        fresh = renewed(objects, commit, merged.tree, tip, committer) if oid in renew else commit
+        fresh = renewed(objects, commit, merged.tree, tip, options.committer) if oid in renew else commit
         if not merged.clean:
             conflicted = Conflicted(commit=fresh, merged=merged, paths=paths, staged=staged)
             left = tuple(commits[number + 1 :])
@@ -110,18 +101,12 @@ def pick(
             empty = verdict_on(commit, "became-empty", "the branch has all of its changes")
             done.append(replace(empty, resolved=resolved))
             continue
-        tip = made(objects, fresh, merged.tree, joined.parents, committer)
+        tip = made(objects, fresh, merged.tree, joined.parents, options.committer)
         done += joined.commits
         reason = "; ".join(map(str, merged.notes))
         verdict = known_as(objects, verdict_on(commit, "reapplied", reason), tip)
         done.append(replace(verdict, resolved=resolved))
     return Picked(tip=tip, commits=tuple(done))
-
-
-def known_as(objects: Objects, verdict: LocalCommit, new: Oid) -> LocalCommit:
-    """A verdict with the commit that takes the old one's place, and the Change-Id that it has instead."""
-    new_change_id = changed_id(verdict.change_id, objects.commit(new).message)
-    return replace(verdict, new_oid=new, new_change_id=new_change_id)
 
 
 def _staged(
@@ -214,39 +199,6 @@ def show(objects: Objects, conflicted: Conflicted, tip: Oid, rules: MessageRules
         conflicts=conflicts,
         message=proposed(conflicted.commit, paths, rules),
     )
-
-
-def made(
-    objects: Objects,
-    commit: Commit,
-    tree: Oid,
-    parents: tuple[Oid, ...],
-    committer: bytes,
-    message: bytes | None = None,
-) -> Oid:
-    """The commit that stands for ``commit`` on ``parents``: its author and date, and its message byte for
-    byte, unless there is another ``message``, in UTF-8. Where the very same is there already, it is that."""
-    if message is None and (tree, parents) == (commit.tree, commit.parents):
-        return commit.oid
-    raw = rewritten(commit, tree=tree, parents=parents, committer=committer)
-    untrue = [b"mergetag"] if commit.parents[1:] != parents[1:] else []
-    if message is not None:
-        untrue.append(b"encoding")
-    if untrue:
-        raw = _without_headers(raw, untrue)
-    return objects.add_commit(raw if message is None else raw.partition(b"\n\n")[0] + b"\n\n" + message)
-
-
-def _without_headers(raw: bytes, names: Collection[bytes]) -> bytes:
-    headers, separator, message = raw.partition(b"\n\n")
-    kept: list[bytes] = []
-    keeping = True
-    for line in headers.split(b"\n"):
-        if not line.startswith(b" "):
-            keeping = line.partition(b" ")[0] not in names
-        if keeping:
-            kept.append(line)
-    return b"\n".join(kept) + separator + message
 
 
 def touched(objects: Objects, ours: Oid, merged: MergeResult) -> tuple[TreePath, ...]:

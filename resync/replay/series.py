@@ -1,8 +1,8 @@
-"""Picks local commits onto a new base, in memory: each becomes a new commit or a verdict with a reason.
+"""Picks the commits of whole branches onto a new base: each becomes a new commit or a verdict with a reason.
 
 Oldest first, each commit is merged three ways: its parent as the base, the commit as theirs, what stands
-on the new base so far as ours. One that conflicts is parked and the next is tried. Nothing here moves a
-ref or touches the disk. A conflict that a person resolved before is resolved so again.
+on the new base so far as ours. One that conflicts is parked and the next is tried. A conflict that
+a person resolved before is resolved so again.
 """
 
 from __future__ import annotations
@@ -10,19 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from resync.history import History, MentionIndex, PatchIndex, change_id, with_change_id
-from resync.merge import MergeOptions, merge_trees, surely_conflicts
-from resync.merge.lines import Labels
-from resync.merge.rerere import resolutions
-from resync.model import Commit, CommitVerdict, LocalCommit, MergeResult, Note, Oid, Side, TreeEntry, TreePath
+from resync.history import History, MentionIndex, PatchIndex
+from resync.merge import merge_trees, surely_conflicts
+from resync.model import Commit, LocalCommit, MergeResult, Oid, Side, TreePath
+from resync.replay.commits import changed_id, renewed, rewritten
+from resync.replay.options import PickOptions, as_recorded
+from resync.replay.verdicts import reached, verdict_on
 from resync.repository import Objects
-from resync.repository.objects import COMMIT
-
-# Headers that a commit with another tree or other parents must not keep: they would no longer be true.
-_REPLACED = (b"tree", b"parent", b"committer", b"gpgsig", b"gpgsig-sha256")
-
-_CHANGE_ID_DIGITS = 40  # also where object ids have more
-_SHORT = 7  # how many digits of an id git shows in a repository of moderate size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +53,15 @@ def beside(
     merge: Commit,
     tip: Oid,
     side: Side,
+    options: PickOptions,
     *,
-    committer: bytes,
-    options: MergeOptions,
     renew: bool = False,
 ) -> Beside:
     """Make a merge's ``side`` anew, the merge itself being made on ``tip``.
 
     New objects are added to memory. Raises ``Refused`` where an object is missing.
     """
-    picker = _Picker(objects, history, tip, committer=committer, options=options, renew=renew)
+    picker = _Picker(objects, history, tip, options, renew=renew)
     nowhere, commits = _Upstream(objects, ()), []
     # What stands in the place of a commit may be one of the side, which has to be made first.
     later = {old: new for old, new in side.stands if new in side.commits}
@@ -85,10 +78,9 @@ def replay(
     objects: Objects,
     history: History,
     branches: Sequence[Series],
+    options: PickOptions,
     *,
     onto: Oid,
-    committer: bytes,
-    options: MergeOptions,
     merged: Collection[Oid] = (),
     once_upstream: Collection[Oid] = (),
     dropped: Callable[[Oid], str] = lambda oid: "",
@@ -97,22 +89,20 @@ def replay(
     """Replay the commits of some branches on the commit ``onto``; the answer has them in the same order.
 
     What several branches share is replayed once, with the first of them, so that stacks keep their shape.
-    ``committer`` is the header value of the new commits. What came in through merges of other people's
-    branches, ``merged``, stays as it is, and so does what was merged in and has no history in common with
-    upstream (a library, as ``git subtree add`` does it). ``dropped`` says why a commit counts as dropped by
-    upstream, which then is not replayed; of commits that upstream itself ``once_upstream`` had, only those
-    count that the new base does not have in any form. Where a commit conflicts, the recordings of ``options``
-    are asked: it is reapplied if they resolve all of that, else parked. With ``renew`` each new commit that
-    has a Change-Id of Gerrit's gets another one. New objects are added to the memory of ``objects``. Raises
-    ``Refused`` where an object is missing.
+    What came in through merges of other people's branches, ``merged``, stays as it is, and so does what was
+    merged in and has no history in common with upstream (a library, as ``git subtree add`` does it).
+    ``dropped`` says why a commit counts as dropped by upstream, which then is not replayed; of commits that
+    upstream itself ``once_upstream`` had, only those count that the new base does not have in any form. Where
+    a commit conflicts, the recordings of ``options`` are asked: it is reapplied if they resolve all of that,
+    else parked. With ``renew`` each new commit that has a Change-Id of Gerrit's gets another one. New objects
+    are added to the memory of ``objects``. Raises ``Refused`` where an object is missing.
     """
     roots = frozenset(filter(None, (_own_root(objects, series) for series in branches)))
     picker = _Picker(
         objects,
         history,
         onto,
-        committer=committer,
-        options=options,
+        options,
         merged=merged,
         roots=roots,
         dropped=dropped,
@@ -168,9 +158,8 @@ class _Picker:
         objects: Objects,
         history: History,
         onto: Oid,
+        options: PickOptions,
         *,
-        committer: bytes,
-        options: MergeOptions,
         renew: bool,
         merged: Collection[Oid] = (),
         roots: Collection[Oid] = (),
@@ -180,7 +169,6 @@ class _Picker:
         self._objects = objects
         self._history = history
         self._onto = onto
-        self._committer = committer
         self._options = options
         self._roots = roots
         self._dropped = dropped
@@ -223,17 +211,17 @@ class _Picker:
         on = self.standing(parent) if parent is not None else self._onto
         ours = self._objects.commit(on).tree
         twin = twins.find(commit.oid)
-        options = options_for(commit, self._options)
-        if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, options):
+        merging = self._options.labelled(commit)
+        if twin is not None and surely_conflicts(self._objects, base, ours, commit.tree, merging):
             return verdict_on(commit, "already-upstream", _same_patch(twin))
-        merged = merge_trees(self._objects, base, ours, commit.tree, options)
+        merged = merge_trees(self._objects, base, ours, commit.tree, merging)
         if twin is not None:
             gone = ", and its effect is no longer there" if merged.clean and merged.tree != ours else ""
             return verdict_on(commit, "already-upstream", _same_patch(twin) + gone)
         resolved: tuple[TreePath, ...] = ()
         if not merged.clean:
             conflicts = merged.conflicts
-            merged = as_recorded(self._objects, merged, options)
+            merged = as_recorded(self._objects, merged, merging)
             if not merged.clean:
                 return _parked(commit, merged)
             resolved = tuple(conflict.path for conflict in conflicts)
@@ -258,7 +246,7 @@ class _Picker:
             reasons = ["merging its sides anew conflicts in other places", *map(str, ours.notes)]
             return verdict_on(commit, "parked", "; ".join(reasons), conflicts=unsettled)
         merged = merge_trees(
-            self._objects, automatic.tree, ours.tree, commit.tree, options_for(commit, self._options)
+            self._objects, automatic.tree, ours.tree, commit.tree, self._options.labelled(commit)
         )
         if not merged.clean:
             return _parked(commit, merged)
@@ -283,18 +271,18 @@ class _Picker:
             return None
         base = self._virtual_base(self._history.merge_bases(*parents))
         other = self._objects.commit(parents[1]).tree
-        return merge_trees(self._objects, base, first.tree, other, self._options)
+        return merge_trees(self._objects, base, first.tree, other, self._options.merging)
 
     def _virtual_base(self, bases: Sequence[Oid]) -> Oid | None:
         """The tree of the merge base; of several, their merge, as git's recursive strategy makes it."""
         if not bases:
             return None
+        merging = self._options.merging.for_bases()
         tree, so_far = self._objects.commit(bases[0]).tree, bases[0]
         for other in bases[1:]:
             inner = self._virtual_base(self._history.merge_bases(so_far, other))
-            tree = merge_trees(
-                self._objects, inner, tree, self._objects.commit(other).tree, self._options.for_bases()
-            ).tree
+            theirs = self._objects.commit(other).tree
+            tree = merge_trees(self._objects, inner, tree, theirs, merging).tree
         return tree
 
     def _made(self, commit: Commit, merged: MergeResult, parents: Sequence[Oid]) -> LocalCommit:
@@ -302,99 +290,10 @@ class _Picker:
             return _standing(commit)
         verdict = verdict_on(commit, "reapplied", "; ".join(map(str, merged.notes)))
         if self._renew:
-            commit = renewed(self._objects, commit, merged.tree, self._onto, self._committer)
-        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._committer)
+            commit = renewed(self._objects, commit, merged.tree, self._onto, self._options.committer)
+        raw = rewritten(commit, tree=merged.tree, parents=parents, committer=self._options.committer)
         new_id = changed_id(verdict.change_id, commit.message)
         return replace(verdict, new_oid=self._objects.add_commit(raw), new_change_id=new_id)
-
-
-def renewed(objects: Objects, commit: Commit, tree: Oid, onto: Oid, committer: bytes) -> Commit:
-    """The commit with a new Change-Id in its message, if it has one of Gerrit's; else the commit itself.
-
-    It is made as Gerrit's commit-msg hook makes one, by hashing the commit to come. Only what a plan and its
-    run have in common goes into it: its ``tree``, the ``committer`` without the time, and for the parents,
-    whose ids depend on it, the commit that it was and the one that all goes ``onto``.
-    """
-    if change_id(commit.message) is None:
-        return commit
-    lines = (
-        b"tree " + tree,
-        b"parent " + onto,
-        b"parent " + commit.oid,
-        b"author " + commit.author,
-        b"committer " + committer.rsplit(b" ", 2)[0],
-    )
-    made = objects.hash(COMMIT, b"\n".join(lines) + b"\n\n" + commit.message)
-    return as_renewed(commit, b"I" + made[:_CHANGE_ID_DIGITS])
-
-
-def as_renewed(commit: Commit, new: bytes | None) -> Commit:
-    """The commit with ``new`` in the place of its Change-Id; itself where it has none, or that is None."""
-    message = with_change_id(commit.message, new) if new is not None else None
-    if message is None:
-        return commit
-    return replace(commit, message=message, raw=commit.raw.partition(b"\n\n")[0] + b"\n\n" + message)
-
-
-def changed_id(old: bytes | None, message: bytes) -> bytes | None:
-    """The Change-Id that a new ``message`` has in the place of the ``old`` one; None where it is the same, or
-    one of the two has none."""
-    new = change_id(message) if old is not None else None
-    return new if new != old else None
-
-
-def options_for(commit: Commit, options: MergeOptions) -> MergeOptions:
-    """The options for picking a commit, with git's labels for the sides of a pick."""
-    name = b"%s (%s)" % (commit.oid[:_SHORT], commit.message.lstrip(b"\n").partition(b"\n")[0])
-    base = b"parent of " + name if commit.parents else b"(empty tree)"
-    return replace(options, labels=Labels(ours=b"HEAD", base=base, theirs=name))
-
-
-def as_recorded(objects: Objects, merged: MergeResult, options: MergeOptions) -> MergeResult:
-    """A merge with its conflicts resolved as they are recorded, if all of them are; else the same with notes
-    on those that were resolved in several ways."""
-    found = recorded(objects, merged, options)
-    edits: dict[TreePath, TreeEntry | None] = {
-        path: entries[0] for path, entries in found.items() if len(entries) == 1
-    }
-    if len(edits) < len(merged.conflicts):
-        doubts = (Note(path, "it was resolved in several ways before") for path in found if path not in edits)
-        return replace(merged, notes=(*merged.notes, *doubts))
-    notes = (Note(path, "a recorded resolution was used") for path in edits)
-    return MergeResult(tree=objects.edit_tree(merged.tree, edits), notes=(*merged.notes, *notes))
-
-
-def recorded(
-    objects: Objects, merged: MergeResult, options: MergeOptions
-) -> dict[TreePath, tuple[TreeEntry, ...]]:
-    """What recorded resolutions make of a merge's conflicts, by path; several where they differ."""
-    found: dict[TreePath, tuple[TreeEntry, ...]] = {}
-    for conflict in merged.conflicts if options.recordings is not None else ():
-        entry = objects.entry(merged.tree, conflict.path)
-        blobs = resolutions(objects, conflict, options)
-        if entry is not None and blobs:
-            found[conflict.path] = tuple(TreeEntry(entry.mode, blob) for blob in blobs)
-    return found
-
-
-def rewritten(commit: Commit, *, tree: Oid, parents: Sequence[Oid], committer: bytes) -> bytes:
-    """The raw bytes of ``commit`` with another tree, parents and committer.
-
-    Author, encoding and every other header stay byte for byte; signatures go, because they
-    are of the old bytes. (Format: git's commit objects; a line that begins with a space goes on.)
-    """
-    headers, separator, said = commit.raw.partition(b"\n\n")
-    kept: list[bytes] = [b"tree " + tree, *(b"parent " + oid for oid in parents)]
-    keeping = False
-    for line in headers.split(b"\n"):
-        if not line.startswith(b" "):
-            key = line.split(b" ", 1)[0]
-            keeping = key not in _REPLACED
-            if key == b"committer":
-                kept.append(b"committer " + committer)
-        if keeping:
-            kept.append(line)
-    return b"\n".join(kept) + separator + said
 
 
 def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreePath, ...]:
@@ -407,25 +306,6 @@ def _unlike(objects: Objects, old: MergeResult, new: MergeResult) -> tuple[TreeP
     )
 
 
-def reached(objects: Objects, picks: Sequence[LocalCommit], end: Oid) -> Iterable[LocalCommit]:
-    """The picks, those parked that no longer lead to the tip because the merge above them is."""
-    made = {pick.new_oid for pick in picks if pick.new_oid is not None}
-    reached: set[Oid] = set()
-    waiting = [end]
-    while waiting:
-        oid = waiting.pop()
-        if oid in made and oid not in reached:
-            reached.add(oid)
-            waiting += objects.commit(oid).parents
-    for pick in picks:
-        if pick.new_oid is None or pick.new_oid in reached:
-            yield pick
-        else:
-            yield replace(
-                pick, verdict="parked", new_oid=None, reason="it was merged by a merge that is parked"
-            )
-
-
 def _standing(commit: Commit) -> LocalCommit:
     return replace(verdict_on(commit, "reapplied", "it stands on nothing that moved"), new_oid=commit.oid)
 
@@ -435,22 +315,6 @@ def _parked(commit: Commit, merged: MergeResult) -> LocalCommit:
     kinds = ", ".join(dict.fromkeys(conflict.kind for conflict in merged.conflicts))
     reasons = [f"it conflicts with upstream ({kinds})", *map(str, merged.notes)]
     return verdict_on(commit, "parked", "; ".join(reasons), conflicts=paths)
-
-
-def verdict_on(
-    commit: Commit, verdict: CommitVerdict, reason: str, conflicts: tuple[TreePath, ...] = ()
-) -> LocalCommit:
-    """A commit with what becomes of it and why, for people."""
-    return LocalCommit(
-        oid=commit.oid,
-        subject=commit.subject,
-        author=commit.author,
-        verdict=verdict,
-        reason=reason,
-        conflicts=conflicts,
-        merge=len(commit.parents) > 1,
-        change_id=change_id(commit.message),
-    )
 
 
 def _same_patch(twin: Oid) -> str:

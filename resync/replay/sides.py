@@ -2,7 +2,7 @@
 
 A merge that a person finishes is picked as what it changed in its first parent, and gets its other parents
 back when it is committed: those that stand as they are, and those whose commits were parked along with it,
-made anew in memory. Nothing here moves a ref or touches the disk.
+made anew.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from resync.history import History, HistoryCut
-from resync.merge import MergeOptions
 from resync.model import Commit, LocalCommit, Oid, Side
-from resync.replay import Beside, beside
+from resync.replay.options import PickOptions
+from resync.replay.series import Beside, beside
 from resync.repository import Objects
 
 
@@ -121,16 +121,14 @@ class Sides:
         objects: Objects,
         history: History,
         found: Sequence[Side],
+        options: PickOptions,
         *,
-        options: MergeOptions,
-        committer: bytes,
         renew: Collection[Oid],
     ) -> None:
         self._objects = objects
         self._history = history
         self._found = {side.merge: side for side in found}
         self._options = options
-        self._committer = committer
         self._renew = renew
 
     def __call__(self, commit: Commit, tip: Oid, made: Sequence[LocalCommit] = ()) -> Beside:
@@ -145,7 +143,6 @@ class Sides:
             commit,
             tip,
             side,
-            committer=self._committer,
-            options=self._options,
+            self._options,
             renew=commit.oid in self._renew,
         )
