@@ -121,7 +121,9 @@ def _quoted(text: str | None, safe: str = "") -> str:
 
 
 def _unquoted(text: str | None) -> str | None:
-    return None if text is None else unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+    if text is None:
+        return None
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
 def _rewrite(path: str, lines: list[str]) -> None:

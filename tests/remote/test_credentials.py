@@ -282,3 +282,13 @@ def test_netrc(tmp_path: Path) -> None:
     assert ask("other.org", "third") is None
     assert ask("third.net") == ("anyone", "z")
     assert from_netrc({"HOME": "/nowhere"}, Credential(protocol="https", host="x")) is None
+
+
+def test_a_line_of_the_store_that_is_no_text(tmp_path: Path) -> None:
+    """It hides none of the others."""
+    file = tmp_path / "store"
+    file.write_bytes(b"https://\x93:x@example.com\nhttps://me:p%93@example.com\n")
+    asked = Credential(protocol="https", host="example.com", username="me")
+    found = look_up((str(file),), asked)
+    assert found is not None
+    assert found.password == "p\udc93"
