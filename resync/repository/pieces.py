@@ -98,7 +98,7 @@ def of_file(descriptor: int, size: int) -> Iterator[bytes]:
 
     A read that finds the end just where it should be is the last: most files are read by one call.
     """
-    while piece := os.read(descriptor, wanted := min(PIECE, max(size, 0) + 1)):
+    while piece := os.read(descriptor, wanted := min(PIECE, size + 1) if size >= 0 else PIECE):
         yield piece
         size -= len(piece)
         if not size and len(piece) < wanted:

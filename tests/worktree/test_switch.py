@@ -421,6 +421,28 @@ def test_a_link_of_somebody_else_in_the_place_of_a_folder_is_not_followed(tmp_pa
     assert (tmp_path / "moved/f").read_bytes() == b"old"
 
 
+def test_a_folder_that_is_moved_away_in_the_middle_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by a link to the very folder in which files were changed a moment before."""
+    old, new = (MODE_FILE, b"old"), (MODE_FILE, b"new")
+    place = Place(tmp_path, {"d/e/a": old, "d/e/b": old}, {"d/e/a": new, "d/e/b": new, "d/e/c": new})
+    switch = place.switch()
+    switch.check()
+    switch.stage()
+    unlink = os.unlink
+
+    def move_away(name: bytes) -> None:
+        unlink(name)
+        if not (tmp_path / "away").exists():
+            (place.root / "d").rename(tmp_path / "away")
+            (place.root / "d").symlink_to(tmp_path / "away")
+
+    monkeypatch.setattr(os, "unlink", move_away)
+    assert switch.apply() == (TreePath(b"d/e/b"), TreePath(b"d/e/c"))
+    assert look(tmp_path / "away") == {"e/a": new, "e/b": old}
+
+
 def test_what_an_editor_still_writes_is_found(tmp_path: Path) -> None:
     """A file that is open keeps being written to, in quarantine; nothing of it may be thrown away."""
     place = ready(tmp_path)
