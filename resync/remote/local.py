@@ -90,7 +90,7 @@ class Local:
                 "unsupported-repository",
                 f"The repository at {self._path} uses a format that resync cannot read ({error})."
                 " Nothing was changed.",
-                "git fetch, then resync --no-fetch",
+                "git fetch && resync run --no-fetch",
             ) from None
 
     def _peeled(self, there: Objects, refs: Mapping[bytes, bytes | None]) -> dict[bytes, bytes]:
