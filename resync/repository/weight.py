@@ -113,5 +113,5 @@ def _oversized(what: str) -> Refused:
     return Refused(
         "oversized-pack",
         f"Upstream sends {what}. Nothing was changed.",
-        "git fetch && resync run --no-fetch",
+        "git fetch && resync run --no-fetch    # if that is what it should be",
     )
