@@ -23,6 +23,13 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
+_LOGIN = re.compile(r"(?<=://)[^/@]*(?:@[^/@]*)*@")
+_PASSWORD = re.compile(
+    # With a slash in it that is not quoted; or before the host of ssh's short form, which takes none.
+    r"(?<=://)[^/:@\[]*:(?!\d*(?:[/?#]|$)).*@|^[^/:@\[]*:(?!//)[^/@]*@(?=[^/]*:)",
+    re.DOTALL,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -58,8 +65,13 @@ class Address:
 
 
 def without_secrets(url: str) -> str:
-    """The address without a user name and password, for showing."""
-    return re.sub(r"(?<=://)[^/@]*(?:@[^/@]*)*@", "", url)
+    """The address without a user name and password."""
+    return _LOGIN.sub("", url)
+
+
+def for_showing(url: str) -> str:
+    """The address as people may see it: also in one that is wrong nothing that may be a password is left."""
+    return _PASSWORD.sub("", without_secrets(url))
 
 
 def parse_address(text: str) -> Address:
@@ -176,8 +188,7 @@ def _refuse_strange(address: Address) -> None:
 def _unsupported(text: str, scheme: str) -> UsageError:
     return UsageError(
         "unsupported-address",
-        f"resync cannot fetch from {without_secrets(text)}: it does not speak {scheme!r}."
-        " Nothing was changed.",
+        f"resync cannot fetch from {for_showing(text)}: it does not speak {scheme!r}. Nothing was changed.",
         "git fetch && resync run --no-fetch",
     )
 
@@ -185,7 +196,7 @@ def _unsupported(text: str, scheme: str) -> UsageError:
 def _strange(text: str, why: str) -> UsageError:
     return UsageError(
         "strange-address",
-        f"{without_secrets(text)!r} is no address that resync would open: {why}. Nothing was changed.",
+        f"{for_showing(text)!r} is no address that resync would open: {why}. Nothing was changed.",
         "git remote -v",
     )
 
@@ -201,7 +212,7 @@ def refuse_forbidden(config: StackedConfig, env: Mapping[str, str], address: Add
     if not _allowed(config, env, address.scheme):
         raise UsageError(
             "protocol-not-allowed",
-            f"resync may not fetch from {without_secrets(address.text)}: the protocol {address.scheme!r} is"
+            f"resync may not fetch from {for_showing(address.text)}: the protocol {address.scheme!r} is"
             " not allowed here. Nothing was changed.",
             f"git config protocol.{address.scheme}.allow always",
         )

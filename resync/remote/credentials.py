@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from resync.errors import Refused
 from resync.programs import ProgramFailed, Programs, quoted
-from resync.remote.address import Address, without_secrets
+from resync.remote.address import Address, for_showing
 from resync.remote.matching import value_for, values_for
 from resync.remote.stored import Credential, cross_out, look_up, store_files, write_down
 from resync.repository.config import truth, value_of
@@ -103,7 +103,7 @@ class Credentials:
             raise Refused(
                 "credential-helper",
                 f"The credential helper {helper!r} does not allow access to"
-                f" {without_secrets(address.text)}. Nothing was changed.",
+                f" {for_showing(address.text)}. Nothing was changed.",
                 "git config --show-origin --get-all credential.helper",
             )
         self._check(made, address)
@@ -243,7 +243,7 @@ class Credentials:
         if broken or not known.protocol or not known.host:
             raise Refused(
                 "strange-address",
-                f"No credential is asked for or taken for {without_secrets(address.text)!r}: there is a line"
+                f"No credential is asked for or taken for {for_showing(address.text)!r}: there is a line"
                 " end in it, or no host. Nothing was changed.",
                 "git remote -v",
             )

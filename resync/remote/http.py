@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 from resync.errors import Refused, UsageError
-from resync.remote.address import Address, parse_address, without_secrets
+from resync.remote.address import Address, for_showing, parse_address, without_secrets
 from resync.remote.credentials import Credentials
 from resync.remote.lines import Wish, refusal, with_tags
 from resync.remote.settings import HttpSettings, Patience
@@ -170,14 +170,14 @@ class Web:
             else:
                 if answer.status != 407 or proxy is None:
                     return answer
-                _refuse_other_logins(without_secrets(proxy), answer, "Proxy-Authenticate")
+                _refuse_other_logins(for_showing(proxy), answer, "Proxy-Authenticate")
                 answer.close()
             if tried or login is not None:
-                raise self._no_access(without_secrets(proxy), True)
+                raise self._no_access(for_showing(proxy), True)
             tried = True
             login = self._credentials.find(_proxy_address(proxy))
             if login is None:
-                raise self._no_access(without_secrets(proxy), False)
+                raise self._no_access(for_showing(proxy), False)
             self._proxy_logins[proxy] = login
 
     def _proxy_login(self, proxy: str) -> Credential | None:
@@ -381,7 +381,7 @@ def _proxy_address(proxy: str) -> Address:
         return parse_address(proxy)
     raise UsageError(
         "unsupported-proxy",
-        f"resync cannot use the proxy {without_secrets(proxy)}, which git's configuration or the environment"
+        f"resync cannot use the proxy {for_showing(proxy)}, which git's configuration or the environment"
         " names: it knows proxies of HTTP only. Nothing was changed.",
         "git fetch && resync run --no-fetch",
         "git config http.proxy http://HOST:PORT    # or an empty one for none",
@@ -469,7 +469,7 @@ def http_client(web: Web, url: str, wish: Wish) -> GitClient:
             if raise_for_status and answer.status != 200:
                 answer.close()
                 if answer.status in (404, 410):
-                    raise NotGitRepository(f"there is no repository at {without_secrets(url)}")
+                    raise NotGitRepository(f"there is no repository at {for_showing(url)}")
                 raise GitProtocolError(f"it answers with status {answer.status}")
             answer.content_type = answer.headers.get("Content-Type", "")
             if not answer.content_type.startswith(_SMART):

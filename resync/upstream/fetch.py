@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from resync.errors import Busy, Refused, ResyncError
 from resync.model import Oid, RefName
-from resync.remote.address import without_secrets
+from resync.remote.address import for_showing
 from resync.remote.way import Way
 from resync.repository import Repository
 from resync.repository.damage import signs_of_damage
@@ -93,7 +93,7 @@ def in_words(remote: str, url: str) -> Iterator[None]:
     except damage as error:
         raise Refused(
             "damaged-object",
-            f"Something that was read for fetching is damaged, here or at {without_secrets(url)}"
+            f"Something that was read for fetching is damaged, here or at {for_showing(url)}"
             f" ({error or type(error).__name__}). Nothing was changed.",
             "git fsck    # here and there",
         ) from error
@@ -102,7 +102,7 @@ def in_words(remote: str, url: str) -> Iterator[None]:
             raise
         raise Busy(
             "upstream-unreachable",
-            f"Upstream {remote} at {without_secrets(url)} cannot be reached ({_words(error)})."
+            f"Upstream {remote} at {for_showing(url)} cannot be reached ({_words(error)})."
             " Nothing was changed.",
             "check the address (git remote -v) and the network, then try again",
         ) from error

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from resync.errors import Refused
 from resync.model import Note, RefName, Upstream
-from resync.remote.address import without_secrets
+from resync.remote.address import for_showing, without_secrets
 from resync.repository import Repository
 from resync.repository.repo import BRANCHES
 from resync.upstream.fetch import Fetched
@@ -44,7 +44,7 @@ def moved(
     if _is_path(before) and _is_path(branch.url):
         return  # repositories of one disk, or a folder that holds both was moved
     if _plain(repository, before) not in [_plain(repository, each) for each in addresses if each is not None]:
-        at = f"is at {without_secrets(branch.url)} now, and was cloned from {without_secrets(before)}"
+        at = f"is at {for_showing(branch.url)} now, and was cloned from {for_showing(before)}"
         yield Note(None, f"{branch.remote} {at}")
 
 

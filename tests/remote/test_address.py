@@ -6,7 +6,7 @@ import pytest
 from dulwich.config import ConfigDict, StackedConfig
 
 from resync.errors import UsageError
-from resync.remote.address import parse_address, refuse_forbidden, without_secrets
+from resync.remote.address import for_showing, parse_address, refuse_forbidden, without_secrets
 
 
 def config(*settings: tuple[tuple[bytes, ...], bytes, bytes]) -> StackedConfig:
@@ -69,6 +69,30 @@ def test_refused(text: str, kind: str) -> None:
 def test_secrets_are_not_shown() -> None:
     assert without_secrets("https://me:se@cret@example.com/x@y") == "https://example.com/x@y"
     assert without_secrets("git@example.com:x") == "git@example.com:x"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:se/cret@example.com/x", "https://example.com/x"),
+        ("https://me:se?cr#et@example.com", "https://example.com"),
+        ("me:secret@example.com:x", "example.com:x"),
+        *(
+            (same, same)
+            for same in (
+                "https://example.com:8443/a@b",
+                "https://[::1]:8443/a@b",
+                "https://example.com/a:b@c",
+                "example.com:a@b",
+                "git@example.com:x",
+                "/a:b@c",
+                r"C:\\a@b",
+            )
+        ),
+    ],
+)
+def test_a_password_in_a_wrong_place_is_not_shown(text: str, shown: str) -> None:
+    assert for_showing(text) == shown
 
 
 @pytest.mark.parametrize(
