@@ -53,7 +53,7 @@ def unusable(seen: Observation) -> Refused | None:
             "no-evidence",
             f"Nothing tells which of your branch's commits were once those of {upstream.name}."
             " Nothing was changed.",
-            "resync run --old-tip REV    # REV is the last of upstream's commits below your work",
+            "resync run --old-tip REV    # REV is the last commit of upstream below your work",
         )
     return None
 

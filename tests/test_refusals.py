@@ -531,7 +531,7 @@ def test_no_evidence(rewritten_world: World) -> None:
         1,
         "no-evidence",
         "Nothing tells which of your branch's commits were once those of origin/main. Nothing was changed.",
-        "resync run --old-tip REV --dirty park    # REV is the last of upstream's commits below your work",
+        "resync run --old-tip REV --dirty park    # REV is the last commit of upstream below your work",
     )
 
 

@@ -159,7 +159,7 @@ def test_people_get_a_line_for_each_and_a_table(fleet: Fleet) -> None:
     assert rows[0] == ["status", "checkouts", "meaning"]
     assert ["2", "2", "wrong", "usage", "or", "configuration"] in rows
     assert ["try:", "resync", "forget", paths[1]] in rows
-    assert ["try", "there:", "git", "config", "resync.dirty", "restore"] in rows
+    assert ["try:", "git", "-C", paths[2], "config", "resync.dirty", "restore"] in rows
     assert ["5", "1", "a", "run", "is", "due"] in rows
     fleet.world.git("config", "--unset", "resync.dirty", at=fleet.checkout("b2"))
     assert fleet.resync("check", *paths[::2], "--quiet").out.count("rewritten") == 2
