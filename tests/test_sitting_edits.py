@@ -62,7 +62,9 @@ def test_offered_and_accepted(parked: World) -> None:
     ]
     assert (world.clone / "etc" / "tool.conf").read_text() == "etc/tool.conf, resolved\n"
     assert step(world, "status", code=0)["waiting"] == []
-    step(world, "undo", "--yes", code=3)
+    undone = inside(world, "undo", "--yes")
+    assert (undone.code, "moves from" in undone.out) == (3, False)
+    assert f"main stays at {world.git('rev-parse', '--short=10', 'HEAD')}; 2 files of the" in undone.out
     assert world.state()["files"] == before["files"]
     assert world.state()["index"] == before["index"]
 

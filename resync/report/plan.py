@@ -33,11 +33,12 @@ def plan_lines(plan: Plan, paint: Paint) -> Iterator[str]:
     yield from work_lines(plan, paint)
     yield ""
     name = shown(plan.head.name)
-    if plan.new_tip == plan.head.tip and not plan.file_changes:
+    stays = plan.new_tip == plan.head.tip
+    if stays and not plan.file_changes:
         yield f"{name} stays at {short(plan.new_tip)}, and so does every file."
     else:
-        moves = f"{name} moves from {short(plan.head.tip)} to {short(plan.new_tip)}"
-        yield f"{moves}; {changed(plan)} will change."
+        goes = f"moves from {short(plan.head.tip)} to" if not stays else "stays at"
+        yield f"{name} {goes} {short(plan.new_tip)}; {changed(plan)} will change."
     if plan.rescue is not None:
         yield f"Before anything changes, everything that you have is saved on the branch {rescue_name(plan)}."
 
