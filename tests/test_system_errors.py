@@ -50,11 +50,14 @@ def test_a_disk_that_fills(rewritten_world: World, free: int, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("look", ["sitting", "entries"])
+@pytest.mark.parametrize("command", ["run", "undo"])
 def test_a_run_that_is_done_is_called_done(
-    rewritten_world: World, monkeypatch: pytest.MonkeyPatch, look: str
+    rewritten_world: World, monkeypatch: pytest.MonkeyPatch, command: str, look: str
 ) -> None:
-    """Whatever the system says to a look at what waits afterwards."""
-    world = rewritten_world
+    """Whatever the system says to a look at what waits afterwards, or at what there was before."""
+    world, park = rewritten_world, ("--dirty", "park") if command == "run" else ()
+    if command == "undo":
+        assert inside(world, "run", "--yes", "--dirty", "park").code == 3
     tip, looked = world.git("rev-parse", "main"), getattr(Journals, look)
 
     def denied(journals: Journals, *others: object) -> object:
@@ -63,7 +66,7 @@ def test_a_run_that_is_done_is_called_done(
         return looked(journals, *others)
 
     monkeypatch.setattr(Journals, look, denied)
-    done = inside(world, "run", "--yes", "--dirty", "park")
+    done = inside(world, command, "--yes", *park)
     assert (done.code, "Nothing of yours was changed" in done.err) == (3, False), done
     assert "What waits for you cannot be looked at now" in done.out + done.err
     assert "Done. main is at" in done.out

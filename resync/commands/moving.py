@@ -17,7 +17,7 @@ from resync.commands.session import (
     still_waiting,
     waiting_lines,
 )
-from resync.errors import Busy, ExitCode, Refused
+from resync.errors import Busy, ExitCode, Refused, ResyncError
 from resync.journal import Journals
 from resync.model import Plan
 from resync.report import data, text
@@ -240,7 +240,10 @@ def _report_done(
 def _further_back(journals: Journals, done: Plan) -> Iterator[str]:
     """After an undo: how to take back the run before the one that it took back, for ``resync undo`` alone
     would take back the undo."""
-    finished = list(journals.finished()) if done.undoes is not None else []
+    try:
+        finished = list(journals.finished()) if done.undoes is not None else []
+    except (OSError, ResyncError):
+        return  # the undo is done, whatever the system says to a look at what there was before
     undone = next((entry for entry, _ in finished if entry.run == done.undoes), None)
     before = next((entry for entry, stands in finished if stands and entry.undoes is None), None)
     if undone is not None and undone.undoes is None and before is not None:
